@@ -1,0 +1,70 @@
+"""What every source of images returns: the contract between `datasets` and everything after it."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.int64]
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one split.
+
+    Attributes:
+        images: uint8 ``[n, height, width, channels]``, 0 is background, 255 full ink.
+        labels: uint8 ``[n]``, an index into ``class_names``; None where nobody knows them.
+        ids: int64 ``[n]``, what a submission calls each image: 1…n in the competition.
+        class_names: one name a class, in the order of the labels.
+
+    """
+
+    images: Images
+    labels: Labels | None
+    ids: Ids
+    class_names: tuple[str, ...] = DIGITS
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over shape, pixels and labels: equal exactly where training would be equal."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(self.images.tobytes())
+        if self.labels is not None:
+            digest.update(self.labels.tobytes())
+        return digest.hexdigest()
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
+        """Return the images at ``rows`` (int ``[m]``), in that order."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Dataset(self.images[rows], labels, self.ids[rows], self.class_names)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A data set as it lies in a folder.
+
+    Attributes:
+        source: ``kaggle``, ``sample`` or ``mnist``.
+        train: always labelled.
+        test: labelled only where the source says what the answers are.
+
+    """
+
+    source: str
+    train: Dataset
+    test: Dataset
+
+    @property
+    def is_competition(self) -> bool:
+        """Whether a submission made from ``test`` is one for the competition."""
+        return self.source == "kaggle"

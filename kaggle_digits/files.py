@@ -1,0 +1,81 @@
+"""Files that appear under their final name only when they are whole. A leaf.
+
+A reader, or the same command after a crash, sees either the old file or the new one.
+"""
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def error_from(error: OSError, path: Path) -> KaggleDigitsError:
+    """Return ``error`` as one that tells the user what to do about ``path``."""
+    # h5py raises OSError without errno and puts the number into its text.
+    if error.errno in NO_SPACE or "No space left" in str(error) or "File too large" in str(error):
+        return OutsideError(
+            f"no room to write {path}: {error.strerror or 'the disk is full'}. "
+            "What was there before is unchanged. Free some space and run the same command again."
+        )
+    return InputError(
+        f"cannot write {path}: {error.strerror or error}. "
+        "Expected a folder that you may write to; choose another one or change its permissions."
+    )
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; rename it to ``path`` if the block succeeds.
+
+    The temporary name keeps the suffix, because Keras chooses its format by it. The content is
+    flushed to the disk before the rename, so that a power cut cannot leave an empty file.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise error_from(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):  # renamed already, or its folder could not be made
+            temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with Unix line ends, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
+    """Write ``arrays`` as an uncompressed ``.npz``, whole or not at all."""
+    import numpy as np
+
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def read_npz(path: Path) -> dict[str, "np.ndarray[Any, Any]"]:
+    """Return the arrays of an ``.npz``. Never unpickles."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
