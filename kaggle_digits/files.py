@@ -54,6 +54,19 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def require_writable(path: Path) -> None:
+    """Raise now what writing ``path`` later would raise: before hours of work, not after them."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder. Expected the name of a file.")
+    probe = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise error_from(error, path) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends, whole or not at all."""
     with replacing(path) as temporary:

@@ -1,0 +1,78 @@
+"""The command line: one command, one file. Parse, call one library function, print.
+
+No module here imports Keras, pandas or scikit-learn at its top, so that help and usage errors
+come at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kaggle_digits import __version__
+from kaggle_digits.cli import (
+    compare,
+    cv,
+    data,
+    ensemble,
+    evaluate,
+    predict,
+    recipes,
+    runs,
+    submit,
+    train,
+)
+from kaggle_digits.errors import KaggleDigitsError
+
+app = typer.Typer(
+    name="kaggle-digits",
+    help="From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+for module in (recipes, train, cv, predict, evaluate, ensemble, compare, submit, runs):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kaggle-digits {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error. Works anywhere.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    """From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition."""
+    del debug, version  # `main` has read the one, its own callback the other
+
+
+def main() -> None:
+    """Run the command line; turn our exceptions into a message on stderr and an exit code."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        app([argument for argument in arguments if argument != "--debug"])
+    except KaggleDigitsError as error:
+        if debug:
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"Error: unexpected {type(error).__name__}: {error}\n"
+            "This is a bug or a broken installation. Run the same command with --debug to see "
+            "where it comes from.",
+            file=sys.stderr,
+        )
+        sys.exit(1)

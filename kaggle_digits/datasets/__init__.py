@@ -1,0 +1,18 @@
+"""Where images come from: every source returns the same frozen `Dataset`."""
+
+from kaggle_digits.datasets.checking import Report, SplitReport, check
+from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.datasets.getting import SOURCES, Obtained, get
+from kaggle_digits.datasets.loading import load
+
+__all__ = [
+    "SOURCES",
+    "Dataset",
+    "Obtained",
+    "Report",
+    "SplitReport",
+    "Splits",
+    "check",
+    "get",
+    "load",
+]

@@ -54,7 +54,8 @@ class Splits:
     """A data set as it lies in a folder.
 
     Attributes:
-        source: ``kaggle``, ``sample`` or ``mnist``.
+        source: ``kaggle``, ``sample``, ``mnist``, or ``csv`` for somebody's own files in the
+            competition's format.
         train: always labelled.
         test: labelled only where the source says what the answers are.
 

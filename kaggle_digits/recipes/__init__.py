@@ -1,0 +1,30 @@
+"""The registry of recipes: one network, one file. Adding a network is adding its file to the list.
+
+Importing this does not import Keras.
+"""
+
+import difflib
+
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import bn20, bn20_seed, bn20_selu
+from kaggle_digits.recipes.recipe import Recipe, Training
+
+__all__ = ["RECIPES", "Recipe", "Training", "find"]
+
+RECIPES: dict[str, Recipe] = {
+    module.RECIPE.name: module.RECIPE for module in (bn20, bn20_seed, bn20_selu)
+}
+
+
+def find(name: str) -> Recipe:
+    """Return the recipe called ``name``.
+
+    Raises:
+        InputError: there is none; names those that there are.
+
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    close = difflib.get_close_matches(name, RECIPES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}.{hint}")

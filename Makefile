@@ -1,0 +1,61 @@
+# Needs Python >= 3.11 and make; everything else is set up in .venv on the first call.
+PYTHON ?= python3
+INPUT ?= input
+RECIPE ?= bn20
+FOLDS ?= 5
+CSV ?= submissions/submission.csv
+# More options of `kaggle-digits cv`, such as ARGS="--epochs 3 --seeds 2".
+ARGS ?=
+# Where `make data` takes the competition's zip or CSVs from; empty: what lies in $(INPUT).
+FROM ?=
+
+BIN := .venv/bin
+DIGITS := $(BIN)/kaggle-digits
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help submit test test-slow lint format data cv bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Error: $$($(PYTHON) --version 2>&1) is too old: Python >= 3.11 is needed." \
+	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible
+	$(DIGITS) submit $(CSV) --input $(INPUT)
+
+cv: data ## data -> cross-validated training -> CSV; goes on where it was broken off
+	$(DIGITS) cv --recipe $(RECIPE) --folds $(FOLDS) --input $(INPUT) --submission $(CSV) $(ARGS)
+
+data: $(READY) ## what lies in input/, or FROM=PATH, or the embedded sample
+	$(DIGITS) data get --input $(INPUT) $(if $(FROM),--from $(FROM))
+
+test: lint ## format, lint, types and the tests that need no more than minutes
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## the tests that need longer
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## ruff (format and rules) and mypy
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff rewrite the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## the benchmarks' tables
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/read_csv.py
+
+clean: ## remove the environment and caches; data, runs and submissions stay
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find kaggle_digits tests benchmarks -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""Starting Keras: quietly, and so that the same seed gives the same numbers.
+
+The one place that knows about TensorFlow; everything else is written in Keras alone.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+def backend_name() -> str:
+    """Return the backend that Keras will run on, without importing it."""
+    return os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def start_keras() -> Any:
+    """Import Keras and return it, on the backend of `backend_name`."""
+    backend_name()
+    with _quiet_stderr():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.experimental.enable_op_determinism()
+            tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
+    return keras
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep back what libraries print to stderr, and print it only if the block fails.
+
+    TensorFlow's C++ writes notices about CUDA and oneDNN straight to file descriptor 2, before any
+    setting of its own can stop it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what initialises weights, and forget the graphs and names of earlier models."""
+    import keras
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)

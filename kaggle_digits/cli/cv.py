@@ -1,0 +1,48 @@
+"""``kaggle-digits cv``: stratified cross-validation, and the submission of its averaged folds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+
+
+def command(
+    recipe: options.Recipe = "bn20",
+    folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Times the whole is repeated.")] = 1,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    input_: options.Input = Path("input"),
+    run: options.RunFolder = None,
+    submission: options.Submission = None,
+    json: options.Json = False,
+) -> None:
+    """Train folds × seeds models, score them out-of-fold, and write their ensemble's CSV.
+
+    Started again after a crash or Ctrl-C, the same command goes on where it was broken off.
+    """
+    from kaggle_digits.cli.running import Order, carry_out
+
+    carry_out(
+        Order(
+            command="cv",
+            recipe=recipe,
+            folds=folds,
+            seeds=seeds,
+            validation_split=None,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            limit=limit,
+            seed=seed,
+            input=input_,
+            run=run,
+            submission=submission,
+            json=json,
+        )
+    )

@@ -1,0 +1,80 @@
+"""``kaggle-digits data``: get the images, and look whether they are what they should be."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import options
+
+app = typer.Typer(help="Get the images and check them.", no_args_is_help=True)
+
+
+@app.command()
+def get(
+    source: Annotated[
+        str, typer.Option(help="auto, kaggle, sample or mnist; auto takes what it finds.")
+    ] = "auto",
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Competition zip, mnist.npz, or a folder."),
+    ] = None,
+    input_: options.Input = Path("input"),
+) -> None:
+    """Put a data set into the input folder, read whole and checked."""
+    from kaggle_digits import datasets
+
+    obtained = datasets.get(source, folder=input_, from_path=from_)
+    splits = obtained.splits
+    origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
+    print(
+        f"{input_}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
+        f"test images ({origin})"
+    )
+    for path in obtained.moved_aside:
+        print(f"  your earlier file is now {path}")
+    if obtained.is_sample:
+        typer.secho(
+            "\n"
+            "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
+            "  1,797 small digits of scikit-learn, to try things out: a CSV made from it is no\n"
+            "  entry for the competition. With its real data:\n"
+            "    kaggle-digits data get --from PATH/digit-recognizer.zip\n",
+            bold=True,
+            err=True,
+        )
+
+
+@app.command()
+def check(input_: options.Input = Path("input"), json: options.Json = False) -> None:
+    """Read the data whole and report counts, classes and images that occur twice."""
+    from kaggle_digits import datasets
+
+    report = datasets.check(datasets.load(input_))
+    if json:
+        options.print_json(asdict(report))
+        return
+    print(f"source               {report.source}")
+    for name, split in (("train", report.train), ("test", report.test)):
+        print(f"{name:20} {_split(split, report.class_names)}")
+    print(
+        f"repeated in train    {report.repeated_in_train:,} images equal an earlier one to the "
+        f"pixel, {report.repeated_with_other_label:,} of them with another label"
+    )
+    if report.repeated_in_train:
+        print("                     (they leak between folds: the scores of `cv` flatter by them)")
+    print(f"test images in train {report.test_images_in_train:,}")
+    if report.test_images_in_train:
+        print("                     (they are looked up, not recognised)")
+
+
+def _split(split: Any, names: tuple[str, ...]) -> str:
+    line = (
+        f"{split.images:,} images, pixels {split.ink_min}–{split.ink_max}, mean "
+        f"{split.ink_mean:.1f}, sha256 {split.fingerprint[:12]}"
+    )
+    if split.class_counts is None:
+        return f"{line}, no labels"
+    counts = " ".join(f"{n}:{c:,}" for n, c in zip(names, split.class_counts, strict=True))
+    return f"{line}\n                     {counts}"

@@ -1,0 +1,52 @@
+"""The options that several commands share, spelled once."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
+
+Input = Annotated[
+    Path,
+    typer.Option(
+        "--input", metavar="DIR", help="Folder with the data.", envvar="KAGGLE_DIGITS_INPUT"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Recipe = Annotated[
+    str, typer.Option("--recipe", metavar="NAME", help="Network and training; see `recipes`.")
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="DIR", help="The run's folder; by default named by its settings in runs/."
+    ),
+]
+Submission = Annotated[
+    Path | None,
+    typer.Option(
+        "--submission", metavar="CSV", help="Where to write ImageId,Label; by default submissions/."
+    ),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", min=1, help="Instead of the recipe's.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", min=0.0, help="Instead of the recipe's.")
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="Train on a stratified N images, to try out."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Decides splits, weights, order and augmentation.")
+]
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` for machines."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))

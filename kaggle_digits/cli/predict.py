@@ -1,0 +1,26 @@
+"""``kaggle-digits predict``: a finished run's models on the test images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    input_: options.Input = Path("input"),
+    submission: options.Submission = None,
+) -> None:
+    """Average a run's models over the images of test.csv and write ImageId,Label."""
+    from kaggle_digits import cross_validation, datasets, files, runs, submissions
+
+    finished = runs.Run(run)
+    finished.require_finished()
+    csv = submission or options.SUBMISSIONS / f"{run.resolve().name}-predicted.csv"
+    files.require_writable(csv)
+    test = datasets.load(input_).test
+    probabilities = cross_validation.predicted(finished, test.images)
+    submissions.write(csv, test.ids, probabilities.argmax(axis=1))
+    print(f"Submission   {csv} ({len(test):,} rows)")

@@ -1,0 +1,106 @@
+"""``kaggle-digits recipes``: what can be trained."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from kaggle_digits import recipes
+from kaggle_digits.cli import options
+
+
+def command(
+    name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None,
+    json: options.Json = False,
+) -> None:
+    """List the recipes, or show the layers and the training of one."""
+    if name is None:
+        _list(as_json=json)
+    else:
+        _show(recipes.find(name), as_json=json)
+
+
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        options.print_json([_described(recipe) for recipe in recipes.RECIPES.values()])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("recipe", "network", "epochs", "images", "measured", box=None, pad_edge=False)
+    for recipe in recipes.RECIPES.values():
+        table.add_row(
+            recipe.name,
+            recipe.summary,
+            str(recipe.training.epochs),
+            "×".join(map(str, recipe.image_shape)),
+            recipe.measured,
+        )
+    Console().print(table)
+
+
+def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
+    from kaggle_digits.backend import start_keras
+
+    start_keras()
+    model = recipe.network()
+    layers = [
+        {
+            "layer": type(layer).__name__,
+            "detail": _detail(layer),
+            "name": layer.name,
+            "output": list(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+    if as_json:
+        options.print_json(
+            _described(recipe) | {"layers": layers, "parameters": model.count_params()}
+        )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"[bold]{recipe.name}[/bold]: {recipe.summary}")
+    table = Table("", "layer", "", "output", "parameters", box=None, pad_edge=False)
+    for number, layer in enumerate(layers):
+        shape = "×".join(map(str, layer["output"]))
+        table.add_row(
+            str(number), layer["layer"], layer["detail"], shape, f"{layer['parameters']:,}"
+        )
+    console.print(table)
+    console.print(f"{model.count_params():,} parameters\n")
+    for setting, value in asdict(recipe.training).items():
+        console.print(f"{setting:16} {_spelled(value)}")
+    console.print(f"\n{'source':16} {recipe.source}\n{'measured':16} {recipe.measured}")
+
+
+def _detail(layer: Any) -> str:
+    """Return what tells this layer from another of its type."""
+    settings = layer.get_config()
+    if "kernel_size" in settings:
+        return "×".join(map(str, settings["kernel_size"])) + f" {settings['padding']}"
+    if "epsilon" in settings:
+        return f"axis {settings['axis']}, ε {settings['epsilon']:g}"
+    return str(next((settings[key] for key in ("rate", "pool_size") if key in settings), "")) or (
+        settings["activation"] if type(layer).__name__ == "Activation" else ""
+    )
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return "none" if value is None else str(value)
+
+
+def _described(recipe: recipes.Recipe) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "image_shape": recipe.image_shape,
+        "training": asdict(recipe.training),
+        "source": recipe.source,
+        "measured": recipe.measured,
+    }

@@ -1,0 +1,147 @@
+"""What ``train`` and ``cv`` share: from the parsed options to a finished run and its CSV."""
+
+import shlex
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from kaggle_digits import cross_validation, datasets, files, runs, submissions
+from kaggle_digits.backend import backend_name
+from kaggle_digits.cli import display, options
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import Recipe, Training, find
+
+
+@dataclass(frozen=True)
+class Order:
+    """The options of ``train`` and ``cv`` as they were given; None where the default rules."""
+
+    command: str
+    recipe: str
+    folds: int
+    seeds: int
+    validation_split: float | None
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    limit: int | None
+    seed: int
+    input: Path
+    run: Path | None
+    submission: Path | None
+    json: bool
+
+
+def carry_out(order: Order) -> None:
+    """Train, resume or find finished what ``order`` asks for, and print what came of it."""
+    recipe = find(order.recipe)
+    splits = datasets.load(order.input)
+    cross_validation.require_shape(recipe, splits.train.images)
+    splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
+    settings = _settings(order, recipe, splits)
+    name = _name(order, recipe, splits)
+    folder = order.run or options.RUNS / name
+    csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
+    files.require_writable(csv)
+    command = shlex.join(["kaggle-digits", *sys.argv[1:]])
+    with runs.opened(folder, settings, command=command) as run:
+        result = _result(run, splits, order, command)
+    test = run.arrays("test")
+    submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
+    _report(result, csv, splits, as_json=order.json)
+
+
+def _result(run: runs.Run, splits: Splits, order: Order, command: str) -> cross_validation.Result:
+    assert splits.train.labels is not None  # noqa: S101 — training data is labelled by contract
+    if order.validation_split is None:
+        assignment = cross_validation.folds_of(
+            splits.train.labels, order.folds, order.seeds, order.seed
+        )
+    else:
+        assignment = cross_validation.holdout_of(
+            splits.train.labels, order.validation_split, order.seed
+        )
+    try:
+        with display.watching(sys.stderr) as watcher:
+            return cross_validation.trained(run, splits, assignment, watcher)
+    except KeyboardInterrupt:
+        print(
+            f"\nInterrupted. Every finished epoch is kept in {run.folder}; go on with:\n"
+            f"  {command}",
+            file=sys.stderr,
+        )
+        raise
+
+
+def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
+    return runs.Settings(
+        command=order.command,
+        recipe=recipe.name,
+        training=_training(order, recipe.training),
+        folds=order.folds,
+        seeds=order.seeds,
+        seed=order.seed,
+        validation_split=order.validation_split,
+        limit=order.limit,
+        source=splits.source,
+        train_fingerprint=splits.train.fingerprint,
+        test_fingerprint=splits.test.fingerprint,
+        backend=backend_name(),
+    )
+
+
+def _training(order: Order, training: Training) -> Training:
+    if order.learning_rate == 0:
+        raise InputError("--learning-rate 0.0 trains nothing: expected more than 0, such as 0.001.")
+    return replace(
+        training,
+        epochs=order.epochs or training.epochs,
+        batch_size=order.batch_size or training.batch_size,
+        learning_rate=order.learning_rate or training.learning_rate,
+    )
+
+
+def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
+    """Return a name that differs wherever the settings do, short for the common ones."""
+    parts = [
+        recipe.name,
+        f"{order.folds}-fold" if order.validation_split is None else "train",
+        order.validation_split is not None
+        and order.validation_split != 0.2  # noqa: PLR2004 — the default
+        and f"split{order.validation_split:g}",
+        order.seeds > 1 and f"{order.seeds}-seeds",
+        order.seed and f"seed{order.seed}",
+        order.epochs and f"e{order.epochs}",
+        order.batch_size and f"b{order.batch_size}",
+        order.learning_rate and f"lr{order.learning_rate:g}",
+        order.limit and f"n{order.limit}",
+        not splits.is_competition and splits.source,
+        backend_name() != "tensorflow" and backend_name(),
+    ]
+    return "-".join(str(part) for part in parts if part)
+
+
+def _report(result: cross_validation.Result, csv: Path, splits: Splits, *, as_json: bool) -> None:
+    if as_json:
+        options.print_json(
+            {
+                "run": str(result.run.folder),
+                "submission": str(csv),
+                "seconds": result.seconds,
+                "oof": result.oof and asdict(result.oof),
+                "folds": [fold and asdict(fold) for fold in result.folds],
+            }
+        )
+        return
+    print(f"Run          {result.run.folder}")
+    if result.oof:
+        print(
+            f"Held out     accuracy {result.oof.accuracy:.5f} ± {result.oof.standard_error:.5f}, "
+            f"log loss {result.oof.log_loss:.5f}, "
+            f"{result.oof.errors:,} errors in {result.oof.images:,} images"
+        )
+    print(f"Training     {result.seconds:,.0f} s")
+    print(f"Submission   {csv} ({len(splits.test):,} rows)")
+    if splits.source == "sample":
+        print("             made from the embedded sample: it is no entry for the competition")

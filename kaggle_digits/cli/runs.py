@@ -1,0 +1,67 @@
+"""``kaggle-digits runs``: what has been trained here."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import options
+
+
+def command(
+    folder: Annotated[Path, typer.Option("--folder", metavar="DIR")] = options.RUNS,
+    json: options.Json = False,
+) -> None:
+    """List the runs with their out-of-fold accuracy and training time."""
+    from kaggle_digits import runs
+
+    rows = [_row(run) for run in runs.listed(folder)]
+    if json:
+        options.print_json(rows)
+    elif not rows:
+        print(f"No runs in {folder} yet. Start one with: kaggle-digits cv")
+    else:
+        _print_table(rows)
+
+
+def _row(run: Any) -> dict[str, Any]:
+    description, metrics = run.description, run.metrics or {}
+    settings, oof = description["settings"], metrics.get("oof") or {}
+    done = sum(
+        run.fold_scores(number) is not None
+        for number in range(1, settings["folds"] * settings["seeds"] + 1)
+    )
+    return {
+        "run": str(run.folder),
+        "recipe": settings["recipe"],
+        "data": settings["source"],
+        "state": description["state"],
+        "models": f"{done}/{settings['folds'] * settings['seeds']}",
+        "epochs": settings["training"]["epochs"],
+        "oof_accuracy": oof.get("accuracy"),
+        "oof_log_loss": oof.get("log_loss"),
+        "seconds": metrics.get("seconds"),
+        "started": description["started"],
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "run", "data", "models", "epochs", "accuracy", "log loss", "time", "started",
+        box=None, pad_edge=False,
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row["run"],
+            row["data"],
+            row["models"] if row["state"] == "finished" else f"{row['models']} …",
+            str(row["epochs"]),
+            "" if row["oof_accuracy"] is None else f"{row['oof_accuracy']:.5f}",
+            "" if row["oof_log_loss"] is None else f"{row['oof_log_loss']:.5f}",
+            "" if row["seconds"] is None else f"{row['seconds']:,.0f} s",
+            row["started"],
+        )
+    Console().print(table)

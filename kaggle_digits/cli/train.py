@@ -1,0 +1,47 @@
+"""``kaggle-digits train``: one model, the way the source document trains it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+
+
+def command(
+    recipe: options.Recipe = "bn20",
+    validation_split: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.99, help="Share held out; 0 trains on everything."),
+    ] = 0.2,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    input_: options.Input = Path("input"),
+    run: options.RunFolder = None,
+    submission: options.Submission = None,
+    json: options.Json = False,
+) -> None:
+    """Train one model on one stratified split and write its submission CSV."""
+    from kaggle_digits.cli.running import Order, carry_out
+
+    carry_out(
+        Order(
+            command="train",
+            recipe=recipe,
+            folds=1,
+            seeds=1,
+            validation_split=validation_split,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            limit=limit,
+            seed=seed,
+            input=input_,
+            run=run,
+            submission=submission,
+            json=json,
+        )
+    )

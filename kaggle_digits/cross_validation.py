@@ -1,0 +1,302 @@
+"""Stratified folds × seeds: skip what is finished, resume what is not, gather the probabilities.
+
+``train``'s single split is the same thing with one fold of which only one part is held out.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import ensembling, files, submissions, training
+from kaggle_digits.augmentation import Affine
+from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Scores, scores
+from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.runs import Run, Settings, now
+
+Assignment = npt.NDArray[np.int16]
+Rows = npt.NDArray[np.intp]
+
+
+class Watcher(training.Watcher, Protocol):
+    """Whoever wants to see a run."""
+
+    def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
+        """The run has ``members`` models of ``epochs`` epochs over that many ``images`` each."""
+
+    def fold_started(self, number: int) -> None:
+        """The model ``number`` (1 … members) is about to be trained."""
+
+    def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
+        """The model is saved; ``judged`` on its held-out images, None if there are none."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        run: its folder.
+        oof: scores over the held-out images, None if nothing was held out.
+        folds: the same a fold.
+        seconds: spent on training, interruptions not counted.
+
+    """
+
+    run: Run
+    oof: Scores | None
+    folds: tuple[Scores | None, ...]
+    seconds: float
+
+
+def folds_of(labels: Labels, folds: int, seeds: int, seed: int) -> Assignment:
+    """Return the fold (1 … folds) that holds each image out, int16 ``[seeds, n]``.
+
+    Every seed splits anew, so that its folds mix differently.
+
+    Raises:
+        InputError: a class has fewer images than there are folds.
+
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    _require_images_a_class(labels, folds, f"{folds} folds need")
+    assignment = np.zeros((seeds, len(labels)), np.int16)
+    for row in range(seeds):
+        split = StratifiedKFold(folds, shuffle=True, random_state=seed + row)
+        for fold, (_, held_out) in enumerate(split.split(labels, labels), start=1):
+            assignment[row, held_out] = fold
+    return assignment
+
+
+def holdout_of(labels: Labels, share: float, seed: int) -> Assignment:
+    """Return 1 for a stratified ``share`` of the images and 0 for the others, int16 ``[1, n]``.
+
+    Raises:
+        InputError: a class would be missing on one side.
+
+    """
+    from sklearn.model_selection import train_test_split
+
+    assignment = np.zeros((1, len(labels)), np.int16)
+    if share:
+        _require_images_a_class(labels, 2, "a validation split needs")
+        classes = len(np.unique(labels))
+        if min(share, 1 - share) * len(labels) < classes:
+            raise InputError(
+                f"--validation-split {share} of {len(labels)} images leaves a side with fewer "
+                f"images than the {classes} classes. Use more images or a share nearer to 0.5."
+            )
+        _, held_out = train_test_split(
+            np.arange(len(labels)), test_size=share, stratify=labels, random_state=seed
+        )
+        assignment[0, held_out] = 1
+    return assignment
+
+
+def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
+    """Return a stratified choice of ``limit`` images in their old order; all for None.
+
+    Raises:
+        InputError: ``limit`` is not between the number of classes and of images.
+
+    """
+    if limit is None or limit == len(train):
+        return train
+    from sklearn.model_selection import train_test_split
+
+    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
+    classes = len(np.unique(train.labels))
+    if not classes <= limit <= len(train) - classes:
+        raise InputError(
+            f"--limit {limit} does not fit the data: expected {classes} (one image a class) "
+            f"to {len(train) - classes}, or no --limit for all {len(train)} images."
+        )
+    chosen, _ = train_test_split(
+        np.arange(len(train)), train_size=limit, stratify=train.labels, random_state=seed
+    )
+    return train.take(np.sort(chosen))
+
+
+def require_shape(recipe: Recipe, images: Images) -> None:
+    """Raise an InputError unless ``recipe`` takes images of this shape."""
+    shape = images.shape[1:]
+    if shape != recipe.image_shape:
+        raise InputError(
+            f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
+            "Choose a recipe for these images: `kaggle-digits recipes` lists what each takes."
+        )
+
+
+def trained(run: Run, splits: Splits, assignment: Assignment, watcher: Watcher) -> Result:
+    """Train what ``run`` still lacks, gather it, and return the finished run.
+
+    Args:
+        run: opened by `runs.opened`; its settings say what to train.
+        splits: ``train`` with the images that ``assignment`` speaks of, and ``test``.
+        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        watcher: told about every step.
+
+    """
+    settings = settings_of(run)
+    with files.replacing(run.folder / "folds.npy") as path:
+        np.save(path, assignment, allow_pickle=False)
+    parts = [_part(settings, assignment, number) for number in range(1, settings.members + 1)]
+    watcher.run_started(
+        settings.members, settings.training.epochs, tuple(len(kept) for kept, _ in parts)
+    )
+    for number, part in enumerate(parts, start=1):
+        finished = run.fold_scores(number)
+        if finished is None:
+            watcher.fold_started(number)
+            judged = _train_fold(run, settings, splits, part, number, watcher)
+        else:
+            judged = _scores(finished)
+        # Also after a crash between the mark and this line.
+        (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
+        watcher.fold_done(number, judged, skipped=finished is not None)
+    return _gathered(run, settings, splits)
+
+
+def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows, Rows]:
+    """Return the rows that the model ``number`` trains on, and those held out from it."""
+    repeat, fold = divmod(number - 1, settings.folds)
+    held_out = assignment[repeat] == fold + 1
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def settings_of(run: Run) -> Settings:
+    """Return the settings in ``run.json``."""
+    values = dict(run.description["settings"])
+    trained_by = dict(values.pop("training"))
+    affine = trained_by.pop("augmentation")
+    return Settings(
+        training=Training(**trained_by, augmentation=affine and Affine(**affine)), **values
+    )
+
+
+def _train_fold(
+    run: Run,
+    settings: Settings,
+    splits: Splits,
+    part: tuple[Rows, Rows],
+    number: int,
+    watcher: Watcher,
+) -> Scores | None:
+    start_keras()
+    folder = run.fold(number)
+    kept, held_out = part
+    repeat, fold = divmod(number - 1, settings.folds)
+    model, history = training.fit(
+        find(settings.recipe),
+        settings.training,
+        splits.train.take(kept),
+        splits.train.take(held_out) if len(held_out) else None,
+        seed=(settings.seed + repeat, fold),
+        folder=folder,
+        watcher=watcher,
+    )
+    started = time.perf_counter()
+    judged = _save_predictions(folder, model, splits, held_out)
+    with files.replacing(folder / "model.keras") as path:
+        model.save(path, include_optimizer=False)
+    seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
+    mark = {"seconds": round(seconds, 1), "scores": judged and asdict(judged)}
+    files.write_json(folder / "finished.json", mark)
+    return judged
+
+
+def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) -> Scores | None:
+    test = training.probabilities_of(model, splits.test.images)
+    files.write_npz(folder / "test.npz", probabilities=test)
+    images = splits.train.take(held_out)
+    if not len(held_out) or images.labels is None:
+        return None
+    oof = training.probabilities_of(model, images.images)
+    files.write_npz(folder / "oof.npz", rows=held_out, probabilities=oof)
+    return scores(oof, images.labels)
+
+
+def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
+    members = range(1, settings.members + 1)
+    finished = [run.fold_scores(number) or {} for number in members]
+    test = ensembling.blend(
+        np.stack([files.read_npz(run.fold(k) / "test.npz")["probabilities"] for k in members]),
+        "mean",
+    )
+    files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test)
+    oof = _gathered_oof(run, settings, splits.train)
+    folds = tuple(map(_scores, finished))
+    seconds = round(sum(fold["seconds"] for fold in finished), 1)
+    result = Result(run, oof, folds, seconds)
+    metrics = {
+        "oof": oof and asdict(oof),
+        "folds": [fold and asdict(fold) for fold in folds],
+        "seconds": seconds,
+    }
+    files.write_json(run.folder / "metrics.json", metrics)
+    submissions.write(run.submission, splits.test.ids, test.argmax(axis=1))
+    run.update(state="finished", finished=run.description["finished"] or now())
+    return result
+
+
+def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
+    """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
+    total = np.zeros((len(train), len(train.class_names)), np.float64)
+    times = np.zeros(len(train), np.int64)
+    for number in range(1, settings.members + 1):
+        path = run.fold(number) / "oof.npz"
+        if path.exists():
+            fold = files.read_npz(path)
+            total[fold["rows"]] += fold["probabilities"]
+            times[fold["rows"]] += 1
+    rows = np.flatnonzero(times)
+    if not len(rows) or train.labels is None:
+        return None
+    probabilities = (total[rows] / times[rows, None]).astype(np.float32)
+    labels = train.labels[rows]
+    files.write_npz(
+        run.folder / "oof.npz",
+        rows=rows,
+        ids=train.ids[rows],
+        labels=labels,
+        probabilities=probabilities,
+    )
+    return scores(probabilities, labels)
+
+
+def _scores(finished: dict[str, Any]) -> Scores | None:
+    return Scores(**finished["scores"]) if finished["scores"] else None
+
+
+def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < needed:
+        raise InputError(
+            f"{who} at least {needed} images of every class; the data has {counts.min()} of class "
+            f"{classes[counts.argmin()]}. Use fewer folds, more images or a larger --limit."
+        )
+
+
+def predicted(run: Run, images: Images) -> ensembling.Probabilities:
+    """Return the mean probabilities of a finished run's models, float64 ``[n, classes]``.
+
+    Raises:
+        InputError: the run is not finished, a model cannot be read, or the images have another
+            shape than the recipe takes.
+
+    """
+    paths = run.models()
+    recipe = find(settings_of(run).recipe)
+    require_shape(recipe, images)
+    start_keras()
+    return ensembling.blend(
+        np.stack([training.probabilities_of(training.loaded(path), images) for path in paths]),
+        "mean",
+    )

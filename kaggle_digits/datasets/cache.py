@@ -1,0 +1,61 @@
+"""Arrays that take long to read, kept beside the input and keyed by the input's content."""
+
+import contextlib
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.errors import KaggleDigitsError
+
+FOLDER = ".cache"
+FORMAT = 1  # a part of every name: raise it when what is kept changes its meaning
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def cached(folder: Path | None, role: str, key: str, read: Callable[[], Arrays]) -> Arrays:
+    """Return ``read()``, from ``folder`` if it was kept there under this ``key``.
+
+    A cache is only a convenience: one that is broken is written anew, and where nothing can be
+    written the arrays come from ``read`` each time.
+
+    Args:
+        folder: where to keep them; None keeps nothing.
+        role: which of the input's parts this is; what is kept of it under other keys is removed.
+        key: changes whenever the input's content does.
+        read: returns the same arrays, names and dtypes for the same key.
+
+    """
+    if folder is None:
+        return read()
+    path = folder / f"{role}-{FORMAT}-{key}.npz"
+    kept = _kept(path)
+    if kept is not None:
+        return kept
+    arrays = read()
+    with contextlib.suppress(KaggleDigitsError):  # a read-only folder, a full disk
+        files.write_npz(path, **arrays)
+        _remove_others(path, role)
+    return arrays
+
+
+def _kept(path: Path) -> Arrays | None:
+    try:
+        arrays = files.read_npz(path)
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+        return None  # not there, cut short, or not ours: zip's own checksums cover the content
+    whole = all(array.dtype == np.uint8 for array in arrays.values())
+    return arrays if whole and "images" in arrays else None
+
+
+def _remove_others(path: Path, role: str) -> None:
+    for other in path.parent.glob(f"{role}-*.npz"):
+        if other != path:
+            with contextlib.suppress(OSError):  # another process removed it first
+                other.unlink()

@@ -1,0 +1,256 @@
+"""Put a data set into the input folder: from a path, or the embedded sample."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_digits import files
+from kaggle_digits.datasets import cache, layouts, loading, sample
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.errors import InputError
+
+SOURCES = ("auto", "kaggle", "sample", "mnist")
+VARIABLE = "KAGGLE_DIGITS_DATA"
+
+Write = Callable[[Path], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Obtained:
+    """What `get` left in the folder.
+
+    Attributes:
+        splits: the data, as `load` returns it.
+        folder: where it lies.
+        taken_from: where it was copied from; None for the sample and for what was there already.
+        kept: whether it was there already.
+        moved_aside: files of yours that made room, under their new names.
+
+    """
+
+    splits: Splits
+    folder: Path
+    taken_from: Path | None = None
+    kept: bool = False
+    moved_aside: tuple[Path, ...] = ()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether this is the stand-in: say so loudly, its submissions mean nothing to Kaggle."""
+        return self.splits.source == "sample"
+
+
+def get(
+    source: str,
+    *,
+    folder: Path,
+    from_path: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Obtained:
+    """Put data into ``folder`` and return it, read whole and checked.
+
+    Args:
+        source: ``auto`` takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else
+            the sample. The others ask for exactly that.
+        folder: the input folder; made if it is not there.
+        from_path: the competition's zip, mnist.npz, or a folder that `load` would take.
+        environment: where to look for KAGGLE_DIGITS_DATA.
+
+    Raises:
+        InputError: the data is broken, is not what ``source`` asks for, or cannot be had.
+        OutsideError: the disk is full.
+
+    """
+    if source not in SOURCES:
+        raise InputError(f"--source: received {source!r}, expected one of {', '.join(SOURCES)}.")
+    if source == "sample":
+        if from_path is not None:
+            raise InputError(
+                f"--source sample needs no files: received --from {from_path}. "
+                "Leave one of the two out."
+            )
+        return _get_sample(folder)
+    if from_path is not None:
+        return _get_from(from_path, folder, source)
+    if source == "auto":
+        return _get_auto(folder, environment)
+    return _kept_or_unavailable(source, folder)
+
+
+def _get_auto(folder: Path, environment: Mapping[str, str]) -> Obtained:
+    if layouts.find(folder) is not None:
+        return Obtained(loading.load(folder), folder, kept=True)
+    if path := environment.get(VARIABLE):
+        return _get_from(Path(path), folder, "auto")
+    return _get_sample(folder)
+
+
+def _kept_or_unavailable(source: str, folder: Path) -> Obtained:
+    # What is there may be broken: that is a reason to get it again, not to complain about it.
+    with contextlib.suppress(InputError):
+        splits = loading.load(folder)
+        if splits.source == source:
+            return Obtained(splits, folder, kept=True)
+    if source == "kaggle":
+        steps = (
+            "kaggle competitions download -c digit-recognizer -p DIR\n"
+            "  kaggle-digits data get --from DIR/digit-recognizer.zip"
+        )
+    else:
+        steps = "kaggle-digits data get --from PATH   (mnist.npz, or a folder with the IDX files)"
+    raise InputError(
+        f"--source {source}: this version cannot download it yet. "
+        f"Expected the data in {folder} or --from PATH. Run instead:\n  {steps}"
+    )
+
+
+def _get_sample(folder: Path) -> Obtained:
+    """Write the sample, unless it is there; refuse where anything else is."""
+    present = layouts.pieces(folder)
+    found = layouts.complete(layouts.CSV, folder)
+    if found and layouts.source_noted(found) == "sample" and len(present) == len(found.files):
+        return Obtained(loading.load(folder), folder, kept=True)
+    if present:
+        raise InputError(
+            f"{folder} holds {', '.join(path.name for path in present)}, which the sample would "
+            "replace. Choose another folder with --input DIR, or leave out --source sample to use "
+            "what is there."
+        )
+    writers: dict[str, Write] = {}
+    for name, text in sample.sample_files().items():
+        writers[name] = _text_writer(text)
+    _place(writers, folder, source="sample", test="test.csv")
+    return Obtained(loading.load(folder), folder)
+
+
+def _get_from(path: Path, folder: Path, source: str) -> Obtained:
+    """Check what ``path`` holds by reading it whole, then copy it and remove what was there."""
+    found = _found_at(path)
+    # Cached in the target: beside the original nothing is written, and `load` finds it there.
+    splits = loading.read(found, folder / cache.FOLDER)
+    if source not in ("auto", splits.source):
+        raise InputError(
+            f"--source {source}: {path} holds data of another source, {splits.source} with "
+            f"{len(splits.train)} train and {len(splits.test)} test images. "
+            "Leave out --source to take it nevertheless."
+        )
+    targets = {_target_name(found, file): file for file in found.files}
+    in_place = all(_same(folder / name, file) for name, file in targets.items())
+    obsolete = [one for one in layouts.pieces(folder) if one.name not in targets]
+    if in_place and not obsolete:
+        return Obtained(splits, folder, kept=True)
+    ours = _placed_by_us(folder)
+    changed = [folder / name for name, file in targets.items() if not _same(folder / name, file)]
+    theirs = [one for one in (*obsolete, *changed) if one.is_file() and one.name not in ours]
+    writers: dict[str, Write] = {name: _copier(file) for name, file in targets.items()}
+    moved = _place(writers, folder, source=splits.source, test=list(targets)[-1], move_aside=theirs)
+    for name in ours - set(targets):
+        _remove(folder / name)
+    return Obtained(loading.load(folder), folder, taken_from=path, moved_aside=moved)
+
+
+def _found_at(path: Path) -> layouts.Found:
+    if not path.exists():
+        raise InputError(
+            f"--from {path}: there is nothing. Expected digit-recognizer.zip, mnist.npz, or a "
+            "folder with train.csv and test.csv."
+        )
+    if path.is_file() and path.suffix == ".zip":
+        return layouts.Found(layouts.ZIP, (path,))
+    if path.is_file() and path.suffix == ".npz":
+        return layouts.Found(layouts.MNIST_NPZ, (path,))
+    if path.is_file() and path.name in (*layouts.CSV.spellings, *layouts.MNIST_IDX.spellings):
+        path = path.parent  # one of the files: the others lie beside it
+    found = layouts.find(path) if path.is_dir() else None
+    if found is None:
+        raise InputError(
+            f"--from {path}: received {'a folder' if path.is_dir() else 'a file'} without known "
+            "data. Expected digit-recognizer.zip, mnist.npz, or a folder with one of them, with "
+            "train.csv and test.csv, or with MNIST's IDX files."
+        )
+    return found
+
+
+def _target_name(found: layouts.Found, file: Path) -> str:
+    return file.name if file.name in found.layout.spellings else found.layout.files[0][0]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    if not one.is_file():
+        return False
+    return one.stat().st_size == other.stat().st_size and (
+        one.samefile(other) or layouts.file_sha256(one) == layouts.file_sha256(other)
+    )
+
+
+def _placed_by_us(folder: Path) -> set[str]:
+    """Return the names of the files that an earlier `get` left and that are still those."""
+    marker = layouts.read_marker(folder)
+    if marker is None:
+        return set()
+    unchanged = any(
+        one.name in marker.files and layouts.file_sha256(one) == marker.test_sha256
+        for one in layouts.pieces(folder)
+    )
+    known = {name for layout in layouts.LAYOUTS for name in layout.spellings}
+    known.add("sample_submission.csv")
+    return set(marker.files) & known if unchanged else set()
+
+
+def _place(
+    writers: Mapping[str, Write],
+    folder: Path,
+    *,
+    source: str,
+    test: str,
+    move_aside: list[Path] | None = None,
+) -> tuple[Path, ...]:
+    """Write all files, then give all of them their names; return what was moved out of their way.
+
+    Nothing in the folder changes before everything is written. The marker goes first: it counts
+    for one content of ``test`` alone, so it says nothing wrong while the old file is there.
+    """
+    with contextlib.ExitStack() as stack:
+        temporaries = {}
+        for name, write in writers.items():
+            temporaries[name] = stack.enter_context(files.replacing(folder / name))
+            write(temporaries[name])
+        marker = {
+            "source": source,
+            "test_sha256": layouts.file_sha256(temporaries[test]),
+            "files": list(writers),
+        }
+        moved = tuple(_aside(path) for path in move_aside or ())
+        files.write_json(folder / layouts.MARKER, marker)
+    return moved
+
+
+def _aside(path: Path) -> Path:
+    numbers = iter(range(1, 1000))
+    target = path.with_name(f"{path.name}.replaced")
+    while target.exists():
+        target = path.with_name(f"{path.name}.replaced-{next(numbers)}")
+    try:
+        return path.rename(target)
+    except OSError as error:
+        raise files.error_from(error, target) from error
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise files.error_from(error, path) from error
+
+
+def _copier(file: Path) -> Write:
+    # With the content alone: a read-only original must not make a read-only copy.
+    return lambda target: shutil.copyfile(file, target)
+
+
+def _text_writer(text: str) -> Write:
+    return lambda target: target.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,22 @@
+"""``bn20-seed``: the source document to the letter.
+
+It normalises over axis 1, which with channels-last images is the row and not the channel; its text
+promises SELU, its code says ReLU. Both are kept, because this recipe is what others are measured
+against.
+"""
+
+from functools import partial
+
+from kaggle_digits.recipes import bn20
+from kaggle_digits.recipes.recipe import Recipe, Training
+
+RECIPE = Recipe(
+    name="bn20-seed",
+    summary="the document to the letter: rows normalised, constant learning rate, 50 epochs",
+    source=bn20.RECIPE.source,
+    measured="not yet",
+    network=partial(bn20.network, normalised_axis=1, momentum=0.99),
+    training=Training(
+        optimizer="rmsprop", learning_rate=1e-3, schedule="constant", batch_size=64, epochs=50
+    ),
+)

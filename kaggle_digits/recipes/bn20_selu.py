@@ -1,0 +1,15 @@
+"""``bn20-selu``: what the source document's text promised: SELU with LeCun-normal kernels."""
+
+from functools import partial
+
+from kaggle_digits.recipes import bn20
+from kaggle_digits.recipes.recipe import Recipe
+
+RECIPE = Recipe(
+    name="bn20-selu",
+    summary="what the document's text promised: SELU, LeCun-normal kernels, trained like bn20",
+    source=bn20.RECIPE.source,
+    measured="not yet",
+    network=partial(bn20.network, activation="selu", initializer="lecun_normal"),
+    training=bn20.RECIPE.training,
+)

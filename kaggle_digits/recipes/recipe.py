@@ -1,0 +1,58 @@
+"""What a recipe is: a network and how it is trained. Importing it does not import Keras."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kaggle_digits.augmentation import Affine
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained; every value goes into ``run.json``.
+
+    Attributes:
+        optimizer: what `keras.optimizers.get` knows by that name, with its defaults.
+        learning_rate: at the start, or at the peak of the schedule.
+        schedule: ``constant``, or ``cosine``: falls to 0 at the last step.
+        warmup_epochs: the cosine rises linearly from 0 during the first of its epochs.
+        batch_size: images a step.
+        epochs: passes over the training images.
+        augmentation: random affine maps, drawn anew for every image in every epoch.
+        label_smoothing: share of the target spread evenly over the classes.
+
+    """
+
+    optimizer: Literal["rmsprop"]
+    learning_rate: float
+    schedule: Literal["constant", "cosine"]
+    batch_size: int
+    epochs: int
+    warmup_epochs: float = 0.0
+    augmentation: Affine | None = None
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network with its training.
+
+    Attributes:
+        name: as the command line knows it.
+        summary: one line.
+        source: where the network comes from.
+        measured: what it was measured to reach, and on what.
+        network: builds the Keras model, uint8 ``[n, *image_shape]`` → probabilities ``[n, 10]``.
+            Scaling is inside, so that a saved model is complete by itself.
+        image_shape: height, width, channels.
+        training: how it is trained unless the command line overrides it.
+
+    """
+
+    name: str
+    summary: str
+    source: str
+    measured: str
+    network: Callable[[], Any]
+    training: Training
+    image_shape: tuple[int, int, int] = (28, 28, 1)

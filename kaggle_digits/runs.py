@@ -1,0 +1,335 @@
+"""The layout of a run's folder; nothing else knows it.
+
+    run.json         every setting, the data's fingerprints, versions, when, and how far it came
+    folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
+    fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
+                     test.npz and, last of all, finished.json
+    oof.npz          rows, ids, labels and probabilities of the images that were held out
+    test.npz         ids and probabilities of the test images
+    metrics.json     scores of the run and of each fold
+    submission.csv   ImageId,Label
+
+A file appears under its final name only when it is whole, so what exists can be relied on.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import Training
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run's result. The same settings, versions and machine repeat it to the byte.
+
+    Attributes:
+        command: ``train`` or ``cv``.
+        recipe: its name.
+        training: the recipe's, with what the command line overrode.
+        folds: models a seed; 1 for ``train``.
+        seeds: how many times the whole cross-validation is repeated.
+        seed: the first of them.
+        validation_split: share held out by ``train``; None for ``cv``.
+        limit: stratified number of training images used; None for all.
+        source: where the images come from.
+        train_fingerprint: SHA-256 of the training images and labels used.
+        test_fingerprint: SHA-256 of the test images.
+        backend: Keras's.
+
+    """
+
+    command: str
+    recipe: str
+    training: Training
+    folds: int
+    seeds: int
+    seed: int
+    validation_split: float | None
+    limit: int | None
+    source: str
+    train_fingerprint: str
+    test_fingerprint: str
+    backend: str
+
+    def flat(self) -> dict[str, Any]:
+        """Return every setting under a dotted name, as JSON would give it back."""
+        nested = json.loads(json.dumps(asdict(self)))
+        return dict(_flattened(nested))
+
+    @property
+    def members(self) -> int:
+        """How many models the run trains."""
+        return self.folds * self.seeds
+
+
+def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flattened(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", inner
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder on the disk. Reading it needs NumPy alone."""
+
+    folder: Path
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            InputError: there is none, or it is not what this program wrote.
+
+        """
+        path = self.folder / "run.json"
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+            return dict(description) | {"settings": dict(description["settings"])}
+        except OSError as error:
+            raise InputError(
+                f"{self.folder} is not a run: it has no readable run.json. "
+                "Expected a folder made by `train` or `cv`; `kaggle-digits runs` lists them."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is damaged: {error}. Expected the JSON that `train` or `cv` wrote; "
+                "remove the folder and run them again."
+            ) from error
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The content of ``metrics.json``, None while the run is not finished."""
+        path = self.folder / "metrics.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    @property
+    def submission(self) -> Path:
+        """Where the run's own CSV lies once it is finished."""
+        return self.folder / "submission.csv"
+
+    def fold(self, number: int) -> Path:
+        """Return the folder of the model ``number`` (1 … members)."""
+        return self.folder / f"fold-{number}"
+
+    def models(self) -> list[Path]:
+        """Return the ``model.keras`` of every fold.
+
+        Raises:
+            InputError: the run is not finished.
+
+        """
+        self.require_finished()
+        members = int(self.description["settings"]["folds"] * self.description["settings"]["seeds"])
+        return [self.fold(number) / "model.keras" for number in range(1, members + 1)]
+
+    def require_finished(self) -> None:
+        """Raise an InputError unless every fold is trained and gathered."""
+        if self.description.get("state") != "finished":
+            raise InputError(
+                f"{self.folder} is not finished. Expected a finished run; go on with the command "
+                f"that started it: {self.description.get('command', 'kaggle-digits cv …')}"
+            )
+
+    def arrays(self, name: str) -> dict[str, Array]:
+        """Return the arrays of ``oof.npz`` or ``test.npz``: ids, probabilities and (oof) labels.
+
+        Raises:
+            InputError: the run is not finished or the file is damaged.
+
+        """
+        self.require_finished()
+        path = self.folder / f"{name}.npz"
+        try:
+            return files.read_npz(path)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read: {error}. Start the run's command again: it makes the "
+                "file anew from the folds."
+            ) from error
+
+    def fold_scores(self, number: int) -> dict[str, Any] | None:
+        """Return what ``finished.json`` says of a fold, None while it is not finished."""
+        path = self.fold(number) / "finished.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def update(self, **changes: Any) -> None:
+        """Rewrite ``run.json`` with ``changes`` at its top."""
+        files.write_json(self.folder / "run.json", self.description | changes)
+
+
+@contextlib.contextmanager
+def opened(folder: Path, settings: Settings, *, command: str) -> Iterator[Run]:
+    """Create the run's folder, or go on in it; nobody else may write to it meanwhile.
+
+    Raises:
+        InputError: the folder holds a run with other settings or data, or something else, or is
+            being written by another process, or cannot be written.
+
+    """
+    from filelock import FileLock, Timeout
+
+    run = Run(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
+        ) from error
+    except OSError as error:
+        raise files.error_from(error, folder) from error
+    with lock:
+        if (folder / "run.json").exists():
+            _require_same(run, settings)
+        else:
+            _require_empty(folder)
+            files.write_json(folder / "run.json", _description(settings, command))
+        for abandoned in folder.rglob(".*.tmp*"):  # a killed process could not remove its own
+            abandoned.unlink()
+        yield run
+
+
+def _description(settings: Settings, command: str) -> dict[str, Any]:
+    return {
+        "state": "running",
+        "command": command,
+        "started": now(),
+        "finished": None,
+        "settings": asdict(settings),
+        "environment": environment(),
+    }
+
+
+def _require_same(run: Run, settings: Settings) -> None:
+    before, now_ = dict(_flattened(run.description["settings"])), settings.flat()
+    different = [
+        f"  {name}: the run has {before.get(name)!r}, this command has {now_.get(name)!r}"
+        for name in dict.fromkeys([*before, *now_])
+        if before.get(name) != now_.get(name)
+    ]
+    if different:
+        raise InputError(
+            f"{run.folder} holds a run with other settings or data:\n"
+            + "\n".join(different)
+            + "\nGive the same settings to go on with it, or another --run to start a new one."
+        )
+
+
+def _require_empty(folder: Path) -> None:
+    foreign = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    if foreign:
+        raise InputError(
+            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. "
+            "Expected a run's folder or a new one; choose another --run."
+        )
+
+
+def listed(root: Path) -> list[Run]:
+    """Return the runs directly below ``root``, oldest first."""
+    runs = [Run(path.parent) for path in root.glob("*/run.json")]
+    return sorted(runs, key=lambda run: str(run.description.get("started")))
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions that a run's result depends on, and the commit of this code if known."""
+    import os
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {}
+    for package in ("kaggle-digits", "keras", "tensorflow", "jax", "torch", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "git_commit": _git_commit(),
+        **versions,
+    }
+
+
+def _git_commit() -> str | None:
+    import subprocess
+
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():  # installed: the version says it all
+        return None
+    result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+        ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.stdout.strip() or None
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What several runs say about the same images.
+
+    Attributes:
+        ids: int64 ``[n]``.
+        probabilities: float32 ``[k, n, classes]``, one member a run.
+        labels: uint8 ``[n]``; None for test images.
+
+    """
+
+    ids: Array
+    probabilities: Array
+    labels: Array | None
+
+
+def test_predictions(runs: list[Run]) -> Predictions:
+    """Return the runs' test probabilities.
+
+    Raises:
+        InputError: a run is not finished, or was made for other test images.
+
+    """
+    members = [run.arrays("test") for run in runs]
+    prints = [run.description["settings"]["test_fingerprint"] for run in runs]
+    for run, print_ in zip(runs, prints, strict=True):
+        if print_ != prints[0]:
+            raise InputError(
+                f"{run.folder} predicts other test images than {runs[0].folder}: fingerprints "
+                f"{print_[:12]}… and {prints[0][:12]}…. Expected runs on the same data."
+            )
+    stack = np.stack([member["probabilities"] for member in members])
+    return Predictions(members[0]["ids"], stack, None)
+
+
+def oof_predictions(runs: list[Run]) -> Predictions | None:
+    """Return the out-of-fold probabilities of the images that every run held out; None if none."""
+    members = [run.arrays("oof") for run in runs if (run.folder / "oof.npz").exists()]
+    if len(members) < len(runs):
+        return None
+    ids = members[0]["ids"]
+    for member in members[1:]:
+        ids = np.intersect1d(ids, member["ids"])
+    rows = [np.flatnonzero(np.isin(member["ids"], ids)) for member in members]
+    labels = [member["labels"][row] for member, row in zip(members, rows, strict=True)]
+    if not len(ids) or any(not np.array_equal(label, labels[0]) for label in labels):
+        return None
+    stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
+    return Predictions(members[0]["ids"][rows[0]], stack, labels[0])

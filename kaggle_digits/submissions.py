@@ -1,0 +1,430 @@
+"""`ImageId,Label` files: write, read, check, compare. Standard library and NumPy: starts at once.
+
+Format: https://www.kaggle.com/competitions/digit-recognizer/overview/evaluation
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.errors import InputError, OutsideError
+
+Ids = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.integer[Any]]
+
+HEADER = "ImageId,Label"
+HIGHEST_ID = 10**18 - 1  # 18 digits always fit into an int64
+CLASSES = 10
+NAMED_IDS = 5  # so many ids a message names before it says "…"
+NAMED_CHARACTERS = 40
+
+PLAIN = re.compile(rb"(?:[0-9]{1,18},[0-9]\n)++")
+ID = re.compile(r"[0-9]{1,18}")
+LABEL = re.compile(r"[0-9](?:\.0+)?")  # pandas writes 7.0 where a column once held a gap
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """The answers of one file.
+
+    Attributes:
+        ids: int64 ``[n]``, 1 or more, each once, in the order of the file.
+        labels: uint8 ``[n]``, 0-9.
+
+    """
+
+    ids: Ids
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+# ---------------------------------------------------------------------------------------- write
+
+
+def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+    """Write one row an image, in the order of ``ids``, whole or not at all; then check the file.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        ids: whole numbers ``[n]``, 1 or more, each once.
+        labels: whole numbers ``[n]``, 0-9.
+
+    Raises:
+        InputError: ids or labels are not that. Nothing was written.
+        OutsideError: no room, or the file does not hold what was written into it.
+
+    """
+    meant = Submission(
+        ids=whole_numbers("ImageId", ids, lowest=1, highest=HIGHEST_ID),
+        labels=whole_numbers("Label", labels, lowest=0, highest=CLASSES - 1).astype(np.uint8),
+    )
+    if len(meant.ids) != len(meant.labels):
+        raise InputError(
+            f"received {len(meant.ids):,} ids and {len(meant.labels):,} labels. "
+            "Expected one label for each id."
+        )
+    if not len(meant):
+        raise InputError("received no ids. Expected one row an image, at least one.")
+    doubles = double_ids(meant.ids)
+    if len(doubles):
+        raise InputError(f"received {named(doubles)} more than once. Expected each ImageId once.")
+    rows = zip(meant.ids.tolist(), meant.labels.tolist(), strict=True)
+    files.write_text(path, HEADER + "\n" + "".join(f"{id_},{label}\n" for id_, label in rows))
+    confirm(path, meant)
+
+
+def confirm(path: Path, meant: Submission) -> None:
+    """Raise OutsideError unless ``path`` holds exactly ``meant``."""
+    try:
+        found = read(path)
+        same = np.array_equal(found.ids, meant.ids) and np.array_equal(found.labels, meant.labels)
+        reason = "its rows differ"
+    except InputError as error:
+        same, reason = False, str(error)
+    if not same:
+        raise OutsideError(
+            f"{path} does not hold what was just written into it: {reason}. Another program may "
+            "have changed it, or the disk is failing. Run the same command again."
+        )
+
+
+def whole_numbers(name: str, values: npt.ArrayLike, *, lowest: int, highest: int) -> Ids:
+    """Return ``values`` as int64 ``[n]``, or raise InputError that names the first bad one."""
+    array = np.asarray(values)
+    expected = f"Expected {name} to be whole numbers from {lowest} to {highest}"
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
+        raise InputError(
+            f"received {name} with shape {array.shape} and type {array.dtype}. {expected}, "
+            "in one dimension."
+        )
+    good = (array >= lowest) & (array <= highest) & (array == np.floor(array))  # NaN is never good
+    if not good.all():
+        row = int(np.argmin(good))
+        raise InputError(f"received {name} {array[row]} at position {row}. {expected}.")
+    return array.astype(np.int64)
+
+
+# ----------------------------------------------------------------------------------------- read
+
+
+def read(path: Path) -> Submission:
+    """Return what ``path`` says, read as Kaggle's own parser would.
+
+    The rows may stand in any order. A byte-order mark, Windows line ends, quoted fields, blank
+    lines and labels such as ``7.0`` are accepted; everything else is refused.
+
+    Raises:
+        InputError: missing or not such a file; names the line, what came and what is expected.
+
+    """
+    text = utf8(path).replace(b"\r\n", b"\n")
+    submission = plain_submission(text)
+    return submission if submission is not None else parsed_submission(path, text.decode())
+
+
+def utf8(path: Path) -> bytes:
+    """Return the bytes of ``path`` without a byte-order mark, once they are known to be text."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} does not exist. Expected a submission with the header {HEADER}; "
+            "check the path, or make one with `kaggle-digits cv`."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}. Expected a CSV file that you may read."
+        ) from error
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise not_text(path, content, content.count(b"\n", 0, error.start) + 1) from error
+    if b"\0" in content:
+        raise not_text(path, content, content.count(b"\n", 0, content.index(b"\0")) + 1)
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def not_text(path: Path, content: bytes, line: int) -> InputError:
+    """Return the error for a file whose bytes are not UTF-8."""
+    what = "a zip archive" if content.startswith(b"PK\x03\x04") else "bytes that are not UTF-8 text"
+    return InputError(
+        f"{path}, line {line}: received {what}. Expected a CSV file in UTF-8 with the header "
+        f"{HEADER}; unpack it, or save it again as CSV in UTF-8."
+    )
+
+
+def plain_submission(text: bytes) -> Submission | None:
+    """Return the submission if every line has the form that `write` gives it, else None.
+
+    20 times as fast as `parsed_submission`, which reads the rest and finds the words for errors.
+    """
+    header, _, body = (text if text.endswith(b"\n") else text + b"\n").partition(b"\n")
+    if header != HEADER.encode() or not PLAIN.fullmatch(body):
+        return None
+    numbers = np.fromstring(body.replace(b"\n", b","), dtype=np.int64, sep=",").reshape(-1, 2)
+    ids, labels = numbers.T
+    if ids.min() < 1 or len(double_ids(ids)):
+        return None
+    return Submission(ids.copy(), labels.astype(np.uint8))
+
+
+def parsed_submission(path: Path, text: str) -> Submission:
+    """Return the submission line by line; raise InputError at the first line that is wrong."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    labels: dict[int, int] = {}
+    lines: dict[int, int] = {}
+    line = 0
+    try:
+        for fields in reader:
+            line = reader.line_num
+            if not fields:
+                continue
+            if header is None:
+                header = fields
+                check_header(path, line, header)
+                continue
+            id_, label = row_of(path, line, fields)
+            if id_ in lines:
+                raise InputError(
+                    f"{path}, line {line}: received ImageId {id_} again, first on line "
+                    f"{lines[id_]}. Expected each ImageId once; remove one of the two rows."
+                )
+            lines[id_], labels[id_] = line, label
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {line + 1}: received a row that is not CSV ({error}). "
+            "Expected a row such as 1,7; check the quotes."
+        ) from error
+    if header is None:
+        raise InputError(
+            f"{path} is empty. Expected the header {HEADER} and one row an image; make it again."
+        )
+    if not labels:
+        raise InputError(
+            f"{path}, line {line}: received the header and no rows. "
+            "Expected one row an image, such as 1,7; make it again."
+        )
+    return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
+
+
+def check_header(path: Path, line: int, fields: list[str]) -> None:
+    """Raise InputError unless the first line is the one that Kaggle asks for."""
+    if fields != HEADER.split(","):
+        raise InputError(
+            f"{path}, line {line}: received the header {shown(','.join(fields))}. "
+            f"Expected exactly {HEADER!r}, capitals included; correct the first line."
+        )
+
+
+def row_of(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
+    """Return the id and the label of one row, or raise InputError that says what is wrong."""
+    where = f"{path}, line {line}: received"
+    if fields[0].startswith("#"):
+        raise InputError(
+            f"{where} the comment {shown(','.join(fields))}. "
+            "Expected only rows such as 1,7; remove the line."
+        )
+    if len(fields) != len(HEADER.split(",")):
+        what = "1 cell" if len(fields) == 1 else f"{len(fields)} cells"
+        raise InputError(
+            f"{where} {what}, {shown(','.join(fields))}. "
+            "Expected 2, an ImageId and a Label, such as 1,7; correct the row."
+        )
+    id_, label = fields
+    if not ID.fullmatch(id_) or int(id_) < 1:
+        raise InputError(
+            f"{where} ImageId {shown(id_)}. Expected a whole number, 1 or more; correct the row."
+        )
+    if not LABEL.fullmatch(label):
+        raise InputError(
+            f"{where} Label {shown(label)} for ImageId {id_}. "
+            "Expected a digit from 0 to 9; correct the row."
+        )
+    return int(id_), int(label[0])
+
+
+def shown(text: str) -> str:
+    """Return ``text`` quoted, and cut where it would flood the terminal."""
+    return repr(text if len(text) <= NAMED_CHARACTERS else text[: NAMED_CHARACTERS - 1] + "…")
+
+
+# ---------------------------------------------------------------------------------------- check
+
+
+def check(
+    submission: Submission,
+    expected_ids: Integers,
+    *,
+    name: str = "the submission",
+    source: str = "test.csv",
+) -> None:
+    """Raise InputError unless ``submission`` answers every expected image and no other.
+
+    Args:
+        submission: what `read` returned.
+        expected_ids: int ``[n]``, in any order.
+        name: what the message calls the submission, such as its path.
+        source: where the expected ids come from.
+
+    """
+    missing = np.setdiff1d(expected_ids, submission.ids)
+    unexpected = np.setdiff1d(submission.ids, expected_ids)
+    if not len(missing) and not len(unexpected):
+        return
+    parts = [f"{name}: {len(submission):,} rows; expected {len(expected_ids):,} ({source})."]
+    if len(missing):
+        parts.append(f"Missing {named(missing)}.")
+    if len(unexpected):
+        parts.append(f"Unexpected {named(unexpected)}.")
+    parts.append("Make the file again from the same data.")
+    raise InputError(" ".join(parts))
+
+
+def double_ids(ids: Ids) -> Ids:
+    """Return int64 ``[m]``: those ids that occur more than once, ascending."""
+    ordered = np.sort(ids)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def named(ids: Integers) -> str:
+    """Return the first few of ``ids`` for a message, and how many there are."""
+    listed = ", ".join(str(id_) for id_ in ids[:NAMED_IDS])
+    return f"ImageId {listed}" + (f", … ({len(ids):,} ids)" if len(ids) > NAMED_IDS else "")
+
+
+# -------------------------------------------------------------------------------------- compare
+
+
+@dataclass(frozen=True)
+class DigitPair:
+    """How many images one file calls ``a_label`` and the other ``b_label``."""
+
+    a_label: int
+    b_label: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two files differ.
+
+    Attributes:
+        a: name of the one that was given first.
+        b: name of the other.
+        differing: number of ids on which they differ.
+        digits: the labels they differ by, most frequent first.
+
+    """
+
+    a: str
+    b: str
+    differing: int
+    digits: tuple[DigitPair, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How k files judge the same n images.
+
+    Attributes:
+        names: k names, in the order given.
+        ids: int64 ``[n]``, ascending.
+        labels: uint8 ``[k, n]``, what each file says about ``ids``.
+        agreement: float64 ``[k, k]``, share of the ids on which both files agree.
+        differences: one for each pair of files, ``k * (k - 1) / 2`` in all.
+        majority: uint8 ``[n]``, the label that most files give; of tied labels the one that the
+            earliest file among those tied gives.
+        disputed: intp ``[m]``, rows of ``ids`` on which not all agree: the fewest votes for the
+            majority first, then the smallest id.
+
+    """
+
+    names: tuple[str, ...]
+    ids: Ids
+    labels: Labels
+    agreement: npt.NDArray[np.float64]
+    differences: tuple[Difference, ...]
+    majority: Labels
+    disputed: npt.NDArray[np.intp]
+
+    @property
+    def disputed_ids(self) -> Ids:
+        """Int64 ``[m]``: the ids at ``disputed``, the most split first."""
+        return self.ids[self.disputed]
+
+
+def compare(submissions: Sequence[tuple[str, Submission]]) -> Comparison:
+    """Return how the named submissions agree, id by id, whatever the order of their rows.
+
+    Raises:
+        InputError: fewer than two submissions, or their ids are not the same set.
+
+    """
+    least = 2
+    if len(submissions) < least:
+        raise InputError(f"received {len(submissions)} files to compare. Expected 2 or more.")
+    names = tuple(name for name, _ in submissions)
+    ids, labels = aligned(submissions)
+    agreement = np.eye(len(names))
+    differences = []
+    for a in range(len(names)):
+        for b in range(a + 1, len(names)):
+            difference = difference_of(names[a], names[b], labels[a], labels[b])
+            differences.append(difference)
+            agreement[a, b] = agreement[b, a] = 1 - difference.differing / len(ids)
+    majority, votes = majority_of(labels)
+    disputed = np.flatnonzero(votes < len(names))
+    return Comparison(
+        names=names,
+        ids=ids,
+        labels=labels,
+        agreement=agreement,
+        differences=tuple(differences),
+        majority=majority,
+        disputed=disputed[np.argsort(votes[disputed], kind="stable")],
+    )
+
+
+def aligned(submissions: Sequence[tuple[str, Submission]]) -> tuple[Ids, Labels]:
+    """Return the common ids, int64 ``[n]`` ascending, and the labels, uint8 ``[k, n]``."""
+    first_name, first = submissions[0]
+    ids = np.sort(first.ids)
+    labels = np.empty((len(submissions), len(ids)), np.uint8)
+    for row, (name, submission) in enumerate(submissions):
+        order = np.argsort(submission.ids)
+        if not np.array_equal(submission.ids[order], ids):
+            check(submission, ids, name=name, source=first_name)
+        labels[row] = submission.labels[order]
+    return ids, labels
+
+
+def difference_of(a: str, b: str, a_labels: Labels, b_labels: Labels) -> Difference:
+    """Return where two files differ, from labels (uint8 ``[n]``) of the same ids."""
+    counts = np.bincount(a_labels.astype(np.intp) * CLASSES + b_labels, minlength=CLASSES**2)
+    counts[:: CLASSES + 1] = 0  # the diagonal: both say the same
+    cells = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    digits = tuple(
+        DigitPair(int(cell) // CLASSES, int(cell) % CLASSES, int(counts[cell])) for cell in cells
+    )
+    return Difference(a, b, int(counts.sum()), digits)
+
+
+def majority_of(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
+    """Return the majority's labels, uint8 ``[n]``, and how many of the k files gave each."""
+    votes = np.stack([(labels == digit).sum(axis=0) for digit in range(CLASSES)])
+    support = np.take_along_axis(votes, labels.astype(np.intp), axis=0)  # [k, n]
+    earliest = support.argmax(axis=0)[np.newaxis]  # of equal maxima argmax takes the first file
+    majority = np.take_along_axis(labels, earliest, axis=0)[0]
+    return majority, support.max(axis=0)

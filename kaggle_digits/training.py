@@ -1,0 +1,250 @@
+"""One model on one split: fit with a checkpoint after every epoch, then predict.
+
+Nothing random is carried from one epoch to the next: order, augmentation and dropout of an epoch
+are seeded by (seed, epoch) alone. So an epoch that was broken off can be run again and gives the
+same weights to the byte, and a checkpoint needs no generator states.
+"""
+
+import csv
+import io
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.augmentation import augmented
+from kaggle_digits.backend import seed_everything
+from kaggle_digits.datasets.dataset import Dataset, Images
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import scores
+from kaggle_digits.recipes import Recipe, Training
+
+Probabilities = npt.NDArray[np.float32]
+
+STEPS_PER_EXECUTION = 8  # batches between two returns to Python: few enough for Ctrl-C to be felt
+PREDICTION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A finished epoch: one row of ``history.csv``. ``val_*`` are nan without held-out images."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a training run."""
+
+    def epochs_found(self, count: int) -> None:
+        """Training starts after ``count`` epochs that an earlier process finished."""
+
+    def images_trained(self, count: int) -> None:
+        """``count`` images of the running epoch have been trained on so far."""
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """An epoch is finished and its checkpoint is on the disk."""
+
+
+def fit(
+    recipe: Recipe,
+    training: Training,
+    train: Dataset,
+    held_out: Dataset | None,
+    *,
+    seed: tuple[int, ...],
+    folder: Path,
+    watcher: Watcher,
+) -> tuple[Any, list[Epoch]]:
+    """Train ``recipe`` on ``train`` and return the Keras model and its history.
+
+    Goes on after the last finished epoch of a run that was broken off in the same ``folder``.
+
+    Args:
+        recipe: the network.
+        training: how it is trained: the recipe's own, or overridden.
+        train: labelled images.
+        held_out: labelled images that are judged after every epoch and never trained on.
+        seed: whatever sets this model apart, such as ``(seed, fold)``.
+        folder: where ``checkpoint.keras`` and ``history.csv`` are kept.
+        watcher: told about every step and every epoch.
+
+    """
+    model, history = _started_or_resumed(recipe, training, len(train), seed=seed, folder=folder)
+    watcher.epochs_found(len(history))
+    for epoch in range(len(history) + 1, training.epochs + 1):
+        row = _trained_epoch(model, training, train, held_out, (*seed, epoch), watcher)
+        history.append(row)
+        # The history first: a row without its checkpoint is dropped on resuming.
+        write_history(folder / "history.csv", history)
+        with files.replacing(folder / "checkpoint.keras") as path:
+            model.save(path)
+        watcher.epoch_done(row)
+    return model, history
+
+
+def probabilities_of(model: Any, images: Images) -> Probabilities:
+    """Return the model's probabilities, float32 ``[n, classes]``, of uint8 ``[n, h, w, c]``."""
+    return np.asarray(model.predict(images, batch_size=PREDICTION_BATCH, verbose=0), np.float32)
+
+
+def loaded(path: Path) -> Any:
+    """Return the Keras model at ``path``, in Keras's safe mode: no code in it is run.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    import keras
+
+    try:
+        return keras.models.load_model(path, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} is not a model that can be read: {error}. Expected the .keras file that "
+            "`train` or `cv` wrote; remove its folder and run them again to train it anew."
+        ) from error
+
+
+def _started_or_resumed(
+    recipe: Recipe, training: Training, images: int, *, seed: tuple[int, ...], folder: Path
+) -> tuple[Any, list[Epoch]]:
+    import keras
+
+    checkpoint = folder / "checkpoint.keras"
+    steps = math.ceil(images / training.batch_size)
+    if checkpoint.exists():
+        model = loaded(checkpoint)
+        finished = int(model.optimizer.iterations.numpy()) // steps
+        return model, read_history(folder / "history.csv")[:finished]
+    seed_everything(_number(*seed))
+    model = recipe.network()
+    model.compile(
+        optimizer=_optimizer(training, steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
+        metrics=["accuracy"],
+        steps_per_execution=STEPS_PER_EXECUTION,
+    )
+    return model, []
+
+
+def _optimizer(training: Training, steps_per_epoch: int) -> Any:
+    import keras
+
+    rate: Any = training.learning_rate
+    if training.schedule == "cosine":
+        warmup = round(training.warmup_epochs * steps_per_epoch)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else rate,
+            decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    return keras.optimizers.get(
+        {"class_name": training.optimizer, "config": {"learning_rate": rate}}
+    )
+
+
+def _trained_epoch(
+    model: Any,
+    training: Training,
+    train: Dataset,
+    held_out: Dataset | None,
+    seed: tuple[int, ...],
+    watcher: Watcher,
+) -> Epoch:
+    started = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(train))
+    images = train.images[order]
+    if training.augmentation:
+        images = augmented(images, training.augmentation, rng)
+    _seed_layers(model, seed)
+    assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
+    history = model.fit(
+        images,
+        np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]],
+        batch_size=training.batch_size,
+        shuffle=False,
+        verbose=0,
+        callbacks=[_batch_callback(watcher.images_trained, training.batch_size, len(train))],
+    ).history
+    trained = time.perf_counter() - started
+    if not math.isfinite(history["loss"][0]):
+        raise InputError(
+            f"the loss is {history['loss'][0]} in epoch {seed[-1]}: training diverged at a "
+            f"learning rate of {training.learning_rate}. Use a smaller --learning-rate and "
+            "another --run."
+        )
+    val_loss, val_accuracy = _judged(model, held_out)
+    return Epoch(
+        epoch=seed[-1],
+        loss=history["loss"][0],
+        accuracy=history["accuracy"][0],
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=float(model.optimizer.learning_rate),
+        seconds=time.perf_counter() - started,
+        images_per_second=len(train) / trained,
+    )
+
+
+def _judged(model: Any, held_out: Dataset | None) -> tuple[float, float]:
+    if held_out is None or held_out.labels is None:
+        return math.nan, math.nan
+    judged = scores(probabilities_of(model, held_out.images), held_out.labels)
+    return judged.log_loss, judged.accuracy
+
+
+def _number(*seed: int) -> int:
+    """Return one seed for Keras, below 2³¹, that depends on every number in ``seed``."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+
+
+def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
+    """Start the generators of dropout and the like anew, so that they depend on ``seed`` alone."""
+    for index, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign([_number(*seed, index), 0])
+
+
+def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
+    import keras
+
+    def on_batch_end(batch: int, logs: Any) -> None:
+        del logs  # Keras passes it by this name
+        report(min((batch + 1) * batch_size, images))
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=on_batch_end)
+
+
+def write_history(path: Path, history: list[Epoch]) -> None:
+    """Write one row an epoch, columns as in `Epoch`."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(Epoch))
+    table.writerows(astuple(epoch) for epoch in history)
+    files.write_text(path, text.getvalue())
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """Return the rows that `write_history` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return [
+            Epoch(int(row.pop("epoch")), **{k: float(v) for k, v in row.items()}) for row in rows
+        ]

@@ -1,0 +1,73 @@
+"""Whole or not at all."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits import files
+from kaggle_digits.errors import InputError, OutsideError
+
+
+def test_replaces_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "new" / "a.json"
+    files.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 2})
+    assert path.read_text() == '{\n  "a": 2\n}\n'
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
+
+
+def test_a_failing_block_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def write_half(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
+        write_half(temporary)
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_full_disk_keeps_the_old_file_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutsideError, match=r"no room to write .*a\.txt: No space left.*unchanged"):
+        files.write_text(path, "new")
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_full_disk_as_h5py_reports_it(tmp_path):
+    error = OSError("Can't synchronously write data (errno = 28, 'No space left on device')")
+    assert isinstance(files.error_from(error, tmp_path), OutsideError)
+
+
+def test_a_file_in_the_way_of_the_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for write in (files.require_writable, lambda path: files.write_text(path, "x")):
+        with pytest.raises(InputError, match=r"cannot write .*file/a\.csv.*Expected a folder"):
+            write(tmp_path / "file" / "a.csv")
+
+
+def test_a_folder_in_the_way_of_the_file(tmp_path):
+    with pytest.raises(InputError, match=r"it is a folder\. Expected the name of a file"):
+        files.require_writable(tmp_path)
+
+
+def test_npz_is_read_without_pickle(tmp_path):
+    path = tmp_path / "a.npz"
+    files.write_npz(path, a=np.arange(3))
+    np.testing.assert_array_equal(files.read_npz(path)["a"], np.arange(3))
+    np.savez(path, a=np.array([{"an": "object"}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        files.read_npz(path)

@@ -1,0 +1,149 @@
+"""A run that is killed goes on with the same command and ends with the same bytes."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import product
+from tests.helpers import write_competition
+
+# Small steps make an epoch last about a second: long enough to be hit in its middle.
+CV = ("cv", "--folds", "2", "--epochs", "3", "--batch-size", "4", "--run", "run")
+SUBMISSION = Path("out.csv")
+RESULTS = ("submission.csv", "oof.npz", "test.npz", "metrics.json", "folds.npy")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_competition(tmp_path_factory.mktemp("data"), train=240, test=40)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    """The folder of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    product.run(*CV, "--input", data, "--submission", SUBMISSION, cwd=folder)
+    return folder
+
+
+def interrupted(cwd: Path, data: Path, after: str, how: signal.Signals, wait: float = 0.0):
+    """Start the run, send it a signal once the line ``after`` came, and return the process."""
+    process = product.started(*CV, "--input", data, "--submission", SUBMISSION, cwd=cwd)
+    lines = product.read_until(process, after)
+    time.sleep(wait)
+    process.send_signal(how)
+    _, rest = process.communicate(timeout=60)
+    return process, "".join(lines) + rest
+
+
+def test_sigkill_in_an_epoch_and_between_folds_and_ctrl_c(data, undisturbed, tmp_path):
+    run = tmp_path / "run"
+
+    process, _ = interrupted(tmp_path, data, "fold 1/2  epoch 1/3", signal.SIGKILL, wait=0.3)
+    assert process.returncode == -signal.SIGKILL
+    assert (run / "fold-1" / "checkpoint.keras").exists()
+    assert not (run / "fold-1" / "finished.json").exists()
+
+    process, text = interrupted(tmp_path, data, "fold 1/2  goes on after epoch", signal.SIGINT)
+    assert process.returncode == 130
+    assert "Interrupted. Every finished epoch is kept in run; go on with:" in text
+    assert "kaggle-digits cv --folds 2 --epochs 3" in text
+    assert "Traceback" not in text
+
+    process, _ = interrupted(tmp_path, data, "fold 1/2  finished", signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert (run / "fold-1" / "finished.json").exists()
+    assert not (run / "submission.csv").exists()
+    assert not (tmp_path / SUBMISSION).exists()
+
+    before = (run / "fold-1" / "model.keras").stat().st_mtime_ns
+    last = product.run(*CV, "--input", data, "--submission", SUBMISSION, cwd=tmp_path)
+    assert "fold 1/2  finished before" in last.stderr
+    assert (run / "fold-1" / "model.keras").stat().st_mtime_ns == before  # not trained again
+
+    expected = (undisturbed / SUBMISSION).read_bytes()
+    assert (tmp_path / SUBMISSION).read_bytes() == expected
+    assert (run / "submission.csv").read_bytes() == expected
+    for name in ("oof.npz", "test.npz"):
+        with np.load(run / name) as ours, np.load(undisturbed / "run" / name) as theirs:
+            for key in theirs:
+                np.testing.assert_array_equal(ours[key], theirs[key])
+    assert not [path for path in run.rglob("*") if ".tmp" in path.name or "checkpoint" in path.name]
+
+
+def test_what_a_finished_run_holds(undisturbed):
+    run = undisturbed / "run"
+    for name in RESULTS:
+        assert (run / name).exists()
+    folds = np.load(run / "folds.npy")
+    assert folds.shape == (1, 240)
+    assert sorted(np.unique(folds)) == [1, 2]
+    with np.load(run / "oof.npz") as oof:
+        assert oof["probabilities"].shape == (240, 10)
+        np.testing.assert_array_equal(oof["ids"], np.arange(1, 241))
+        np.testing.assert_array_equal(oof["labels"], np.arange(240) % 10)
+    with np.load(run / "test.npz") as test:
+        assert test["probabilities"].shape == (40, 10)
+        np.testing.assert_array_equal(test["ids"], np.arange(1, 41))
+
+
+def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, undisturbed):
+    again = product.run(*CV, "--input", data, "--submission", "again.csv", cwd=undisturbed)
+    assert again.stderr.count("finished before") == 2
+    assert (undisturbed / "again.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
+
+
+def test_another_process_in_the_same_folder_is_refused(data, tmp_path):
+    first = product.started(*CV, "--input", data, "--submission", SUBMISSION, cwd=tmp_path)
+    try:
+        while not (tmp_path / "run" / "run.json").exists():
+            time.sleep(0.05)
+        second = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+        assert "run is in use by another `kaggle-digits`" in second.stderr
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_other_settings_or_data_are_refused_with_both_values(data, undisturbed, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")}
+    changed = [*CV]
+    changed[changed.index("--epochs") + 1] = "4"
+    done = product.run(*changed, "--input", data, cwd=undisturbed, code=2)
+    assert "training.epochs: the run has 3, this command has 4" in done.stderr
+    other = write_competition(tmp_path / "other", train=240, test=40, seed=1)
+    done = product.run(*CV, "--input", other, cwd=undisturbed, code=2)
+    assert "train_fingerprint: the run has" in done.stderr
+    assert "another --run to start a new one" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == before
+
+
+def test_what_follows_a_run(data, undisturbed):
+    """Commands that read a finished run, in one place because training it costs half a minute."""
+    product.run("predict", "run", "--input", data, "--submission", "predicted.csv", cwd=undisturbed)
+    assert (undisturbed / "predicted.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
+
+    evaluated = product.run("evaluate", "run", "--worst", "3", cwd=undisturbed).stdout
+    assert "accuracy  0." in evaluated
+    assert "predict" in evaluated
+    assert evaluated.strip().splitlines()[-1].count(".") == 2
+
+    listed = product.run("runs", "--folder", ".", cwd=undisturbed).stdout
+    assert "2/2" in listed
+
+    for method in ("mean", "geometric", "vote", "hill-climb"):
+        blended = product.run(
+            "ensemble", "run", "run", "--method", method, "--submission", f"{method}.csv",
+            cwd=undisturbed,
+        ).stdout  # fmt: skip
+        assert f"= {method}" in blended
+        # a run blended with itself is itself
+        assert (undisturbed / f"{method}.csv").read_bytes() == (
+            undisturbed / SUBMISSION
+        ).read_bytes()
+
+    done = product.run("submit", SUBMISSION, "--input", data, cwd=undisturbed).stdout
+    assert "Not for the competition" in done
