@@ -6,32 +6,14 @@ a crash. Nothing of this is part of a saved model.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.datasets.dataset import Images
+from kaggle_digits.recipes.recipe import Affine
 
 CHUNK = 4096  # images resampled at once: bounds the float32 copy to 13 MB of 28×28 images
-
-
-@dataclass(frozen=True)
-class Affine:
-    """How far images are moved. Each value is the largest of a uniform draw around none.
-
-    Attributes:
-        rotation: degrees.
-        shift: share of the height and of the width.
-        zoom: 0.1 scales by 0.9 … 1.1, both axes together.
-        shear: degrees.
-
-    """
-
-    rotation: float = 0.0
-    shift: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
 
 
 def random_maps(

@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import ensembling, files, submissions, training
-from kaggle_digits.augmentation import Affine
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
-from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes import Affine, Recipe, Training, find
 from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,10 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
             f"no room to write {path}: {error.strerror or 'the disk is full'}. "
             "What was there before is unchanged. Free some space and run the same command again."
         )
+    in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
+    reason = "a file is in the way of its folder" if in_the_way else error.strerror or error
     return InputError(
-        f"cannot write {path}: {error.strerror or error}. "
+        f"cannot write {path}: {reason}. "
         "Expected a folder that you may write to; choose another one or change its permissions."
     )
 
@@ -58,11 +61,13 @@ def require_writable(path: Path) -> None:
     """Raise now what writing ``path`` later would raise: before hours of work, not after them."""
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder. Expected the name of a file.")
-    probe = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise error_from(FileExistsError(errno.EEXIST, "File exists"), path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        # os.access says yes on read-only file systems; writing does not.
+        with tempfile.TemporaryFile(dir=there):
+            pass
     except OSError as error:
         raise error_from(error, path) from error
 

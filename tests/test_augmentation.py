@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kaggle_digits.augmentation import CHUNK, Affine, augmented, random_maps
+from kaggle_digits.augmentation import CHUNK, augmented, random_maps
 from kaggle_digits.backend import start_keras
+from kaggle_digits.recipes import Affine
 
 STRONG = Affine(rotation=20, shift=0.2, zoom=0.2, shear=10)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from kaggle_digits import cross_validation, datasets, files, runs, submissions
 from kaggle_digits.backend import backend_name
 from kaggle_digits.cli import display, options
-from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
 
@@ -44,24 +44,25 @@ def carry_out(order: Order) -> None:
     folder = order.run or options.RUNS / name
     csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
     files.require_writable(csv)
+    assignment = _assignment(order, splits.train)
     command = shlex.join(["kaggle-digits", *sys.argv[1:]])
     with runs.opened(folder, settings, command=command) as run:
-        result = _result(run, splits, order, command)
+        result = _result(run, splits, assignment, command)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     _report(result, csv, splits, as_json=order.json)
 
 
-def _result(run: runs.Run, splits: Splits, order: Order, command: str) -> cross_validation.Result:
-    assert splits.train.labels is not None  # noqa: S101 — training data is labelled by contract
+def _assignment(order: Order, train: Dataset) -> cross_validation.Assignment:
+    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     if order.validation_split is None:
-        assignment = cross_validation.folds_of(
-            splits.train.labels, order.folds, order.seeds, order.seed
-        )
-    else:
-        assignment = cross_validation.holdout_of(
-            splits.train.labels, order.validation_split, order.seed
-        )
+        return cross_validation.folds_of(train.labels, order.folds, order.seeds, order.seed)
+    return cross_validation.holdout_of(train.labels, order.validation_split, order.seed)
+
+
+def _result(
+    run: runs.Run, splits: Splits, assignment: cross_validation.Assignment, command: str
+) -> cross_validation.Result:
     try:
         with display.watching(sys.stderr) as watcher:
             return cross_validation.trained(run, splits, assignment, watcher)

@@ -7,9 +7,9 @@ import difflib
 
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import bn20, bn20_seed, bn20_selu
-from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
-__all__ = ["RECIPES", "Recipe", "Training", "find"]
+__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find"]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE for module in (bn20, bn20_seed, bn20_selu)

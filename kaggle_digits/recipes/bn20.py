@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from kaggle_digits.augmentation import Affine
-from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
 
 def network(

@@ -1,10 +1,26 @@
-"""What a recipe is: a network and how it is trained. Importing it does not import Keras."""
+"""What a recipe is: a network and how it is trained. Imports neither Keras nor NumPy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kaggle_digits.augmentation import Affine
+
+@dataclass(frozen=True)
+class Affine:
+    """How far images are moved. Each value is the largest of a uniform draw around none.
+
+    Attributes:
+        rotation: degrees.
+        shift: share of the height and of the width.
+        zoom: 0.1 scales by 0.9 … 1.1, both axes together.
+        shear: degrees.
+
+    """
+
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,235 @@
+"""The commands as users type them: results on stdout, messages on stderr, exit codes."""
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import product
+from tests.helpers import write_competition
+
+CONSOLE_COMMAND = Path(sys.executable).with_name("kaggle-digits")
+COMMANDS = (
+    "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "compare", "submit", "runs"
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_competition(tmp_path_factory.mktemp("data"), train=60, test=20)
+
+
+def message(done: subprocess.CompletedProcess[str]) -> str:
+    """Return stderr on one line, without the frame that usage errors have."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
+
+
+def test_help_names_every_command(tmp_path):
+    text = product.run("--help", cwd=tmp_path).stdout
+    for command in COMMANDS:
+        assert command in text
+        assert product.run(command, "--help", cwd=tmp_path).stdout
+
+
+def test_version(tmp_path):
+    assert product.run("--version", cwd=tmp_path).stdout == "kaggle-digits 0.1.0\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion(shell, tmp_path):
+    done = product.run("--show-completion", shell, cwd=tmp_path)
+    assert "KAGGLE_DIGITS_COMPLETE" in done.stdout
+
+
+def test_completion_completes_commands(tmp_path):
+    done = subprocess.run(
+        [CONSOLE_COMMAND],
+        cwd=tmp_path,
+        env=product.environment(
+            _KAGGLE_DIGITS_COMPLETE="complete_bash",
+            COMP_WORDS="kaggle-digits ens",
+            COMP_CWORD="1",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "ensemble"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["cv", "--nosuch"], "No such option: --nosuch"),
+        (["cv", "--folds", "1"], "Invalid value for '--folds'"),
+        (["cv", "--epochs", "0"], "Invalid value for '--epochs'"),
+        (["train", "--validation-split", "1"], "Invalid value for '--validation-split'"),
+        (["cv", "--recipe", "bn2O"], "unknown recipe 'bn2O': expected one of bn20, bn20-seed"),
+        (["recipes", "nosuch"], "unknown recipe 'nosuch'"),
+        (["train", "--learning-rate", "0"], "expected more than 0"),
+        (["cv", "--limit", "9"], "--limit 9 does not fit the data: expected 10"),
+        (["cv", "--limit", "61"], "or no --limit for all 60 images"),
+        (["cv", "--folds", "7"], "7 folds need at least 7 images of every class; the data has 6"),
+        (["train", "--validation-split", "0.01"], "leaves a side with fewer images than the 10"),
+        (["evaluate", "nosuch"], "nosuch is not a run: it has no readable run.json"),
+        (["predict", "nosuch"], "nosuch is not a run"),
+        (["ensemble", "nosuch", "--submission", "a.csv"], "nosuch is not a run"),
+        (
+            ["ensemble", "nosuch", "--submission", "a.csv", "--method", "median"],
+            "received the method 'median'. Expected one of mean, geometric, vote, hill-climb",
+        ),
+        (["compare", "a.csv"], "a.csv"),
+        (["submit", "nosuch.csv"], "nosuch.csv"),
+        (["data", "get", "--source", "nosuch"], "received 'nosuch', expected one of auto"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_commands_end_with_2_and_one_message(arguments, expected, data, tmp_path):
+    shutil.copytree(data, tmp_path / "input")
+    before = sorted((tmp_path / "input").iterdir())
+    done = product.run(*arguments, cwd=tmp_path, code=2)
+    assert expected in message(done)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and ".cache" not in path.parts]
+    assert sorted(left) == before  # no half-made file, no run
+
+
+def test_no_data_says_how_to_get_some(tmp_path):
+    done = product.run("cv", cwd=tmp_path, code=2)
+    assert "kaggle-digits data get" in message(done)
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = product.run("cv", "--recipe", "nosuch", "--debug", cwd=tmp_path, code=1)
+    assert "Traceback" in done.stderr
+    assert "InputError: unknown recipe" in done.stderr
+
+
+def test_a_file_where_the_folder_should_be(data, tmp_path):
+    (tmp_path / "file").touch()
+    for option, where in (("--run", "file/run"), ("--submission", "file/a.csv")):
+        done = product.run("cv", "--input", data, option, where, cwd=tmp_path, code=2)
+        assert f"cannot write {where}: a file is in the way" in message(done)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_foreign_folder_is_not_taken_for_a_run(data, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    done = product.run("cv", "--input", data, "--run", "mine", cwd=tmp_path, code=2)
+    assert "mine is not a run, and not empty: it holds 'thesis.txt'" in message(done)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_damaged_run_json(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"settings": ')
+    done = product.run("evaluate", "run", cwd=tmp_path, code=2)
+    assert "run.json is damaged" in message(done)
+
+
+def test_full_disk(data, tmp_path):
+    """A limit on the size of files stands for the disk: the system's answer is of the same kind."""
+    command = [*product.COMMAND, "cv", "--folds", "2", "--epochs", "1", "--input", str(data)]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=product.environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "no room to write" in done.stderr
+    assert "Free some space and run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    fold = next((tmp_path / "runs").iterdir()) / "fold-1"
+    assert [path.name for path in fold.iterdir()] == ["history.csv"]  # and no half of a model
+    done = product.run("cv", "--folds", "2", "--epochs", "1", "--input", data, cwd=tmp_path)
+    assert "Submission" in done.stdout  # there is room now, and the same command goes through
+
+
+def test_train_on_everything_and_its_json(data, tmp_path):
+    done = product.run(
+        "train", "--validation-split", "0", "--epochs", "1", "--input", data, "--json", cwd=tmp_path
+    )
+    result = json.loads(done.stdout)
+    assert result["oof"] is None
+    assert Path(tmp_path / result["submission"]).read_text().count("\n") == 21
+    assert "fold 1/1  finished: nothing held out" in done.stderr
+    done = product.run("evaluate", result["run"], cwd=tmp_path, code=2)
+    assert "held no images out" in message(done)
+    done = product.run(
+        "ensemble", result["run"], "--method", "hill-climb", "--submission", "a.csv",
+        cwd=tmp_path, code=2,
+    )  # fmt: skip
+    assert "hill-climb needs images that every run held out" in message(done)
+
+
+def test_tensorflow_keeps_quiet(data, tmp_path):
+    done = product.run("train", "--epochs", "1", "--input", data, cwd=tmp_path)
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("fold 1/1  ")] == []
+    assert "val accuracy" in lines[0]
+
+
+def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    settings = {
+        "recipe": "bn20", "folds": 5, "seeds": 1, "source": "kaggle", "training": {"epochs": 3}
+    }  # fmt: skip
+    (run / "run.json").write_text(
+        json.dumps({"state": "running", "command": "kaggle-digits cv", "settings": settings,
+                    "started": "2026-01-01T00:00:00+00:00"})
+    )  # fmt: skip
+    assert "0/5 …" in product.run("runs", cwd=tmp_path).stdout
+    done = product.run("evaluate", run, cwd=tmp_path, code=2)
+    assert "is not finished" in message(done)
+    assert "kaggle-digits cv" in message(done)
+
+
+def test_compare(tmp_path):
+    (tmp_path / "a.csv").write_text("ImageId,Label\n1,4\n2,3\n3,1\n")
+    (tmp_path / "b.csv").write_text("ImageId,Label\n3,1\n1,9\n2,3\n")
+    text = product.run("compare", "a.csv", "b.csv", "--vote", "v.csv", cwd=tmp_path).stdout
+    assert "differ on 1 images: 4→9 1×" in text
+    assert "1 disputed images, the most split first: 1" in text
+    assert "0.66667" in text
+    assert (tmp_path / "v.csv").read_text() == "ImageId,Label\n1,4\n2,3\n3,1\n"
+
+
+def test_submit_checks_before_it_says_what_it_would_push(data, tmp_path):
+    (tmp_path / "a.csv").write_text("ImageId,Label\n1,7\n")
+    done = product.run("submit", "a.csv", "--input", data, cwd=tmp_path, code=2)
+    assert "a.csv: 1 rows; expected 20" in message(done)
+    assert "Missing ImageId 2, 3" in message(done)
+
+
+def test_data_get_and_check_the_sample(tmp_path):
+    done = product.run("data", "get", cwd=tmp_path)
+    assert "EMBEDDED SAMPLE" in done.stderr
+    assert "1,442 train and 355 test images" in done.stdout
+    report = json.loads(product.run("data", "check", "--json", cwd=tmp_path).stdout)
+    assert report["source"] == "sample"
+    assert report["test_images_in_train"] == 0
+    assert "0:143" in product.run("data", "check", cwd=tmp_path).stdout
+
+
+def test_runs_as_a_module_like_the_command(tmp_path):
+    done = subprocess.run(
+        [CONSOLE_COMMAND, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == product.run("--version", cwd=tmp_path).stdout
