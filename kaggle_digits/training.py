@@ -128,7 +128,7 @@ def _started_or_resumed(
     steps = math.ceil(images / training.batch_size)
     if checkpoint.exists():
         model = loaded(checkpoint)
-        finished = int(model.optimizer.iterations.numpy()) // steps
+        finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         return model, read_history(folder / "history.csv")[:finished]
     seed_everything(_number(*seed))
     model = recipe.network()
@@ -166,6 +166,8 @@ def _trained_epoch(
     seed: tuple[int, ...],
     watcher: Watcher,
 ) -> Epoch:
+    import keras
+
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(train))
@@ -196,7 +198,7 @@ def _trained_epoch(
         accuracy=history["accuracy"][0],
         val_loss=val_loss,
         val_accuracy=val_accuracy,
-        learning_rate=float(model.optimizer.learning_rate),
+        learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         seconds=time.perf_counter() - started,
         images_per_second=len(train) / trained,
     )

@@ -21,7 +21,7 @@ LAYERS = [
     ["datasets"],
     ["recipes"],
     ["augmentation", "backend", "evaluation", "submissions"],
-    ["ensembling"],
+    ["comparison", "ensembling"],
     ["runs", "training"],
     ["cross_validation"],
     ["cli"],
@@ -68,7 +68,7 @@ def test_no_module_imports_heavy_packages_at_its_top(path):
     assert not tops & set(HEAVY)
 
 
-@pytest.mark.parametrize("name", ["ensembling", "evaluation", "submissions"])
+@pytest.mark.parametrize("name", ["comparison", "ensembling", "evaluation", "submissions"])
 def test_stages_after_training_never_import_keras(name):
     names = {one.split(".")[0] for one in imported(PACKAGE / f"{name}.py", at_start=False)}
     assert not names & set(KERAS)

@@ -62,8 +62,9 @@ RECIPE = Recipe(
         learning_rate=1e-3,
         schedule="cosine",
         warmup_epochs=1,
-        batch_size=64,
-        epochs=16,
+        batch_size=128,
+        epochs=15,
         augmentation=Affine(rotation=10, shift=0.1, zoom=0.1, shear=5),
+        label_smoothing=0.05,
     ),
 )
