@@ -4,25 +4,48 @@ The one place that knows about TensorFlow; everything else is written in Keras a
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from kaggle_digits.errors import InputError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
 
 def backend_name() -> str:
-    """Return the backend that Keras will run on, without importing it."""
-    return os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    """Return the backend that Keras will run on, without importing it.
+
+    Raises:
+        InputError: ``KERAS_BACKEND`` names none that can train.
+
+    """
+    name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if name not in BACKENDS:
+        raise InputError(f"KERAS_BACKEND is {name!r}: expected one of {', '.join(BACKENDS)}.")
+    return name
 
 
 def start_keras() -> Any:
-    """Import Keras and return it, on the backend of `backend_name`."""
-    backend_name()
+    """Import Keras and return it, on the backend of `backend_name`.
+
+    Raises:
+        InputError: the backend is not installed.
+
+    """
+    name = backend_name()
+    if importlib.util.find_spec(name) is None:
+        raise InputError(
+            f"KERAS_BACKEND is {name!r}, which is not installed here. Install it with "
+            f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
+        )
     with _quiet_stderr():
         import keras
 
-        if keras.backend.backend() == "tensorflow":
+        if name == "tensorflow":
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()

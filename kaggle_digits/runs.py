@@ -167,6 +167,15 @@ class Run:
         path = self.fold(number) / "finished.json"
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
+    def other_versions(self) -> list[str]:
+        """Return what is installed in another version than when the run was started."""
+        before = self.description.get("environment", {})
+        return [
+            f"{name} {before[name]} → {version}"
+            for name, version in environment().items()
+            if name in before and before[name] != version and name != "git_commit"
+        ]
+
     def update(self, **changes: Any) -> None:
         """Rewrite ``run.json`` with ``changes`` at its top."""
         files.write_json(self.folder / "run.json", self.description | changes)
@@ -240,10 +249,16 @@ def _require_empty(folder: Path) -> None:
         )
 
 
-def listed(root: Path) -> list[Run]:
-    """Return the runs directly below ``root``, oldest first."""
-    runs = [Run(path.parent) for path in root.glob("*/run.json")]
-    return sorted(runs, key=lambda run: str(run.description.get("started")))
+def listed(root: Path) -> tuple[list[Run], list[Run]]:
+    """Return the runs directly below ``root`` that can be read, oldest first, and the others."""
+    runs, damaged = [], []
+    for path in sorted(root.glob("*/run.json")):
+        run = Run(path.parent)
+        try:
+            runs.append((str(run.description["started"]), run))
+        except (InputError, KeyError):
+            damaged.append(run)
+    return [run for _, run in sorted(runs, key=lambda pair: pair[0])], damaged
 
 
 def environment() -> dict[str, Any]:

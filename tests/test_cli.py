@@ -1,5 +1,6 @@
 """The commands as users type them: results on stdout, messages on stderr, exit codes."""
 
+import importlib.util
 import json
 import re
 import resource
@@ -107,7 +108,7 @@ def test_no_data_says_how_to_get_some(tmp_path):
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    done = product.run("cv", "--recipe", "nosuch", "--debug", cwd=tmp_path, code=1)
+    done = product.run("cv", "--recipe", "nosuch", "--debug", cwd=tmp_path, code=2)
     assert "Traceback" in done.stderr
     assert "InputError: unknown recipe" in done.stderr
 
@@ -199,6 +200,22 @@ def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):
     done = product.run("evaluate", run, cwd=tmp_path, code=2)
     assert "is not finished" in message(done)
     assert "kaggle-digits cv" in message(done)
+
+
+def test_runs_leaves_out_a_damaged_one_and_says_so(tmp_path):
+    (tmp_path / "runs" / "two").mkdir(parents=True)
+    (tmp_path / "runs" / "two" / "run.json").write_text("{")
+    done = product.run("runs", cwd=tmp_path)
+    assert "No runs in runs yet" in done.stdout
+    assert "two: its run.json is damaged" in done.stderr
+
+
+def test_unknown_or_missing_backend(data, tmp_path):
+    done = product.run("cv", "--input", data, cwd=tmp_path, code=2, KERAS_BACKEND="theano")
+    assert "KERAS_BACKEND is 'theano': expected one of tensorflow, jax, torch" in message(done)
+    if importlib.util.find_spec("torch") is None:
+        done = product.run("recipes", "bn20", cwd=tmp_path, code=2, KERAS_BACKEND="torch")
+        assert "which is not installed here" in message(done)
 
 
 def test_compare(tmp_path):

@@ -5,6 +5,7 @@ come at once.
 """
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -63,12 +64,12 @@ def main() -> None:
         app([argument for argument in arguments if argument != "--debug"])
     except KaggleDigitsError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 — a user gets a message, never a bare traceback
         if debug:
-            raise
+            traceback.print_exc()
         print(
             f"Error: unexpected {type(error).__name__}: {error}\n"
             "This is a bug or a broken installation. Run the same command with --debug to see "

@@ -47,10 +47,22 @@ def carry_out(order: Order) -> None:
     assignment = _assignment(order, splits.train)
     command = shlex.join(["kaggle-digits", *sys.argv[1:]])
     with runs.opened(folder, settings, command=command) as run:
+        _warn_of_other_versions(run)
         result = _result(run, splits, assignment, command)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     _report(result, csv, splits, as_json=order.json)
+
+
+def _warn_of_other_versions(run: runs.Run) -> None:
+    changes = run.other_versions()
+    if changes and run.description["state"] != "finished":
+        print(
+            f"Note: {run.folder} was started with other versions ({', '.join(changes)}): what is "
+            "left of it may come out differently than undisturbed. For a run that can be repeated "
+            "to the byte, start a new one with --run.",
+            file=sys.stderr,
+        )
 
 
 def _assignment(order: Order, train: Dataset) -> cross_validation.Assignment:

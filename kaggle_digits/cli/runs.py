@@ -15,7 +15,10 @@ def command(
     """List the runs with their out-of-fold accuracy and training time."""
     from kaggle_digits import runs
 
-    rows = [_row(run) for run in runs.listed(folder)]
+    readable, damaged = runs.listed(folder)
+    rows = [_row(run) for run in readable]
+    for run in damaged:
+        typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
     if json:
         options.print_json(rows)
     elif not rows:
