@@ -52,9 +52,10 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## the benchmarks' tables
+bench: data ## the benchmarks' tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/read_csv.py
+	$(BIN)/python benchmarks/recipes.py --input $(INPUT)
 
 clean: ## remove the environment and caches; data, runs and submissions stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -45,7 +45,8 @@ def start_keras() -> Any:
     with _quiet_stderr():
         import keras
 
-        if name == "tensorflow":
+        # On the other backends, too: Keras would import it later for its data pipeline, loudly.
+        if importlib.util.find_spec("tensorflow"):
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()

@@ -1,6 +1,7 @@
 """Whole or not at all."""
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,17 @@ def test_npz_is_read_without_pickle(tmp_path):
     np.savez(path, a=np.array([{"an": "object"}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         files.read_npz(path)
+
+
+def test_a_read_only_folder(tmp_path):
+    error = files.error_from(PermissionError(errno.EACCES, "Permission denied"), tmp_path / "a.csv")
+    assert isinstance(error, InputError)
+    assert "a.csv: Permission denied. Expected a folder that you may write to" in str(error)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    for write in (files.require_writable, lambda path: files.write_text(path, "x")):
+        with pytest.raises(InputError, match="Permission denied"):
+            write(tmp_path / "a.csv")
