@@ -50,12 +50,11 @@ def _row(run: Any) -> dict[str, Any]:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(
-        "run", "data", "models", "epochs", "accuracy", "log loss", "time", "started",
-        box=None, pad_edge=False,
-    )  # fmt: skip
+    headings = ("data", "models", "epochs", "accuracy", "log loss", "time", "started")
+    name = Column("run", overflow="fold", ratio=1)
+    table = Table(name, *headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(
             row["run"],
@@ -65,6 +64,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             "" if row["oof_accuracy"] is None else f"{row['oof_accuracy']:.5f}",
             "" if row["oof_log_loss"] is None else f"{row['oof_log_loss']:.5f}",
             "" if row["seconds"] is None else f"{row['seconds']:,.0f} s",
-            row["started"],
+            row["started"][:16].replace("T", " "),
         )
     Console().print(table)
