@@ -6,6 +6,8 @@ FOLDS ?= 5
 CSV ?= submissions/submission.csv
 # More options of `kaggle-digits cv`, such as ARGS="--epochs 3 --seeds 2".
 ARGS ?=
+# PUSH=0 keeps `make submit` from pushing: it checks the CSV and prints the command that pushes.
+PUSH ?= 1
 # Where `make data` takes the competition's zip or CSVs from; empty: what lies in $(INPUT).
 FROM ?=
 
@@ -29,12 +31,12 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible
-	$(DIGITS) submit $(CSV) --input $(INPUT)
+	$(DIGITS) submit $(CSV) --input $(INPUT) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
 cv: data ## data -> cross-validated training -> CSV; goes on where it was broken off
 	$(DIGITS) cv --recipe $(RECIPE) --folds $(FOLDS) --input $(INPUT) --submission $(CSV) $(ARGS)
 
-data: $(READY) ## what lies in input/, or FROM=PATH, or the embedded sample
+data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedded sample
 	$(DIGITS) data get --input $(INPUT) $(if $(FROM),--from $(FROM))
 
 test: lint ## format, lint, types and the tests that need no more than minutes
@@ -55,6 +57,7 @@ format: $(READY) ## let ruff rewrite the code
 bench: data ## the benchmarks' tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/read_csv.py
+	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/recipes.py --input $(INPUT)
 
 clean: ## remove the environment and caches; data, runs and submissions stay

@@ -1,17 +1,36 @@
 """Running the product as a user does: a real process, in a folder of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
+HOME = tempfile.TemporaryDirectory(prefix="home-")
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+# Whoever runs the tests may have credentials: none is found, and Kaggle cannot be reached.
+APART = {
+    "HOME": HOME.name,
+    "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+    **{
+        name: NOWHERE
+        for scheme in ("http_proxy", "https_proxy", "all_proxy")
+        for name in (scheme, scheme.upper())
+    },
+    "no_proxy": "",
+    "NO_PROXY": "",
+}
 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return the environment without what would change the product's behaviour."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("KAGGLE")}
-    return kept | {"COLUMNS": "200", "PYTHONPATH": os.pathsep.join(sys.path)} | extra
+    mine = {"COLUMNS": "200", "PYTHONPATH": os.pathsep.join(sys.path)}
+    foreign = ("KAGGLE", "XDG_CONFIG")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    return kept | APART | mine | extra
 
 
 def run(
@@ -32,16 +51,21 @@ def run(
     return done
 
 
-def started(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
+def started(*arguments: str | Path, cwd: Path, **extra: str) -> subprocess.Popen[str]:
     """Start ``kaggle-digits``; its lines can be read from ``stderr`` as they come."""
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # A shell makes its background jobs deaf to Ctrl-C, and what they start inherits that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> list[str]:

@@ -223,9 +223,9 @@ def test_kaggle_without_a_path_says_what_to_do(folder: Path) -> None:
     with pytest.raises(InputError) as caught:
         get("kaggle", folder=folder, environment={})
     message = str(caught.value)
-    assert "this version cannot download it yet" in message
-    assert "kaggle competitions download -c digit-recognizer -p DIR" in message
-    assert "kaggle-digits data get --from DIR/digit-recognizer.zip" in message
+    assert "there are no credentials for Kaggle" in message
+    assert "https://www.kaggle.com/competitions/digit-recognizer/rules" in message
+    assert "kaggle-digits data get --from PATH/digit-recognizer.zip" in message
     with pytest.raises(InputError, match=r"or a folder with the IDX files"):
         get("mnist", folder=folder, environment={})
 

@@ -20,12 +20,23 @@ def get(
         Path | None,
         typer.Option("--from", metavar="PATH", help="Competition zip, mnist.npz, or a folder."),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Download even if the competition's data is there.")
+    ] = False,
     input_: options.Input = Path("input"),
 ) -> None:
-    """Put a data set into the input folder, read whole and checked."""
-    from kaggle_digits import datasets
+    """Put a data set into the input folder.
 
-    obtained = datasets.get(source, folder=input_, from_path=from_)
+    It is read whole and checked first.
+
+    auto takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else downloads from
+    Kaggle if there are credentials, else makes the embedded sample. A download may stand still for
+    60 seconds; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
+    """
+    from kaggle_digits import credentials, datasets
+
+    download = _download if credentials.find() else None
+    obtained = datasets.get(source, folder=input_, from_path=from_, download=download, again=again)
     splits = obtained.splits
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(
@@ -40,15 +51,24 @@ def get(
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
             "  1,797 small digits of scikit-learn, to try things out: a CSV made from it is no\n"
             "  entry for the competition. With its real data:\n"
+            "    kaggle-digits data get --source kaggle\n"
             "    kaggle-digits data get --from PATH/digit-recognizer.zip\n",
             bold=True,
             err=True,
         )
 
 
+def _download(folder: Path) -> Path:
+    from kaggle_digits.kaggle_api import Kaggle
+
+    typer.echo("Downloading digit-recognizer from Kaggle …", err=True)
+    with Kaggle() as kaggle:
+        return kaggle.download(folder)
+
+
 @app.command()
 def check(input_: options.Input = Path("input"), json: options.Json = False) -> None:
-    """Read the data whole and report counts, classes and images that occur twice."""
+    """Report counts, classes and double images."""
     from kaggle_digits import datasets
 
     report = datasets.check(datasets.load(input_))

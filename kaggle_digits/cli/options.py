@@ -50,3 +50,13 @@ Seed = Annotated[
 def print_json(value: Any) -> None:
     """Print ``value`` for machines."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def opened_ledger() -> Any:
+    """Return the ledger of what was pushed; name its lines that cannot be read."""
+    from kaggle_digits.ledger import NAME, Ledger
+
+    ledger = Ledger(SUBMISSIONS / NAME)
+    for number in ledger.damaged():
+        typer.echo(f"{ledger.path}, line {number}: damaged, and left out here", err=True)
+    return ledger

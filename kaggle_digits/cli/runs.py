@@ -12,11 +12,12 @@ def command(
     folder: Annotated[Path, typer.Option("--folder", metavar="DIR")] = options.RUNS,
     json: options.Json = False,
 ) -> None:
-    """List the runs with their out-of-fold accuracy and training time."""
+    """List what was trained, with its scores and time."""
     from kaggle_digits import runs
 
     readable, damaged = runs.listed(folder)
-    rows = [_row(run) for run in readable]
+    entries = options.opened_ledger().entries()
+    rows = [_row(run, _best_score(run, entries)) for run in readable]
     for run in damaged:
         typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
     if json:
@@ -27,7 +28,12 @@ def command(
         _print_table(rows)
 
 
-def _row(run: Any) -> dict[str, Any]:
+def _best_score(run: Any, entries: list[Any]) -> float | None:
+    scores = [entry.public_score for entry in entries if entry.run == str(run.folder)]
+    return max((score for score in scores if score is not None), default=None)
+
+
+def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     description, metrics = run.description, run.metrics or {}
     settings, oof = description["settings"], metrics.get("oof") or {}
     done = sum(
@@ -43,6 +49,7 @@ def _row(run: Any) -> dict[str, Any]:
         "epochs": settings["training"]["epochs"],
         "oof_accuracy": oof.get("accuracy"),
         "oof_log_loss": oof.get("log_loss"),
+        "public_score": public_score,
         "seconds": metrics.get("seconds"),
         "started": description["started"],
     }
@@ -52,7 +59,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    headings = ("data", "models", "epochs", "accuracy", "log loss", "time", "started")
+    headings = ("data", "models", "epochs", "accuracy", "log loss", "public", "time", "started")
     name = Column("run", overflow="fold", ratio=1)
     table = Table(name, *headings, box=None, pad_edge=False)
     for row in rows:
@@ -63,6 +70,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             str(row["epochs"]),
             "" if row["oof_accuracy"] is None else f"{row['oof_accuracy']:.5f}",
             "" if row["oof_log_loss"] is None else f"{row['oof_log_loss']:.5f}",
+            "" if row["public_score"] is None else f"{row['public_score']:.5f}",
             "" if row["seconds"] is None else f"{row['seconds']:,.0f} s",
             row["started"][:16].replace("T", " "),
         )

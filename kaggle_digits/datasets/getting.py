@@ -1,21 +1,25 @@
-"""Put a data set into the input folder: from a path, or the embedded sample."""
+"""Put a data set into the input folder: from a path, from Kaggle, or the embedded sample."""
 
 import contextlib
+import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaggle_digits import files
-from kaggle_digits.datasets import cache, layouts, loading, sample
+from kaggle_digits import credentials, files
+from kaggle_digits.datasets import cache, kaggle_csv, layouts, loading, sample
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, OutsideError
 
 SOURCES = ("auto", "kaggle", "sample", "mnist")
 VARIABLE = "KAGGLE_DIGITS_DATA"
+ROOM = 400 << 20  # zip, unpacked files and their copies
 
 Write = Callable[[Path], object]
+Download = Callable[[Path], Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,8 @@ class Obtained:
     Attributes:
         splits: the data, as `load` returns it.
         folder: where it lies.
-        taken_from: where it was copied from; None for the sample and for what was there already.
+        taken_from: where it was copied from, a path or ``Kaggle``; None for the sample and for
+            what was there already.
         kept: whether it was there already.
         moved_aside: files of yours that made room, under their new names.
 
@@ -33,7 +38,7 @@ class Obtained:
 
     splits: Splits
     folder: Path
-    taken_from: Path | None = None
+    taken_from: Path | str | None = None
     kept: bool = False
     moved_aside: tuple[Path, ...] = ()
 
@@ -49,19 +54,25 @@ def get(
     folder: Path,
     from_path: Path | None = None,
     environment: Mapping[str, str] = os.environ,
+    download: Download | None = None,
+    again: bool = False,
 ) -> Obtained:
     """Put data into ``folder`` and return it, read whole and checked.
 
     Args:
         source: ``auto`` takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else
-            the sample. The others ask for exactly that.
+            downloads if ``download`` is given, else takes the sample. The others ask for exactly
+            that; ``kaggle`` keeps the competition's data if it is there and whole.
         folder: the input folder; made if it is not there.
         from_path: the competition's zip, mnist.npz, or a folder that `load` would take.
         environment: where to look for KAGGLE_DIGITS_DATA.
+        download: puts the competition's zip into an empty folder and returns its path; None
+            without credentials.
+        again: whether ``kaggle`` downloads even if the data is there.
 
     Raises:
         InputError: the data is broken, is not what ``source`` asks for, or cannot be had.
-        OutsideError: the disk is full.
+        OutsideError: the disk is full, or the download failed. What was there is still there.
 
     """
     if source not in SOURCES:
@@ -76,35 +87,70 @@ def get(
     if from_path is not None:
         return _get_from(from_path, folder, source)
     if source == "auto":
-        return _get_auto(folder, environment)
-    return _kept_or_unavailable(source, folder)
+        return _get_auto(folder, environment, download)
+    if not again and (kept := _kept(source, folder)):
+        return kept
+    if source == "kaggle" and download is not None:
+        return _get_kaggle(folder, download)
+    raise InputError(_unavailable(source, folder))
 
 
-def _get_auto(folder: Path, environment: Mapping[str, str]) -> Obtained:
+def _get_auto(folder: Path, environment: Mapping[str, str], download: Download | None) -> Obtained:
     if layouts.find(folder) is not None:
         return Obtained(loading.load(folder), folder, kept=True)
     if path := environment.get(VARIABLE):
         return _get_from(Path(path), folder, "auto")
-    return _get_sample(folder)
+    return _get_kaggle(folder, download) if download else _get_sample(folder)
 
 
-def _kept_or_unavailable(source: str, folder: Path) -> Obtained:
+def _kept(source: str, folder: Path) -> Obtained | None:
     # What is there may be broken: that is a reason to get it again, not to complain about it.
     with contextlib.suppress(InputError):
         splits = loading.load(folder)
         if splits.source == source:
             return Obtained(splits, folder, kept=True)
+    return None
+
+
+def _unavailable(source: str, folder: Path) -> str:
     if source == "kaggle":
-        steps = (
-            "kaggle competitions download -c digit-recognizer -p DIR\n"
-            "  kaggle-digits data get --from DIR/digit-recognizer.zip"
+        return (
+            f"--source kaggle: there are no credentials for Kaggle. {credentials.HOW_TO_GET}, and "
+            "accept the competition's rules at "
+            "https://www.kaggle.com/competitions/digit-recognizer/rules. Or download it there in a "
+            "browser:\n  kaggle-digits data get --from PATH/digit-recognizer.zip"
         )
-    else:
-        steps = "kaggle-digits data get --from PATH   (mnist.npz, or a folder with the IDX files)"
-    raise InputError(
-        f"--source {source}: this version cannot download it yet. "
-        f"Expected the data in {folder} or --from PATH. Run instead:\n  {steps}"
+    return (
+        f"--source {source}: this program does not download it. Expected the data in {folder} or "
+        "--from PATH. Run instead:\n"
+        "  kaggle-digits data get --from PATH   (mnist.npz, or a folder with the IDX files)"
     )
+
+
+def _get_kaggle(folder: Path, download: Download) -> Obtained:
+    """Download and unpack beside what is there, check, and only then put it in its place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        room = shutil.disk_usage(folder).free
+        beside = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
+    except OSError as error:
+        raise files.error_from(error, folder) from error
+    with beside as name:
+        if room < ROOM:  # the client would take it for a bad connection
+            raise files.error_from(OSError(errno.ENOSPC, f"it has {room >> 20} MiB left"), folder)
+        (packed := Path(name) / "packed").mkdir()
+        (unpacked := Path(name) / "unpacked").mkdir()
+        archive = download(packed)
+        try:
+            kaggle_csv.unpack(archive, unpacked)
+            obtained = _get_from(unpacked, folder, "kaggle", beside=(kaggle_csv.EXAMPLE,))
+        except InputError as error:
+            reason = str(error).replace(f"{name}{os.sep}", "")
+            raise OutsideError(
+                f"what Kaggle sent is not the competition's data, whole: {reason}\n"
+                f"What was in {folder} before is unchanged."
+            ) from error
+    return replace(obtained, taken_from="Kaggle")
 
 
 def _get_sample(folder: Path) -> Obtained:
@@ -126,8 +172,11 @@ def _get_sample(folder: Path) -> Obtained:
     return Obtained(loading.load(folder), folder)
 
 
-def _get_from(path: Path, folder: Path, source: str) -> Obtained:
-    """Check what ``path`` holds by reading it whole, then copy it and remove what was there."""
+def _get_from(path: Path, folder: Path, source: str, *, beside: tuple[str, ...] = ()) -> Obtained:
+    """Check what ``path`` holds by reading it whole, then copy it and remove what was there.
+
+    Files of the names ``beside`` are copied with it where they lie in the folder ``path``.
+    """
     found = _found_at(path)
     # Cached in the target: beside the original nothing is written, and `load` finds it there.
     splits = loading.read(found, folder / cache.FOLDER)
@@ -137,7 +186,8 @@ def _get_from(path: Path, folder: Path, source: str) -> Obtained:
             f"{len(splits.train)} train and {len(splits.test)} test images. "
             "Leave out --source to take it nevertheless."
         )
-    targets = {_target_name(found, file): file for file in found.files}
+    others = {name: path / name for name in beside if (path / name).is_file()}
+    targets = others | {_target_name(found, file): file for file in found.files}
     in_place = all(_same(folder / name, file) for name, file in targets.items())
     obsolete = [one for one in layouts.pieces(folder) if one.name not in targets]
     if in_place and not obsolete:
@@ -197,7 +247,7 @@ def _placed_by_us(folder: Path) -> set[str]:
         for one in layouts.pieces(folder)
     )
     known = {name for layout in layouts.LAYOUTS for name in layout.spellings}
-    known.add("sample_submission.csv")
+    known.add(kaggle_csv.EXAMPLE)
     return set(marker.files) & known if unchanged else set()
 
 

@@ -3,22 +3,29 @@
 Measured by benchmarks/read_csv.py, which also says why the reader is pyarrow.csv.
 """
 
+import contextlib
 import gzip
 import hashlib
 import lzma
+import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits import files
 from kaggle_digits.datasets.cache import Arrays, cached
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.datasets.layouts import get_again, read_bytes, unreadable
 from kaggle_digits.errors import InputError
 
+EXAMPLE = "sample_submission.csv"  # its labels are all 0 and mean nothing
+EXPECTED = ("train.csv", "test.csv", EXAMPLE)
+MOST_BYTES = 1 << 30  # a member, unpacked; the competition's largest has 77 MB
 SIDE = 28
 PIXELS = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
 MAX_LABEL = 9
@@ -102,17 +109,52 @@ def _unzipped(content: bytes, path: Path) -> bytes:
         ) from error
 
 
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack the competition's three files from its zip into ``folder``, and nothing else.
+
+    Raises:
+        InputError: it is no zip, it is broken, or one of the three is missing or far too large.
+        OutsideError: the disk is full.
+
+    """
+    with _opened(path) as archive:
+        for name in EXPECTED:
+            size = _require_member(archive, path, name).file_size
+            if size > MOST_BYTES:
+                raise InputError(
+                    f"{path}: {name} would unpack to {size:,} bytes. Expected the competition's, "
+                    f"below {MOST_BYTES:,}. {get_again()}"
+                )
+            with (
+                files.replacing(folder / name) as temporary,
+                temporary.open("wb") as target,
+                archive.open(name) as member,
+            ):
+                shutil.copyfileobj(member, target, 1 << 20)
+
+
 def _member(path: Path, name: str) -> bytes:
+    with _opened(path) as archive:
+        return archive.read(_require_member(archive, path, name))
+
+
+def _require_member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:
     # By its exact name: no other member of the archive is looked at, whatever it is called.
+    if name not in archive.namelist():
+        listed = ", ".join(archive.namelist()[:5]) or "nothing"
+        raise InputError(
+            f"{path} lacks {name}: it holds {listed}. Expected the competition's download "
+            f"with train.csv and test.csv. {get_again()}"
+        )
+    return archive.getinfo(name)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Yield the archive; turn what is wrong with it, while it is read, into InputError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if name not in archive.namelist():
-                listed = ", ".join(archive.namelist()[:5]) or "nothing"
-                raise InputError(
-                    f"{path} lacks {name}: it holds {listed}. Expected the competition's download "
-                    f"with train.csv and test.csv. {get_again()}"
-                )
-            return archive.read(name)
+            yield archive
     except (
         zipfile.BadZipFile,
         zlib.error,

@@ -1,0 +1,157 @@
+"""The process in which Kaggle's client lives: the only module that imports kaggle.
+
+The client has no timeouts, signs in while it is imported, retries for minutes without a word, and
+prints what may hold a signed address. In a process of its own it can be ended at a deadline, after
+which it certainly sends nothing more, and what it prints goes nowhere.
+"""
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Callable
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+COMPETITION = "digit-recognizer"
+SERVICE = "competitions.CompetitionApiService"
+PAGE_SIZE = 200
+READY = "ready"
+
+
+def serve(connection: Connection) -> None:
+    """Answer ``(name, arguments)`` with ``{"value": …}`` or ``{"failure": kind, …}`` until EOF."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    api = _client()
+    connection.send(READY)
+    signed_in = False
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while True:
+            name, arguments = connection.recv()
+            try:
+                if not signed_in:
+                    api.authenticate()
+                    signed_in = True
+                answer = {"value": CALLS[name](api, *arguments)}
+            except (Exception, SystemExit) as error:  # noqa: BLE001 — all of it goes to the parent
+                answer = _failure(error)
+            connection.send(answer)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end this process, which may be waiting for ever."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _client() -> Any:
+    """Import the client without a network: importing alone would sign in, and ignore a failure."""
+    import requests
+    import tqdm
+
+    # Its own lock is a semaphore of the system's, about which a killed process leaves a warning.
+    tqdm.tqdm.set_lock(threading.RLock())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.exceptions.ConnectionError("not while importing")
+
+    session: Any = requests.Session
+    send, session.send = session.send, refuse
+    try:
+        from kaggle.api.kaggle_api_extended import KaggleApi
+    finally:
+        session.send = send
+    api: Any = KaggleApi()
+    return api
+
+
+class _Json:
+    """Takes an answer as it came: the client's own types raise KeyError at a new status."""
+
+    @staticmethod
+    def prepare_from(response: Any) -> Any:
+        return response.json()
+
+
+def _download(api: Any, folder: str) -> None:
+    api.competition_download_files(COMPETITION, path=folder, force=True, quiet=True)
+
+
+def _submit(api: Any, path: str, message: str) -> dict[str, Any]:
+    answer = api.competition_submit(path, message, COMPETITION, quiet=True)
+    failed = answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE
+    return {"ref": answer.ref, "message": answer.message, "uploaded": not failed}
+
+
+def _limits(api: Any) -> dict[str, int]:
+    limits = api.competition_get_submission_limits(COMPETITION)
+    return {"today": limits.num_today or 0, "left": limits.num_allowed_now or 0}
+
+
+def _submissions(api: Any, page_token: str) -> Any:
+    from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
+
+    request = ApiListSubmissionsRequest()
+    return _page(api, "ListSubmissions", request, page_token)
+
+
+def _leaderboard(api: Any, page_token: str) -> Any:
+    from kagglesdk.competitions.types.competition_api_service import ApiGetLeaderboardRequest
+
+    request = ApiGetLeaderboardRequest()
+    request.override_public = True
+    return _page(api, "GetLeaderboard", request, page_token)
+
+
+def _page(api: Any, method: str, request: Any, page_token: str) -> Any:
+    request.competition_name = COMPETITION
+    request.page_size = PAGE_SIZE
+    request.page_token = page_token
+    with api.build_kaggle_client() as kaggle:
+        return kaggle.http_client().call(SERVICE, method, request, _Json)
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "download": _download,
+    "submit": _submit,
+    "limits": _limits,
+    "submissions": _submissions,
+    "leaderboard": _leaderboard,
+}
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    """Return what the parent has to know of ``error``: kind, status and text."""
+    import requests
+
+    response = getattr(error, "response", None)
+    # Compared with None: a response of 400 or more is False.
+    if isinstance(error, requests.exceptions.HTTPError) and response is not None:
+        status = response.status_code
+        if status < 400:  # noqa: PLR2004 — an error in the body of an answer that says 200
+            status = int(response.json().get("code", 0))
+        return {"failure": "http", "status": status, "text": str(error)}
+    if isinstance(error, SystemExit):
+        return {"failure": "credentials", "status": None, "text": ""}
+    if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
+        return {"failure": "format", "status": None, "text": f"{type(error).__name__}: {error}"}
+    if isinstance(error, OSError):  # requests' exceptions are among them
+        return {"failure": "network", "status": None, "text": _reason(error)}
+    return {"failure": "other", "status": None, "text": f"{type(error).__name__}: {error}"}
+
+
+def _reason(error: BaseException) -> str:
+    """Return the system's word for a broken connection, found below the layers of libraries."""
+    below: list[Any] = [error]
+    for one in below:
+        number: Any = getattr(one, "errno", None)
+        if number in errno.errorcode:
+            return os.strerror(number)
+        inner = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        below += [two for two in inner if isinstance(two, BaseException) and two not in below]
+    return type(below[-1]).__name__

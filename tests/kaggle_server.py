@@ -1,0 +1,206 @@
+"""Kaggle's protocol on the loopback, as the real client speaks it, with faults to order.
+
+The client is sent here by ``KAGGLE_API_ENVIRONMENT=LOCALHOST`` and a proxy variable, so requests
+come with absolute targets. Nothing here ever opens a connection to anywhere.
+"""
+
+import base64
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+USER, KEY, TOKEN = "someone", "a-key-5f1c0c6a", "KGAT_a-token-77d0"
+SIGNATURE = "a-signature-90ab"
+SECRETS = (KEY, TOKEN, SIGNATURE, base64.b64encode(f"{USER}:{KEY}".encode()).decode())
+UPLOAD = f"http://localhost/upload/blob?signature={SIGNATURE}"
+STORAGE = f"http://localhost/storage/digit-recognizer.zip?signature={SIGNATURE}"
+
+HANG, RESET, HTML, LOSE_ANSWER, CUT = "hang", "reset", "html", "lose the answer", "cut"
+
+
+class Server(ThreadingHTTPServer):
+    """What Kaggle would know, and what it is to do wrong.
+
+    ``faults`` maps a method's name, ``PUT`` or ``GET`` to an HTTP status or one of the words above.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.closing = threading.Event()
+        self.faults: dict[str, Any] = {}
+        self.calls: list[str] = []
+        self.archive = b""
+        self.submissions: list[dict[str, Any]] = []
+        self.uploaded: list[bytes] = []
+        self.left = 5
+        self.board: list[float] = [1.0, 0.99757, 0.99, 0.98]
+        self.scored: dict[str, Any] = {"status": "COMPLETE", "publicScore": "0.99"}
+        self.looks = 0  # at the list, before a submission is scored
+
+    def environment(self, *, timeout: float = 20, token: bool = False) -> dict[str, str]:
+        """Return what sends the real client here, with credentials, and with little patience."""
+        proxy = f"http://127.0.0.1:{self.server_address[1]}"
+        signed_in = (
+            {"KAGGLE_API_TOKEN": TOKEN} if token else {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}
+        )
+        return signed_in | {
+            "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+            "HTTP_PROXY": proxy,
+            "http_proxy": proxy,
+            "KAGGLE_DIGITS_TIMEOUT": str(timeout),
+        }
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that are killed are part of the tests."""
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        method = urlsplit(self.path).path.rpartition("/")[2]
+        self.server.calls.append(method)
+        if self._fails(method):
+            return
+        if method != "IntrospectToken" and not self._is_signed_in():
+            self._answer({"code": 401, "message": "Unauthenticated"}, 401)
+            return
+        getattr(self, f"_{method}")(body)
+
+    def do_PUT(self) -> None:
+        self.server.calls.append("PUT")
+        if self.server.faults.get("PUT") == RESET:
+            self._reset()
+            return
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self._fails("PUT"):
+            self.server.uploaded.append(body)
+            self._answer({})
+
+    def do_GET(self) -> None:
+        self.server.calls.append("GET")
+        if self._fails("GET"):
+            return
+        whole, fault = self.server.archive, self.server.faults.get("GET")
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", "application/zip")
+        self.send_header("Content-Length", str(len(whole) - start))
+        self.send_header("ETag", '"one"')
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        self.wfile.write(whole[start : len(whole) // 2] if fault == CUT else whole[start:])
+        self.close_connection = True
+
+    def _is_signed_in(self) -> bool:
+        given = self.headers.get("Authorization", "")
+        basic = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
+        return given in (f"Basic {basic}", f"Bearer {TOKEN}")
+
+    def _fails(self, method: str) -> bool:
+        """Do what is to go wrong with ``method``, if anything; return whether that was all."""
+        fault = self.server.faults.get(method)
+        if isinstance(fault, tuple):
+            self._answer({"code": fault[0], "message": fault[1]}, fault[0])
+        elif isinstance(fault, int):
+            text = f"code {fault} {KEY} see {UPLOAD}"
+            self._answer({"code": fault, "message": text}, fault)
+        elif fault == HTML:
+            self._answer(b"<html>Please sign in</html>", kind="text/html")
+        elif fault == HANG:
+            self.server.closing.wait(60)
+        elif fault == RESET:
+            self._reset()
+        else:
+            return False
+        return True
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def _answer(self, value: Any, status: int = 200, kind: str = "application/json") -> None:
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _IntrospectToken(self, body: dict[str, Any]) -> None:  # noqa: N802 — Kaggle's names
+        if body["token"] == TOKEN:
+            self._answer({"active": True, "username": USER})
+        else:
+            self._answer({"code": 401, "message": "Unauthenticated"}, 401)
+
+    def _DownloadDataFiles(self, _: dict[str, Any]) -> None:  # noqa: N802
+        self.send_response(302)
+        self.send_header("Location", STORAGE)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _StartSubmissionUpload(self, _: dict[str, Any]) -> None:  # noqa: N802
+        self._answer({"token": f"blob-{SIGNATURE}", "createUrl": UPLOAD})
+
+    def _CreateSubmission(self, body: dict[str, Any]) -> None:  # noqa: N802
+        reference = 1001 + len(self.server.submissions)
+        entry = {
+            "ref": reference,
+            "fileName": "a.csv",
+            "description": body.get("submissionDescription", ""),
+            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.1234567Z"),
+            "status": "PENDING",
+            "url": UPLOAD,
+        }
+        self.server.submissions.insert(0, entry)
+        if self.server.faults.get("CreateSubmission") == LOSE_ANSWER:
+            self._reset()
+        else:
+            self._answer({"message": "Successfully submitted", "ref": reference})
+
+    def _ListSubmissions(self, _: dict[str, Any]) -> None:  # noqa: N802
+        self.server.looks -= 1
+        if self.server.looks < 0 and self.server.submissions:
+            self.server.submissions[0].update(self.server.scored)
+        self._answer({"submissions": self.server.submissions, "nextPageToken": ""})
+
+    def _GetSubmissionLimits(self, _: dict[str, Any]) -> None:  # noqa: N802
+        made = len(self.server.submissions)
+        self._answer({"numToday": made, "numTotal": made, "numAllowedNow": self.server.left - made})
+
+    def _GetLeaderboard(self, body: dict[str, Any]) -> None:  # noqa: N802
+        start = int(body.get("pageToken") or 0)
+        entries = [
+            {"teamId": i, "teamName": f"team {i}", "score": str(score)}
+            for i, score in enumerate(self.server.board[start : start + 2])
+        ]
+        more = str(start + 2) if start + 2 < len(self.server.board) else ""
+        self._answer({"submissions": entries, "nextPageToken": more})
