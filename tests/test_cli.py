@@ -16,7 +16,8 @@ from tests.helpers import write_competition
 
 CONSOLE_COMMAND = Path(sys.executable).with_name("kaggle-digits")
 COMMANDS = (
-    "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "compare", "submit", "runs"
+    "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "compare",
+    "submit", "leaderboard", "runs",
 )  # fmt: skip
 
 
@@ -216,16 +217,6 @@ def test_unknown_or_missing_backend(data, tmp_path):
     if importlib.util.find_spec("torch") is None:
         done = product.run("recipes", "bn20", cwd=tmp_path, code=2, KERAS_BACKEND="torch")
         assert "which is not installed here" in message(done)
-
-
-def test_compare(tmp_path):
-    (tmp_path / "a.csv").write_text("ImageId,Label\n1,4\n2,3\n3,1\n")
-    (tmp_path / "b.csv").write_text("ImageId,Label\n3,1\n1,9\n2,3\n")
-    text = product.run("compare", "a.csv", "b.csv", "--vote", "v.csv", cwd=tmp_path).stdout
-    assert "differ on 1 images: 4→9 1×" in text
-    assert "1 disputed images, the most split first: 1" in text
-    assert "0.66667" in text
-    assert (tmp_path / "v.csv").read_text() == "ImageId,Label\n1,4\n2,3\n3,1\n"
 
 
 def test_submit_checks_before_it_says_what_it_would_push(data, tmp_path):

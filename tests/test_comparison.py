@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kaggle_digits import comparison
-from kaggle_digits.comparison import DigitPair
+from kaggle_digits.comparison import DigitPair, Flags
 from kaggle_digits.errors import InputError
 from kaggle_digits.submissions import Submission
 
@@ -106,3 +106,192 @@ def test_fifty_whole_submissions_compare_quickly() -> None:
     found = comparison.compare(many)
     assert time.perf_counter() - start < 3
     assert len(found.differences) == 1225
+
+
+# ------------------------------------------------------------------------------- implied scores
+
+
+def differing_in(differing: int, rows: int = 1000) -> comparison.Comparison:
+    """Return ``known`` and ``other``, which differ in the first ``differing`` of ``rows`` rows."""
+    labels = np.zeros(rows, np.uint8)
+    other = labels.copy()
+    other[:differing] = 1
+    ids = np.arange(1, rows + 1)
+    return comparison.compare(
+        [("known", Submission(ids, labels)), ("other", Submission(ids, other))]
+    )
+
+
+@pytest.mark.parametrize(
+    ("differing", "score", "lowest", "highest", "hopeless"),
+    [
+        (0, 0.99, 0.99, 0.99, True),
+        (3, 0.99, 0.987, 0.993, False),
+        (10, 0.99, 0.98, 1, False),  # as many as the known one has wrong: it may put all right
+        (15, 0.99, 0.975, 0.995, False),
+        (19, 0.99, 0.971, 0.991, False),
+        (20, 0.99, 0.97, 0.99, True),  # at least 10 of these 20 were right before
+        (400, 0.99, 0.59, 0.61, True),
+        (1000, 0.5, 0, 0.5, True),
+        (1000, 0, 0, 1, False),
+        (7, 1, 0.993, 0.993, True),
+    ],
+)
+def test_a_score_within_the_number_of_differing_rows(differing, score, lowest, highest, hopeless):
+    implied = comparison.implied_scores(differing_in(differing), {"known": score})
+    assert implied.scored_rows == 1000
+    assert not implied.contradicted
+    (bounds,) = implied.bounds
+    assert bounds.name == "other"
+    assert bounds.lowest == pytest.approx(lowest)
+    assert bounds.highest == pytest.approx(highest)
+    assert bounds.hopeless == hopeless
+
+
+def test_where_a_part_is_scored_all_differing_rows_may_be_in_it() -> None:
+    implied = comparison.implied_scores(differing_in(5), {"known": 0.96}, share=0.25)
+    (bounds,) = implied.bounds
+    assert implied.scored_rows == 250
+    assert bounds.lowest == pytest.approx(0.94, abs=2e-5)  # 5 of 250
+    assert bounds.highest == pytest.approx(0.98, abs=2e-5)
+    assert not bounds.hopeless
+    # 950 differ, so 200 at least of the 250 that are scored; 10 of them may have been wrong.
+    (bounds,) = comparison.implied_scores(differing_in(950), {"known": 0.96}, share=0.25).bounds
+    assert bounds.highest == pytest.approx(1 - 190 / 250, abs=2e-5)
+    assert bounds.hopeless
+
+
+@pytest.mark.parametrize("share", [1, 0.5, 0.25])
+@pytest.mark.parametrize("seed", range(40))
+def test_no_true_score_lies_outside_its_bounds(seed: int, share: float) -> None:
+    random = np.random.default_rng(seed)
+    rows, files = int(random.integers(4, 60)), 4
+    truth = random.integers(0, 3, rows)
+    wrong = random.random((files, rows)) < random.random((files, 1))
+    answers = np.where(wrong, random.integers(0, 3, (files, rows)), truth).astype(np.uint8)
+    ids = np.arange(1, rows + 1)
+    compared = comparison.compare([(str(k), Submission(ids, answers[k])) for k in range(files)])
+    scored = random.permutation(rows)[: max(1, round(rows * share))]
+    true = (answers == truth)[:, scored].mean(axis=1)
+    shown = {str(k): round(float(true[k]), 5) for k in range(2)}
+    for assumed in {share, 0.25}:  # what holds for a quarter holds for more
+        implied = comparison.implied_scores(compared, shown, share=assumed)
+        assert not implied.contradicted
+        assert [bounds.name for bounds in implied.bounds] == ["2", "3"]
+        for bounds in implied.bounds:
+            score = true[int(bounds.name)]
+            assert bounds.lowest - 1e-9 <= score <= bounds.highest + 1e-9
+            if bounds.hopeless:
+                assert score <= true[:2].max() + 1e-9
+
+
+def test_several_known_scores_bind_tighter_than_one() -> None:
+    ids = np.arange(1, 11)
+    a, b, c = (np.zeros(10, np.uint8) for _ in range(3))
+    b[:2] = 1
+    c[:1] = 1
+    compared = comparison.compare(
+        [(name, Submission(ids, row)) for name, row in zip("abc", (a, b, c), strict=True)]
+    )
+    (bounds,) = comparison.implied_scores(compared, {"a": 0.7, "b": 0.5}).bounds
+    assert [bounds.lowest, bounds.highest] == pytest.approx([0.6, 0.6])
+    assert bounds.hopeless
+
+
+def test_cut_and_rounded_scores_mean_the_same_whole_rows() -> None:
+    compared = differing_in(1, rows=28_000)
+    for shown in (0.99953, 0.99954):  # 28,000 rows, 13 wrong: 0.999535…
+        (bounds,) = comparison.implied_scores(compared, {"known": shown}).bounds
+        assert bounds.lowest == pytest.approx(1 - 14 / 28_000)
+        assert bounds.highest == pytest.approx(1 - 12 / 28_000)
+
+
+def test_scores_that_no_answers_can_have_are_noticed() -> None:
+    compared = differing_in(5)
+    scores = {"known": 0.9, "other": 0.8}
+    assert comparison.implied_scores(compared, scores).contradicted
+    assert comparison.implied_scores(compared, scores, share=0.25).contradicted
+    scores = {"known": 0.9, "other": 0.89}  # 10 rows of 1,000, or 2 of 250
+    assert comparison.implied_scores(compared, scores).contradicted
+    assert not comparison.implied_scores(compared, scores, share=0.25).contradicted
+    assert comparison.implied_scores(compared, {"known": 0.99955}).contradicted  # half a row
+
+
+def test_nothing_known_implies_nothing() -> None:
+    implied = comparison.implied_scores(differing_in(5), {})
+    assert implied.bounds == ()
+    assert not implied.contradicted
+
+
+def test_a_score_is_a_share() -> None:
+    with pytest.raises(InputError, match=r"received the score 99.5 for known. Expected 0 to 1"):
+        comparison.implied_scores(differing_in(5), {"known": 99.5})
+
+
+# ---------------------------------------------------------------------------- with known labels
+
+
+def right(only_a: int, only_b: int, both: int, neither: int = 0) -> tuple[Flags, Flags]:
+    counts = (only_a, only_b, both, neither)
+    return np.repeat([True, False, True, False], counts), np.repeat(
+        [False, True, True, False], counts
+    )
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 0), (1, 0), (0, 5), (3, 3), (6, 5), (10, 2), (121, 59), (700, 801), (4000, 1)]
+)
+def test_mcnemar_is_scipys_binomial_test(counts):
+    from scipy import stats
+
+    expected = stats.binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1
+    assert comparison.mcnemar(*counts) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_of_a_whole_training_set_is_exact_and_quick() -> None:
+    assert comparison.mcnemar(20_000, 20_000) == 1
+    assert comparison.mcnemar(22_000, 20_000) == pytest.approx(1.7e-22, rel=0.05)
+    assert comparison.mcnemar(42_000, 0) == 0  # smaller than any float
+
+
+def test_paired_counts_what_each_alone_gets_right() -> None:
+    found = comparison.paired("x", "y", *right(12, 5, 900, 83))
+    assert (found.a, found.b, found.images) == ("x", "y", 1000)
+    assert (found.only_a, found.only_b) == (12, 5)
+    assert [found.accuracy_a, found.accuracy_b] == pytest.approx([0.912, 0.905])
+    assert found.difference == pytest.approx(0.007)
+    assert found.lowest < found.difference < found.highest
+    assert found.p_value == pytest.approx(0.143, abs=1e-3)  # 2 * P(at most 5 of 17)
+
+
+def test_the_other_way_round_only_the_signs_change() -> None:
+    one = comparison.paired("x", "y", *right(12, 5, 900, 83))
+    other = comparison.paired("y", "x", *right(5, 12, 900, 83))
+    assert other.difference == -one.difference
+    assert [other.lowest, other.highest] == pytest.approx([-one.highest, -one.lowest])
+    assert other.p_value == one.p_value
+
+
+def test_equal_answers_still_leave_a_doubt() -> None:
+    found = comparison.paired("x", "y", *right(0, 0, 990, 10))
+    assert (found.difference, found.p_value) == (0, 1)
+    assert found.lowest == pytest.approx(-found.highest)
+    assert 0 < found.highest < 0.005
+
+
+@pytest.mark.parametrize("chances", [(0.004, 0.004), (0.01, 0.003), (0.05, 0.02), (0.001, 0)])
+def test_the_interval_holds_the_true_difference_95_times_in_100(chances):
+    random = np.random.default_rng(0)
+    a, b = chances
+    inside = 0
+    for only_a, only_b, both in random.multinomial(2000, [a, b, 1 - a - b], 2000):
+        found = comparison.paired("x", "y", *right(only_a, only_b, both))
+        inside += found.lowest <= a - b <= found.highest
+    assert 0.93 <= inside / 2000 <= 1
+
+
+def test_paired_needs_the_same_images() -> None:
+    with pytest.raises(InputError, match=r"received answers to 3 and 2 images"):
+        comparison.paired("x", "y", np.ones(3, np.bool_), np.ones(2, np.bool_))
+    with pytest.raises(InputError, match=r"at least one"):
+        comparison.paired("x", "y", np.ones(0, np.bool_), np.ones(0, np.bool_))

@@ -11,19 +11,20 @@ import kaggle_digits
 from tests import product
 
 PACKAGE = Path(kaggle_digits.__file__).parent
-HEAVY = ("keras", "tensorflow", "pandas", "sklearn", "pyarrow", "scipy", "kaggle")
+HEAVY = ("keras", "tensorflow", "pandas", "sklearn", "pyarrow", "scipy", "kaggle", "kagglesdk")
 KERAS = ("keras", "tensorflow")
 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
-    ["errors"],
+    ["credentials", "errors", "kaggle_worker"],
     ["files"],
     ["datasets"],
-    ["recipes"],
+    ["kaggle_api", "recipes"],
     ["augmentation", "backend", "evaluation", "submissions"],
     ["comparison", "ensembling"],
-    ["runs", "training"],
-    ["cross_validation"],
+    ["plots", "runs", "training"],
+    ["cross_validation", "ledger"],
+    ["pushing"],
     ["cli"],
     ["__main__", "__init__"],
 ]
@@ -66,6 +67,12 @@ def test_imports_flow_downward(path):
 def test_no_module_imports_heavy_packages_at_its_top(path):
     tops = {name.split(".")[0] for name in imported(path, at_start=True)}
     assert not tops & set(HEAVY)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_one_module_alone_imports_kaggles_client(path):
+    tops = {name.split(".")[0] for name in imported(path, at_start=False)}
+    assert path.name == "kaggle_worker.py" or not tops & {"kaggle", "kagglesdk", "requests"}
 
 
 @pytest.mark.parametrize("name", ["comparison", "ensembling", "evaluation", "submissions"])
@@ -114,6 +121,8 @@ def modules_after(arguments: list[str], cwd: Path) -> tuple[int, set[str]]:
         (["data", "get", "--help"], 0),
         (["recipes"], 0),
         (["runs"], 0),
+        (["leaderboard"], 0),
+        (["leaderboard", "--refresh"], 2),
         (["compare", "a.csv", "b.csv"], 0),
         (["cv", "--recipe", "nosuch"], 2),
         (["cv", "--folds", "one"], 2),

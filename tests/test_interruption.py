@@ -145,5 +145,7 @@ def test_what_follows_a_run(data, undisturbed):
             undisturbed / SUBMISSION
         ).read_bytes()
 
-    done = product.run("submit", SUBMISSION, "--input", data, cwd=undisturbed).stdout
-    assert "Not for the competition" in done
+    done = product.run(
+        "submit", SUBMISSION, "--input", data, "--if-possible", cwd=undisturbed
+    ).stdout
+    assert "is not for the competition" in done

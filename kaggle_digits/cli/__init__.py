@@ -17,6 +17,7 @@ from kaggle_digits.cli import (
     data,
     ensemble,
     evaluate,
+    leaderboard,
     predict,
     recipes,
     runs,
@@ -30,10 +31,11 @@ app = typer.Typer(
     help="From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # plain help: importing Rich would double its time
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(data.app, name="data")
-for module in (recipes, train, cv, predict, evaluate, ensemble, compare, submit, runs):
+for module in (recipes, train, cv, predict, evaluate, ensemble, compare, submit, leaderboard, runs):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -1,68 +1,315 @@
-"""``kaggle-digits compare``: where leaderboard-ready CSVs differ."""
+"""``kaggle-digits compare``: where leaderboard-ready CSVs differ, and what follows from it."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain, combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
 
-SHOWN_PAIRS = 5  # of digits, for each pair of files
-SHOWN_IDS = 20
+if TYPE_CHECKING:
+    from kaggle_digits.comparison import Comparison, Implied, Paired
+
+PICTURE = options.SUBMISSIONS / "disputed.png"
+SHOWN_PAIRS = 20  # of files
+SHOWN_DIGITS = 5  # pairs of digits, for each pair of files
+SHOWN_IDS = 15
+COLUMNS = 10  # of the tables with a column a file: as many as fit on a terminal
+SIGNIFICANT = 0.05
 
 
 def command(
-    csvs: Annotated[list[Path], typer.Argument(metavar="CSV CSV…", help="Two files or more.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CSV CSV…", help="Two or more; a run's folder stands for its submission.csv."
+        ),
+    ],
     vote: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write the majority's labels there.")
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with the data: draw the disputed digits from it."),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help=f"Where to draw them; with --images, {PICTURE}."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show on how many images CSVs agree, by which digits they differ, and where the most."""
+    """Show where CSVs or runs differ.
+
+    On how many images, by which digits, and where the most.
+
+    Where submissions/ledger.jsonl knows scores, it shows what they imply for
+    the others. Runs are also compared on the images that they held out.
+    """
     from kaggle_digits import comparison, submissions
 
-    compared = comparison.compare([(str(path), submissions.read(path)) for path in csvs])
+    csvs = [_csv(path) for path in paths]
+    if picture is None and images is not None:
+        picture = PICTURE
+    _require_writable(vote, picture, csvs)
+    compared = comparison.compare(
+        [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
+    )
+    scores = _known_scores(compared.names, csvs)
+    implied = [
+        comparison.implied_scores(compared, scores, share=share)
+        for share in (1, comparison.PUBLIC_SHARE)
+        if scores
+    ]
+    paired = _paired([path for path in paths if path.is_dir()])
+    drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
     if json:
-        options.print_json(_described(compared))
+        written = {"vote": vote, "picture": picture if drawn else None}
+        options.print_json(_described(compared, scores, implied, paired, written))
         return
-    _print(compared)
+    for line in chain(
+        _agreement(compared),
+        _differences(compared),
+        _disputed(compared),
+        _scores(compared, scores, implied),
+        _held_out(paired),
+        _written(vote, picture, drawn),
+    ):
+        print(line)
+
+
+# ---------------------------------------------------------------------------------------- parse
+
+
+def _csv(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    from kaggle_digits import runs
+
+    run = runs.Run(path)
+    run.require_finished()
+    return run.submission
+
+
+def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path]) -> None:
+    """Raise before any work what writing would raise after it."""
+    from kaggle_digits import files
+    from kaggle_digits.errors import InputError
+
     if vote is not None:
-        print(f"\nmajority vote written to {vote}")
+        files.require_writable(vote)
+        if vote.resolve() in {csv.resolve() for csv in csvs}:
+            raise InputError(
+                f"--vote {vote} would replace a file that is compared. Expected another name."
+            )
+    if picture is not None:
+        from kaggle_digits import plots
+
+        plots.require_png(picture)
+        files.require_writable(picture)
 
 
-def _print(compared: Any) -> None:
-    images = len(compared.ids)
+def _known_scores(names: Sequence[str], csvs: Sequence[Path]) -> dict[str, float]:
+    """Return the public scores that the ledger has for exactly these bytes."""
+    from kaggle_digits.ledger import sha256_of
+
+    entries = options.opened_ledger().entries()
+    scores = {one.sha256: one.public_score for one in entries if one.public_score is not None}
+    if not scores:
+        return {}
+    hashed = {name: sha256_of(csv) for name, csv in zip(names, csvs, strict=True)}
+    return {name: scores[sha256] for name, sha256 in hashed.items() if sha256 in scores}
+
+
+def _paired(folders: list[Path]) -> "list[Paired] | None":
+    """Return every pair of runs on the images that all held out; None where there are none."""
+    least = 2
+    if len(folders) < least:
+        return []
+    from kaggle_digits import comparison, runs
+
+    oof = runs.oof_predictions([runs.Run(folder) for folder in folders])
+    if oof is None or oof.labels is None:
+        return None
+    right = oof.probabilities.argmax(axis=2) == oof.labels
+    return [
+        comparison.paired(str(folders[a]), str(folders[b]), right[a], right[b])
+        for a, b in combinations(range(len(folders)), 2)
+    ]
+
+
+def _draw(picture: Path, images: Path, compared: "Comparison") -> int:
+    from kaggle_digits import datasets, plots, submissions
+
+    test = datasets.load(images).test
+    answers = submissions.Submission(compared.ids, compared.majority)
+    submissions.check(answers, test.ids, name=compared.names[0], source=f"test images in {images}")
+    return plots.disputed_digits(picture, compared, test)
+
+
+# ---------------------------------------------------------------------------------------- print
+
+
+def _agreement(compared: "Comparison") -> Iterator[str]:
+    names = compared.names
+    for number, name in enumerate(names, start=1):
+        yield f"[{number}] {name}"
+    yield f"\nagreement over {_count(len(compared.ids), 'image')}"
+    for first in range(0, len(names), COLUMNS):  # blocks: a terminal would break wider rows
+        block = slice(first, first + COLUMNS)
+        yield " " * 5 + "".join(f"{f'[{n}]':>9}" for n in range(1, len(names) + 1)[block])
+        for number, row in enumerate(compared.agreement, start=1):
+            yield f"{f'[{number}]':>5}" + "".join(f"{share:>9.5f}" for share in row[block])
+
+
+def _differences(compared: "Comparison") -> Iterator[str]:
+    numbered = zip(
+        combinations(range(1, len(compared.names) + 1), 2), compared.differences, strict=True
+    )
+    shown = sorted(numbered, key=lambda pair: -pair[1].differing)
+    yield "\nimages on which they differ, and by which digits"
+    yield "    A    B   images  A says  B says   times"
+    for (a, b), difference in shown[:SHOWN_PAIRS]:
+        start = f"{f'[{a}]':>5}{f'[{b}]':>5}{difference.differing:>9,}"
+        for pair in difference.digits[:SHOWN_DIGITS]:
+            yield f"{start}{pair.a_label:>8}{pair.b_label:>8}{pair.count:>8,}"
+            start = " " * len(start)
+        others = difference.digits[SHOWN_DIGITS:]
+        if others or not difference.digits:
+            rest = f"{'others':>16}{sum(pair.count for pair in others):>8,}" if others else ""
+            yield start + rest
+    if len(shown) > SHOWN_PAIRS:
+        yield f"and {_count(len(shown) - SHOWN_PAIRS, 'pair')} of files that differ less: --json"
+
+
+def _disputed(compared: "Comparison") -> Iterator[str]:
+    rows = compared.disputed
+    if not len(rows):
+        yield "\nall files agree on every image"
+        return
+    yield f"\n{_count(len(rows), 'disputed image')}, the most split first"
+    if len(compared.names) > COLUMNS:
+        shown = ", ".join(map(str, compared.disputed_ids[:SHOWN_IDS]))
+        yield f"ImageId {shown}" + (", …" if len(rows) > SHOWN_IDS else "")
+        return
+    yield "  ImageId" + "".join(f"{f'[{n}]':>6}" for n in range(1, len(compared.names) + 1))
+    for row in rows[:SHOWN_IDS]:
+        answers = "".join(f"{label:>6}" for label in compared.labels[:, row])
+        yield f"{compared.ids[row]:>9}{answers}"
+    if len(rows) > SHOWN_IDS:
+        yield f"and {len(rows) - SHOWN_IDS:,} more: --json"
+
+
+def _scores(
+    compared: "Comparison", scores: dict[str, float], implied: "list[Implied]"
+) -> Iterator[str]:
+    if not scores:
+        return
+    whole, part = implied
+    rows = len(compared.ids)
+    best = max(scores, key=lambda name: scores[name])
+    yield "\nwhat the known public scores imply for the others"
+    heads = f"if all {rows:,} rows count", f"if only {part.scored_rows:,} do"
+    yield f"{'':6}{'score':>8}  {heads[0]:28}{heads[1]}"
     for number, name in enumerate(compared.names, start=1):
-        print(f"[{number}] {name}")
-    print(f"\nagreement over {images:,} images")
-    print("     " + "".join(f"{f'[{k}]':>9}" for k in range(1, len(compared.names) + 1)))
-    for number, row in enumerate(compared.agreement, start=1):
-        print(f"{f'[{number}]':>5}" + "".join(f"{share:>9.5f}" for share in row))
-    numbers = {name: number for number, name in enumerate(compared.names, start=1)}
-    print()
-    for difference in compared.differences:
-        pairs = [f"{p.a_label}→{p.b_label} {p.count:,}×" for p in difference.digits[:SHOWN_PAIRS]]
-        more = ", …" if len(difference.digits) > SHOWN_PAIRS else ""
-        print(
-            f"[{numbers[difference.a]}] and [{numbers[difference.b]}] differ on "
-            f"{difference.differing:,} images" + (f": {', '.join(pairs)}{more}" if pairs else "")
+        start = f"{f'[{number}]':>5} "
+        if name in scores:
+            yield f"{start}{scores[name]:>8.5f}"
+        else:
+            yield f"{start}{'?':>8}  {_between(whole, name):28}{_between(part, name)}"
+    yield from _verdicts(compared, f"{scores[best]:.5f} of {best}", whole, part)
+    yield (
+        "Kaggle computes the public score on a part of the rows and names neither the rows nor\n"
+        f"their number. A file that differs from a known one in d of {rows:,} rows scores within\n"
+        f"d/{rows:,} of it if all count. If only m do, all d may be among them: within d/m; the "
+        f"last\ncolumn takes m = {part.scored_rows:,}."
+    )
+
+
+def _between(implied: "Implied", name: str) -> str:
+    for bounds in implied.bounds:
+        if bounds.name == name:
+            return f"{bounds.lowest:.5f} to {bounds.highest:.5f}"
+    return "–"
+
+
+def _verdicts(
+    compared: "Comparison", best: str, whole: "Implied", part: "Implied"
+) -> Iterator[str]:
+    if part.contradicted:
+        yield (
+            f"No answers give these files these scores, even if only {part.scored_rows:,} rows "
+            "count: does the ledger belong to them?"
         )
-    disputed = compared.disputed_ids
-    if len(disputed):
-        ids = ", ".join(str(id_) for id_ in disputed[:SHOWN_IDS])
-        more = ", …" if len(disputed) > SHOWN_IDS else ""
-        print(f"\n{len(disputed):,} disputed images, the most split first: {ids}{more}")
+        return
+    if whole.contradicted:
+        yield "No answers give these files these scores if all rows count: only a part does."
+    sure = {bounds.name for bounds in part.bounds if bounds.hopeless}
+    likely = {bounds.name for bounds in whole.bounds if bounds.hopeless}
+    for number, name in enumerate(compared.names, start=1):
+        if name in sure:
+            yield f"[{number}] can't beat the {best}: don't spend a submission on it."
+        elif name in likely:
+            yield f"[{number}] can't beat the {best} if all rows count."
 
 
-def _described(compared: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+def _held_out(paired: "list[Paired] | None") -> Iterator[str]:
+    if paired is None:
+        yield "\nThe runs held out no images in common: accuracies can't be compared."
+        return
+    if not paired:
+        return
+    yield f"\naccuracy on the {_count(paired[0].images, 'image')} that the runs held out"
+    for one in paired:
+        verdict = "no more than chance" if one.p_value >= SIGNIFICANT else "more than chance"
+        yield f"A {one.accuracy_a:.5f}  {one.a}"
+        yield f"B {one.accuracy_b:.5f}  {one.b}"
+        yield (
+            f"  A minus B: {one.difference:+.5f}, 95 % confidence interval {one.lowest:+.5f} to "
+            f"{one.highest:+.5f}"
+        )
+        yield f"  A alone is right {_count(one.only_a, 'time')}, B alone {one.only_b:,}"
+        yield f"  McNemar's exact test: p = {one.p_value:.3g}, {verdict}"
+    yield "This holds what other images would change, not what other training seeds would."
+    if len(paired) > 1:
+        yield f"Of {len(paired)} pairs some come out below p = 0.05 by chance alone."
 
+
+def _written(vote: Path | None, picture: Path | None, drawn: int) -> Iterator[str]:
+    if vote is not None:
+        yield f"\nmajority vote written to {vote}"
+    if picture is not None:
+        yield (
+            f"\n{_count(drawn, 'disputed digit')} drawn in {picture}"
+            if drawn
+            else "\nno picture: there is nothing to dispute"
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _described(
+    compared: "Comparison",
+    scores: dict[str, float],
+    implied: "list[Implied]",
+    paired: "list[Paired] | None",
+    written: dict[str, Path | None],
+) -> dict[str, Any]:
     return {
         "files": list(compared.names),
         "images": len(compared.ids),
         "agreement": compared.agreement.tolist(),
         "differences": [asdict(difference) for difference in compared.differences],
         "disputed_ids": compared.disputed_ids.tolist(),
+        "disputed_labels": compared.labels[:, compared.disputed].T.tolist(),
+        "scores": scores,
+        "implied": [asdict(one) for one in implied],
+        "held_out": None if paired is None else [asdict(one) for one in paired],
+        **{name: None if path is None else str(path) for name, path in written.items()},
     }

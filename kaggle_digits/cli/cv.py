@@ -22,7 +22,9 @@ def command(
     submission: options.Submission = None,
     json: options.Json = False,
 ) -> None:
-    """Train folds × seeds models, score them out-of-fold, and write their ensemble's CSV.
+    """Cross-validate and write the ensemble's CSV.
+
+    Trains folds × seeds models, scores them out-of-fold, and averages their test probabilities.
 
     Started again after a crash or Ctrl-C, the same command goes on where it was broken off.
     """

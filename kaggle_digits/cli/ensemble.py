@@ -16,7 +16,7 @@ def command(
     ] = "mean",
     json: options.Json = False,
 ) -> None:
-    """Blend the test probabilities of finished runs and write ImageId,Label."""
+    """Blend finished runs into one CSV."""
     from kaggle_digits import ensembling, files, runs, submissions
     from kaggle_digits.errors import InputError
 

@@ -14,7 +14,10 @@ def command(
     worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to name.")] = 10,
     json: options.Json = False,
 ) -> None:
-    """Print accuracy, log loss, labels against predictions, and the worst images' ids."""
+    """Judge a run by the images it held out.
+
+    Prints accuracy, log loss, labels against predictions, and the worst images' ids.
+    """
     from kaggle_digits import evaluation, runs
     from kaggle_digits.errors import InputError
 

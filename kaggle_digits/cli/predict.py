@@ -13,7 +13,10 @@ def command(
     input_: options.Input = Path("input"),
     submission: options.Submission = None,
 ) -> None:
-    """Average a run's models over the images of test.csv and write ImageId,Label."""
+    """Write a CSV from a finished run's models.
+
+    Their probabilities for the test images in --input are averaged.
+    """
     from kaggle_digits import cross_validation, datasets, files, runs, submissions
 
     finished = runs.Run(run)

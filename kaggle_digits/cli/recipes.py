@@ -13,7 +13,7 @@ def command(
     name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List the recipes, or show the layers and the training of one."""
+    """List the recipes, or show one whole."""
     if name is None:
         _list(as_json=json)
     else:

@@ -24,7 +24,11 @@ def command(
     submission: options.Submission = None,
     json: options.Json = False,
 ) -> None:
-    """Train one model on one stratified split and write its submission CSV."""
+    """Train one model on one split.
+
+    The split is stratified; what it holds out judges the model after every epoch. The submission
+    CSV is written at the end. The same command goes on where it was broken off.
+    """
     from kaggle_digits.cli.running import Order, carry_out
 
     carry_out(
