@@ -27,7 +27,8 @@ $(READY): pyproject.toml constraints.txt
 	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev]'
+	  --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
 submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible

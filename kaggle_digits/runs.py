@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Training
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder on the disk. Reading it needs NumPy alone."""
+    """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
 
     folder: Path
 
@@ -145,7 +145,7 @@ class Run:
                 f"that started it: {self.description.get('command', 'kaggle-digits cv …')}"
             )
 
-    def arrays(self, name: str) -> dict[str, Array]:
+    def arrays(self, name: str) -> "dict[str, Array]":
         """Return the arrays of ``oof.npz`` or ``test.npz``: ids, probabilities and (oof) labels.
 
         Raises:
@@ -310,9 +310,9 @@ class Predictions:
 
     """
 
-    ids: Array
-    probabilities: Array
-    labels: Array | None
+    ids: "Array"
+    probabilities: "Array"
+    labels: "Array | None"
 
 
 def test_predictions(runs: list[Run]) -> Predictions:
@@ -322,6 +322,8 @@ def test_predictions(runs: list[Run]) -> Predictions:
         InputError: a run is not finished, or was made for other test images.
 
     """
+    import numpy as np
+
     members = [run.arrays("test") for run in runs]
     prints = [run.description["settings"]["test_fingerprint"] for run in runs]
     for run, print_ in zip(runs, prints, strict=True):
@@ -336,6 +338,8 @@ def test_predictions(runs: list[Run]) -> Predictions:
 
 def oof_predictions(runs: list[Run]) -> Predictions | None:
     """Return the out-of-fold probabilities of the images that every run held out; None if none."""
+    import numpy as np
+
     members = [run.arrays("oof") for run in runs if (run.folder / "oof.npz").exists()]
     if len(members) < len(runs):
         return None

@@ -294,7 +294,9 @@ def check(
 def double_ids(ids: Ids) -> Ids:
     """Return int64 ``[m]``: those ids that occur more than once, ascending."""
     ordered = np.sort(ids)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    double = ordered[1:][ordered[1:] == ordered[:-1]]
+    # np.unique imports numpy.ma, which costs more than reading a file does.
+    return np.unique(double) if len(double) else double
 
 
 def named(ids: Integers) -> str:

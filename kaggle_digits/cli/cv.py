@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kaggle_digits import recipes
 from kaggle_digits.cli import options
 
 
@@ -28,6 +29,7 @@ def command(
 
     Started again after a crash or Ctrl-C, the same command goes on where it was broken off.
     """
+    recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
     from kaggle_digits.cli.running import Order, carry_out
 
     carry_out(

@@ -3,22 +3,25 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
-from kaggle_digits.cross_validation import Watcher
-from kaggle_digits.evaluation import Scores
-from kaggle_digits.training import Epoch
+    from kaggle_digits.cross_validation import Watcher
+    from kaggle_digits.evaluation import Scores
+    from kaggle_digits.training import Epoch
 
 
 @contextlib.contextmanager
-def watching(stream: TextIO) -> Iterator[Watcher]:
+def watching(stream: TextIO) -> Iterator["Watcher"]:
     """Yield a watcher that shows a run on ``stream``."""
     if not stream.isatty():
         yield Lines(stream)
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -37,7 +40,7 @@ def watching(stream: TextIO) -> Iterator[Watcher]:
 class Bars:
     """One bar a fold and one for the whole run."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: "Progress") -> None:
         self.progress = progress
         self.epochs = 0
         self.images: tuple[int, ...] = ()
@@ -71,7 +74,7 @@ class Bars:
         """Move the bars."""
         self._advance_to(self.before + count)
 
-    def epoch_done(self, epoch: Epoch) -> None:
+    def epoch_done(self, epoch: "Epoch") -> None:
         """Show the epoch's figures."""
         self.before = epoch.epoch * self.images[self.fold]
         self._advance_to(self.before)
@@ -83,7 +86,7 @@ class Bars:
         )
         self._show(f"epoch {min(epoch.epoch + 1, self.epochs)}/{self.epochs}")
 
-    def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
+    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
         """Fill the bar."""
         self.fold = number - 1
         self._advance_to(self.epochs * self.images[self.fold])
@@ -131,7 +134,7 @@ class Lines:
     def images_trained(self, count: int) -> None:
         """Say nothing between epochs."""
 
-    def epoch_done(self, epoch: Epoch) -> None:
+    def epoch_done(self, epoch: "Epoch") -> None:
         """Print the epoch."""
         self.trained += self.images[self.fold]
         self.left -= self.images[self.fold]
@@ -142,7 +145,7 @@ class Lines:
             f"left {seconds // 60:.0f} min {seconds % 60:02.0f} s"
         )
 
-    def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
+    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
         """Print the fold's result."""
         self.fold = number - 1
         if skipped:

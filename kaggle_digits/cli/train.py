@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kaggle_digits import recipes
 from kaggle_digits.cli import options
 
 
@@ -29,6 +30,7 @@ def command(
     The split is stratified; what it holds out judges the model after every epoch. The submission
     CSV is written at the end. The same command goes on where it was broken off.
     """
+    recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
     from kaggle_digits.cli.running import Order, carry_out
 
     carry_out(
