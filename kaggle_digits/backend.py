@@ -78,6 +78,14 @@ def _quiet_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
+def steps_per_execution() -> int:
+    """Return how many batches are trained between two returns to Python.
+
+    Few enough for Ctrl-C to be felt. PyTorch has no graph to put several into: Keras refuses it.
+    """
+    return 1 if backend_name() == "torch" else 8
+
+
 def seed_everything(seed: int) -> None:
     """Seed what initialises weights, and forget the graphs and names of earlier models."""
     import keras

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.augmentation import augmented
-from kaggle_digits.backend import seed_everything
+from kaggle_digits.backend import seed_everything, steps_per_execution
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
@@ -28,7 +28,6 @@ from kaggle_digits.recipes import Recipe, Training
 
 Probabilities = npt.NDArray[np.float32]
 
-STEPS_PER_EXECUTION = 8  # batches between two returns to Python: few enough for Ctrl-C to be felt
 PREDICTION_BATCH = 256
 
 
@@ -136,7 +135,7 @@ def _started_or_resumed(
         optimizer=_optimizer(training, steps),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
         metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_EXECUTION,
+        steps_per_execution=steps_per_execution(),
     )
     return model, []
 

@@ -187,6 +187,21 @@ def test_tensorflow_keeps_quiet(data, tmp_path):
     assert "val accuracy" in lines[0]
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends(backend, data, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    arguments = ("train", "--epochs", "1", "--input", data)
+    product.run(*arguments, cwd=tmp_path, KERAS_BACKEND=backend)
+    run = next((tmp_path / "runs").iterdir())
+    assert run.name.endswith(backend)
+    product.run(
+        "predict", run, "--input", data, "--submission", "a.csv",
+        cwd=tmp_path, KERAS_BACKEND=backend,
+    )  # fmt: skip
+    assert (tmp_path / "a.csv").read_bytes() == (run / "submission.csv").read_bytes()
+
+
 def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):
     run = tmp_path / "runs" / "one"
     run.mkdir(parents=True)
