@@ -25,6 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Error: $$($(PYTHON) --version 2>&1) is too old: Python >= 3.11 is needed." \
 	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo 'Setting up .venv once: installing TensorFlow and the rest takes some minutes'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt \
@@ -32,13 +33,13 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible
-	$(DIGITS) submit $(CSV) --input $(INPUT) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
+	$(DIGITS) submit "$(CSV)" --input "$(INPUT)" --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
 cv: data ## data -> cross-validated training -> CSV; goes on where it was broken off
-	$(DIGITS) cv --recipe $(RECIPE) --folds $(FOLDS) --input $(INPUT) --submission $(CSV) $(ARGS)
+	$(DIGITS) cv --recipe $(RECIPE) --folds $(FOLDS) --input "$(INPUT)" --submission "$(CSV)" $(ARGS)
 
 data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedded sample
-	$(DIGITS) data get --input $(INPUT) $(if $(FROM),--from $(FROM))
+	$(DIGITS) data get --input "$(INPUT)" $(if $(FROM),--from "$(FROM)")
 
 test: lint ## format, lint, types and the tests that need no more than minutes
 	$(BIN)/python -m pytest
@@ -59,7 +60,7 @@ bench: data ## the benchmarks' tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/read_csv.py
 	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/recipes.py --input $(INPUT)
+	$(BIN)/python benchmarks/recipes.py --input "$(INPUT)"
 
 clean: ## remove the environment and caches; data, runs and submissions stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -49,6 +49,7 @@ def start_keras() -> Any:
         if importlib.util.find_spec("tensorflow"):
             import tensorflow as tf
 
+            tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
             tf.config.experimental.enable_op_determinism()
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
     return keras

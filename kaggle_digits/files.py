@@ -8,6 +8,8 @@ import errno
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 if TYPE_CHECKING:
     import numpy as np
 
+# What `read_npz` raises for a file that is missing, cut short or something else.
+NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -156,7 +156,7 @@ class Run:
         path = self.folder / f"{name}.npz"
         try:
             return files.read_npz(path)
-        except (OSError, ValueError) as error:
+        except files.NPZ_ERRORS as error:
             raise InputError(
                 f"{path} cannot be read: {error}. Start the run's command again: it makes the "
                 "file anew from the folds."
@@ -193,6 +193,7 @@ def opened(folder: Path, settings: Settings, *, command: str) -> Iterator[Run]:
     from filelock import FileLock, Timeout
 
     run = Run(folder)
+    _require_run_or_empty(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
@@ -207,7 +208,6 @@ def opened(folder: Path, settings: Settings, *, command: str) -> Iterator[Run]:
         if (folder / "run.json").exists():
             _require_same(run, settings)
         else:
-            _require_empty(folder)
             files.write_json(folder / "run.json", _description(settings, command))
         for abandoned in folder.rglob(".*.tmp*"):  # a killed process could not remove its own
             abandoned.unlink()
@@ -240,7 +240,9 @@ def _require_same(run: Run, settings: Settings) -> None:
         )
 
 
-def _require_empty(folder: Path) -> None:
+def _require_run_or_empty(folder: Path) -> None:
+    if not folder.is_dir() or (folder / "run.json").exists():
+        return
     foreign = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     if foreign:
         raise InputError(

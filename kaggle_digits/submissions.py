@@ -83,6 +83,25 @@ def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
     confirm(path, meant)
 
 
+def require_target(path: Path) -> None:
+    """Raise now what `write` would raise later, and refuse to replace anything but a submission.
+
+    Raises:
+        InputError: the folder cannot be written, or ``path`` is a file of another kind.
+
+    """
+    files.require_writable(path)
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        start = file.read(len(HEADER) + 3)
+    if start and start.removeprefix(b"\xef\xbb\xbf")[: len(HEADER)] != HEADER.encode():
+        raise InputError(
+            f"{path} exists and is no submission: it does not begin with {HEADER}. It was left as "
+            "it is; expected a new name, or that of an earlier submission."
+        )
+
+
 def confirm(path: Path, meant: Submission) -> None:
     """Raise OutsideError unless ``path`` holds exactly ``meant``."""
     try:

@@ -112,8 +112,9 @@ def loaded(path: Path) -> Any:
     try:
         return keras.models.load_model(path, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error).rstrip(".") if path.exists() else "there is no such file"
         raise InputError(
-            f"{path} is not a model that can be read: {error}. Expected the .keras file that "
+            f"{path} is not a model that can be read: {reason}. Expected the .keras file that "
             "`train` or `cv` wrote; remove its folder and run them again to train it anew."
         ) from error
 

@@ -75,6 +75,7 @@ def test_completion_completes_commands(tmp_path):
         (["cv", "--recipe", "bn2O"], "unknown recipe 'bn2O': expected one of bn20, bn20-seed"),
         (["recipes", "nosuch"], "unknown recipe 'nosuch'"),
         (["train", "--learning-rate", "0"], "expected more than 0"),
+        (["train", "--learning-rate", "nan"], "expected more than 0"),
         (["cv", "--limit", "9"], "--limit 9 does not fit the data: expected 10"),
         (["cv", "--limit", "61"], "or no --limit for all 60 images"),
         (["cv", "--folds", "7"], "7 folds need at least 7 images of every class; the data has 6"),
@@ -122,10 +123,25 @@ def test_a_file_where_the_folder_should_be(data, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("command", ["cv", "predict", "ensemble"])
+def test_only_a_submission_is_overwritten(command, data, tmp_path):
+    (tmp_path / "README.md").write_text("precious")
+    arguments = {"cv": ["cv", "--input", data], "predict": ["predict", "r"]}.get(
+        command, ["ensemble", "r"]
+    )
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "run.json").write_text('{"settings": {}, "state": "finished"}')
+    done = product.run(*arguments, "--submission", "README.md", cwd=tmp_path, code=2)
+    assert "README.md exists and is no submission" in message(done)
+    assert (tmp_path / "README.md").read_text() == "precious"
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_foreign_folder_is_not_taken_for_a_run(data, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     done = product.run("cv", "--input", data, "--run", "mine", cwd=tmp_path, code=2)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     assert "mine is not a run, and not empty: it holds 'thesis.txt'" in message(done)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
@@ -178,6 +194,10 @@ def test_train_on_everything_and_its_json(data, tmp_path):
         cwd=tmp_path, code=2,
     )  # fmt: skip
     assert "hill-climb needs images that every run held out" in message(done)
+    test = tmp_path / result["run"] / "test.npz"
+    test.write_bytes(test.read_bytes()[:1000])
+    done = product.run("ensemble", result["run"], "--submission", "a.csv", cwd=tmp_path, code=2)
+    assert "test.npz cannot be read" in message(done)
 
 
 def test_tensorflow_keeps_quiet(data, tmp_path):
@@ -222,7 +242,7 @@ def test_runs_leaves_out_a_damaged_one_and_says_so(tmp_path):
     (tmp_path / "runs" / "two").mkdir(parents=True)
     (tmp_path / "runs" / "two" / "run.json").write_text("{")
     done = product.run("runs", cwd=tmp_path)
-    assert "No runs in runs yet" in done.stdout
+    assert f"No runs in {tmp_path}/runs yet" in done.stdout
     assert "two: its run.json is damaged" in done.stderr
 
 

@@ -97,11 +97,11 @@ def _csv(path: Path) -> Path:
 
 def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path]) -> None:
     """Raise before any work what writing would raise after it."""
-    from kaggle_digits import files
+    from kaggle_digits import files, submissions
     from kaggle_digits.errors import InputError
 
     if vote is not None:
-        files.require_writable(vote)
+        submissions.require_target(vote)
         if vote.resolve() in {csv.resolve() for csv in csvs}:
             raise InputError(
                 f"--vote {vote} would replace a file that is compared. Expected another name."

@@ -36,7 +36,13 @@ def get(
     from kaggle_digits import credentials, datasets
 
     download = _download if credentials.find() else None
-    obtained = datasets.get(source, folder=input_, from_path=from_, download=download, again=again)
+    obtained = datasets.get(
+        source,
+        folder=input_,
+        from_path=from_ and from_.expanduser(),
+        download=download,
+        again=again,
+    )
     splits = obtained.splits
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(

@@ -17,11 +17,11 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Blend finished runs into one CSV."""
-    from kaggle_digits import ensembling, files, runs, submissions
+    from kaggle_digits import ensembling, runs, submissions
     from kaggle_digits.errors import InputError
 
     ensembling.require_method(method)
-    files.require_writable(submission)
+    submissions.require_target(submission)
     members = [runs.Run(folder) for folder in folders]
     test, oof = runs.test_predictions(members), runs.oof_predictions(members)
     weights = None
@@ -34,11 +34,18 @@ def command(
         weights = ensembling.hill_climb(oof.probabilities, oof.labels)
     blended = ensembling.blend(test.probabilities, method, weights)
     submissions.write(submission, test.ids, blended.argmax(axis=1))
-    _report(folders, weights, oof, method, submission, as_json=json)
+    _report(folders, weights, oof, method, submission, rows=len(test.ids), as_json=json)
 
 
 def _report(
-    folders: list[Path], weights: Any, oof: Any, method: str, csv: Path, *, as_json: bool
+    folders: list[Path],
+    weights: Any,
+    oof: Any,
+    method: str,
+    csv: Path,
+    *,
+    rows: int,
+    as_json: bool,
 ) -> None:
     from dataclasses import asdict
 
@@ -52,11 +59,11 @@ def _report(
         blend = asdict(scores(ensembling.blend(oof.probabilities, method, weights), oof.labels))
     shares = [1 / len(folders)] * len(folders) if weights is None else weights.tolist()
     if as_json:
-        rows = [
+        judged_members = [
             {"run": str(folder), "weight": share, "oof": judged}
             for folder, share, judged in zip(folders, shares, members, strict=True)
         ]
-        options.print_json({"members": rows, "blend": blend, "submission": str(csv)})
+        options.print_json({"members": judged_members, "blend": blend, "submission": str(csv)})
         return
     from rich.console import Console
     from rich.table import Table
@@ -77,4 +84,4 @@ def _report(
         print("No image was held out by every run: there is no out-of-fold accuracy to show.")
     if method == "hill-climb":
         print("The weights were chosen on these same images: the blend's figures flatter a little.")
-    print(f"Submission   {csv}")
+    print(f"Submission   {csv} ({rows:,} rows)")

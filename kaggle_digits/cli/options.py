@@ -1,6 +1,8 @@
 """The options that several commands share, spelled once."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +47,13 @@ Limit = Annotated[
 Seed = Annotated[
     int, typer.Option("--seed", min=0, help="Decides splits, weights, order and augmentation.")
 ]
+
+
+def program() -> str:
+    """Return what to type for this program here: its path where the shell would not find it."""
+    typed = Path(sys.argv[0])
+    named = typed.name == "kaggle-digits" and shutil.which("kaggle-digits") != str(typed)
+    return str(typed) if named else "kaggle-digits"
 
 
 def print_json(value: Any) -> None:

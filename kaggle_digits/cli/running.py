@@ -1,11 +1,12 @@
 """What ``train`` and ``cv`` share: from the parsed options to a finished run and its CSV."""
 
+import math
 import shlex
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from kaggle_digits import cross_validation, datasets, files, runs, submissions
+from kaggle_digits import cross_validation, datasets, runs, submissions
 from kaggle_digits.backend import backend_name
 from kaggle_digits.cli import display, options
 from kaggle_digits.datasets.dataset import Dataset, Splits
@@ -43,9 +44,9 @@ def carry_out(order: Order) -> None:
     name = _name(order, recipe, splits)
     folder = order.run or options.RUNS / name
     csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
-    files.require_writable(csv)
+    submissions.require_target(csv)
     assignment = _assignment(order, splits.train)
-    command = shlex.join(["kaggle-digits", *sys.argv[1:]])
+    command = shlex.join([options.program(), *sys.argv[1:]])
     with runs.opened(folder, settings, command=command) as run:
         _warn_of_other_versions(run)
         result = _result(run, splits, assignment, command)
@@ -105,8 +106,11 @@ def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
 
 
 def _training(order: Order, training: Training) -> Training:
-    if order.learning_rate == 0:
-        raise InputError("--learning-rate 0.0 trains nothing: expected more than 0, such as 0.001.")
+    if order.learning_rate is not None and not 0 < order.learning_rate < math.inf:
+        raise InputError(
+            f"--learning-rate {order.learning_rate:g} trains nothing: expected more than 0, such "
+            "as 0.001."
+        )
     return replace(
         training,
         epochs=order.epochs or training.epochs,

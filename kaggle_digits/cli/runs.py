@@ -23,7 +23,7 @@ def command(
     if json:
         options.print_json(rows)
     elif not rows:
-        print(f"No runs in {folder} yet. Start one with: kaggle-digits cv")
+        print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
     else:
         _print_table(rows)
 
@@ -60,7 +60,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Column, Table
 
     headings = ("data", "models", "epochs", "accuracy", "log loss", "public", "time", "started")
-    name = Column("run", overflow="fold", ratio=1)
+    # A name is there to be copied: rather let the other columns wrap.
+    name = Column("run", no_wrap=True, min_width=max(len(row["run"]) for row in rows))
     table = Table(name, *headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(

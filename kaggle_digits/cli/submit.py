@@ -1,8 +1,6 @@
 """``kaggle-digits submit``: push a CSV to Kaggle, once, and learn its score."""
 
 import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,9 +88,7 @@ def _leave_it(reason: str, *, if_possible: bool) -> None:
 
 def _command(csv: Path, message: str | None, input_: Path) -> str:
     """Return the command that pushes ``csv``, as it can be typed here."""
-    typed = Path(sys.argv[0])
-    named = typed.name == "kaggle-digits" and shutil.which("kaggle-digits") != str(typed)
-    words = [str(typed) if named else "kaggle-digits", "submit", str(csv)]
+    words = [options.program(), "submit", str(csv)]
     words += ["--input", str(input_)] if input_ != Path("input") else []
     words += ["--message", message] if message else []
     return shlex.join(words)

@@ -1,8 +1,6 @@
 """Arrays that take long to read, kept beside the input and keyed by the input's content."""
 
 import contextlib
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +46,7 @@ def cached(folder: Path | None, role: str, key: str, read: Callable[[], Arrays])
 def _kept(path: Path) -> Arrays | None:
     try:
         arrays = files.read_npz(path)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+    except files.NPZ_ERRORS:
         return None  # not there, cut short, or not ours: zip's own checksums cover the content
     whole = all(array.dtype == np.uint8 for array in arrays.values())
     return arrays if whole and "images" in arrays else None

@@ -35,7 +35,7 @@ MAX_PIXEL = 255
 COMPETITION_TEST_ROWS = 28_000
 
 # pyarrow's own 1 MiB holds some 550 rows: 785 little columns for each block cost more than
-# reading them. Much larger blocks leave a second core without work.
+# reading them. Blocks of 16 MiB were no faster.
 BLOCK_BYTES = 4 << 20
 
 Table = npt.NDArray[np.uint8]
@@ -163,8 +163,11 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         RuntimeError,  # a password is needed
         NotImplementedError,  # a compression that Python does not know
     ) as error:
+        with path.open("rb") as file:
+            web_page = file.read(64).lstrip().startswith(b"<")
+        reason = "it is a web page, perhaps one that asks you to sign in" if web_page else error
         raise InputError(
-            f"{path} is broken: {error}. Expected the competition's zip, whole. {get_again()}"
+            f"{path} is broken: {reason}. Expected the competition's zip, whole. {get_again()}"
         ) from error
     except OSError as error:
         raise unreadable(path, error) from error
@@ -248,7 +251,13 @@ def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
     try:
         table = csv.read_csv(
             pa.py_buffer(body),
-            read_options=csv.ReadOptions(column_names=columns, block_size=BLOCK_BYTES),
+            read_options=csv.ReadOptions(
+                column_names=columns,
+                block_size=BLOCK_BYTES,
+                # With pyarrow's own threads 7 of 200 processes that ended soon after reading
+                # were aborted at their exit ("terminate called without an active exception").
+                use_threads=False,
+            ),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.uint8()),
                 null_values=[],  # an empty cell is an error, not a missing value

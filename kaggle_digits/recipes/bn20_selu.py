@@ -9,7 +9,7 @@ RECIPE = Recipe(
     name="bn20-selu",
     summary="what the document's text promised: SELU, LeCun-normal kernels, trained like bn20",
     source=bn20.RECIPE.source,
-    measured="not yet",
+    measured="0.99202 on 20 % held out of the competition's 42,000 images, one seed",
     network=partial(bn20.network, activation="selu", initializer="lecun_normal"),
     training=bn20.RECIPE.training,
 )
