@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits.submissions import Submission
+
+ROWS = 28_000
 PIXELS = tuple(f"pixel{i}" for i in range(784))
 HEADER = "label," + ",".join(PIXELS)
 TEST_HEADER = ",".join(PIXELS)
@@ -71,3 +74,12 @@ def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
     """Return ``array`` as an IDX file."""
     shape = np.array(array.shape, ">u4").tobytes()
     return bytes((0, 0, 8, array.ndim)) + shape + array.tobytes()
+
+
+def submission(labels: dict[int, int]) -> Submission:
+    return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
+
+
+def large(seed: int = 0) -> Submission:
+    labels = np.random.default_rng(seed).integers(0, 10, ROWS, dtype=np.uint8)
+    return Submission(np.arange(1, ROWS + 1), labels)

@@ -9,17 +9,7 @@ from kaggle_digits import comparison
 from kaggle_digits.comparison import DigitPair, Flags
 from kaggle_digits.errors import InputError
 from kaggle_digits.submissions import Submission
-
-ROWS = 28_000
-
-
-def submission(labels: dict[int, int]) -> Submission:
-    return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
-
-
-def large(seed: int = 0) -> Submission:
-    labels = np.random.default_rng(seed).integers(0, 10, ROWS, dtype=np.uint8)
-    return Submission(np.arange(1, ROWS + 1), labels)
+from tests.helpers import large, submission
 
 
 def test_compare_goes_by_id_not_by_row() -> None:

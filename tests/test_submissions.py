@@ -12,18 +12,7 @@ import pytest
 
 from kaggle_digits import submissions
 from kaggle_digits.errors import InputError, OutsideError
-from kaggle_digits.submissions import Submission
-
-ROWS = 28_000
-
-
-def submission(labels: dict[int, int]) -> Submission:
-    return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
-
-
-def large(seed: int = 0) -> Submission:
-    labels = np.random.default_rng(seed).integers(0, 10, ROWS, dtype=np.uint8)
-    return Submission(np.arange(1, ROWS + 1), labels)
+from tests.helpers import ROWS, large, submission
 
 
 def file_with(folder: Path, content: str | bytes) -> Path:
