@@ -45,8 +45,9 @@ def test_version(tmp_path):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(shell, tmp_path):
     # Otherwise Typer looks which shell the tests were started from.
-    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    done = product.run("--show-completion", shell, cwd=tmp_path, **named)
+    done = product.run(
+        "--show-completion", shell, cwd=tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )
     assert "KAGGLE_DIGITS_COMPLETE" in done.stdout
 
 
