@@ -44,6 +44,7 @@ class Result:
         run: its folder.
         oof: scores over the held-out images, None if nothing was held out.
         folds: the same a fold.
+        test: scores of the averaged models on the test images, None where they have no labels.
         seconds: spent on training, interruptions not counted.
 
     """
@@ -51,6 +52,7 @@ class Result:
     run: Run
     oof: Scores | None
     folds: tuple[Scores | None, ...]
+    test: Scores | None
     seconds: float
 
 
@@ -229,14 +231,17 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
         np.stack([files.read_npz(run.fold(k) / "test.npz")["probabilities"] for k in members]),
         "mean",
     )
-    files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test)
+    answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
+    files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
+    tested = scores(test, answers["labels"]) if answers else None
     oof = _gathered_oof(run, settings, splits.train)
     folds = tuple(map(_scores, finished))
     seconds = round(sum(fold["seconds"] for fold in finished), 1)
-    result = Result(run, oof, folds, seconds)
+    result = Result(run, oof, folds, tested, seconds)
     metrics = {
         "oof": oof and asdict(oof),
         "folds": [fold and asdict(fold) for fold in folds],
+        "test": tested and asdict(tested),
         "seconds": seconds,
     }
     files.write_json(run.folder / "metrics.json", metrics)

@@ -1,12 +1,12 @@
 """The layout of a run's folder; nothing else knows it.
 
-    run.json         every setting, the data's fingerprints, versions, when, and how far it came
+    run.json         every setting, the data's fingerprints, class names, versions, when, how far
     folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
     fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
                      test.npz and, last of all, finished.json
     oof.npz          rows, ids, labels and probabilities of the images that were held out
-    test.npz         ids and probabilities of the test images
-    metrics.json     scores of the run and of each fold
+    test.npz         ids, probabilities and, where the data set has them, labels of the test images
+    metrics.json     scores of the run, of each fold and, with labels, of the test images
     submission.csv   ImageId,Label
 
 A file appears under its final name only when it is whole, so what exists can be relied on.
@@ -118,6 +118,12 @@ class Run:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each column of the probabilities is called."""
+        # Runs of the first version did not note it: they knew digits alone.
+        return tuple(self.description.get("class_names", "0123456789"))
+
+    @property
     def submission(self) -> Path:
         """Where the run's own CSV lies once it is finished."""
         return self.folder / "submission.csv"
@@ -146,7 +152,7 @@ class Run:
             )
 
     def arrays(self, name: str) -> "dict[str, Array]":
-        """Return the arrays of ``oof.npz`` or ``test.npz``: ids, probabilities and (oof) labels.
+        """Return the arrays of ``oof.npz`` or ``test.npz``: ids, probabilities, labels if known.
 
         Raises:
             InputError: the run is not finished or the file is damaged.
@@ -182,8 +188,16 @@ class Run:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, settings: Settings, *, command: str) -> Iterator[Run]:
+def opened(
+    folder: Path, settings: Settings, *, class_names: tuple[str, ...], command: str
+) -> Iterator[Run]:
     """Create the run's folder, or go on in it; nobody else may write to it meanwhile.
+
+    Args:
+        folder: the run's; made if it is not there.
+        settings: what a run that is there must have been started with.
+        class_names: of the data, noted in a new run.
+        command: what goes on with the run, to be shown where it is not finished.
 
     Raises:
         InputError: the folder holds a run with other settings or data, or something else, or is
@@ -208,19 +222,21 @@ def opened(folder: Path, settings: Settings, *, command: str) -> Iterator[Run]:
         if (folder / "run.json").exists():
             _require_same(run, settings)
         else:
-            files.write_json(folder / "run.json", _description(settings, command))
+            description = _description(settings, class_names, command)
+            files.write_json(folder / "run.json", description)
         for abandoned in folder.rglob(".*.tmp*"):  # a killed process could not remove its own
             abandoned.unlink()
         yield run
 
 
-def _description(settings: Settings, command: str) -> dict[str, Any]:
+def _description(settings: Settings, class_names: tuple[str, ...], command: str) -> dict[str, Any]:
     return {
         "state": "running",
         "command": command,
         "started": now(),
         "finished": None,
         "settings": asdict(settings),
+        "class_names": class_names,
         "environment": environment(),
     }
 
@@ -308,7 +324,7 @@ class Predictions:
     Attributes:
         ids: int64 ``[n]``.
         probabilities: float32 ``[k, n, classes]``, one member a run.
-        labels: uint8 ``[n]``; None for test images.
+        labels: uint8 ``[n]``; None for test images whose answers nobody gave.
 
     """
 
@@ -335,7 +351,7 @@ def test_predictions(runs: list[Run]) -> Predictions:
                 f"{print_[:12]}… and {prints[0][:12]}…. Expected runs on the same data."
             )
     stack = np.stack([member["probabilities"] for member in members])
-    return Predictions(members[0]["ids"], stack, None)
+    return Predictions(members[0]["ids"], stack, members[0].get("labels"))
 
 
 def oof_predictions(runs: list[Run]) -> Predictions | None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kaggle_digits import files
 from tests import product
-from tests.helpers import write_competition
+from tests.helpers import mnist_arrays, write_competition
 
 CONSOLE_COMMAND = Path(sys.executable).with_name("kaggle-digits")
 COMMANDS = (
@@ -279,3 +281,18 @@ def test_runs_as_a_module_like_the_command(tmp_path):
         [CONSOLE_COMMAND, "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == product.run("--version", cwd=tmp_path).stdout
+
+
+def test_a_labelled_test_set_is_scored(tmp_path):
+    (tmp_path / "input").mkdir()
+    files.write_npz(tmp_path / "input" / "mnist.npz", **mnist_arrays(train=60, test=20))
+    arguments = ("train", "--epochs", "1", "--batch-size", "60")
+    text = product.run(*arguments, cwd=tmp_path).stdout
+    assert re.search(r"Test +accuracy 0\.\d{5} ± .*, log loss .* errors in 20 images", text)
+    again = json.loads(product.run(*arguments, "--json", cwd=tmp_path).stdout)
+    run = Path(tmp_path / again["run"])
+    stored = np.load(run / "test.npz")
+    wrong = int((stored["probabilities"].argmax(axis=1) != stored["labels"]).sum())
+    assert again["test"]["errors"] == wrong
+    assert json.loads((run / "metrics.json").read_text())["test"] == again["test"]
+    assert json.loads((run / "run.json").read_text())["class_names"] == list("0123456789")

@@ -47,7 +47,8 @@ def carry_out(order: Order) -> None:
     submissions.require_target(csv)
     assignment = _assignment(order, splits.train)
     command = shlex.join([options.program(), *sys.argv[1:]])
-    with runs.opened(folder, settings, command=command) as run:
+    names = splits.train.class_names
+    with runs.opened(folder, settings, class_names=names, command=command) as run:
         _warn_of_other_versions(run)
         result = _result(run, splits, assignment, command)
     test = run.arrays("test")
@@ -148,16 +149,18 @@ def _report(result: cross_validation.Result, csv: Path, splits: Splits, *, as_js
                 "seconds": result.seconds,
                 "oof": result.oof and asdict(result.oof),
                 "folds": [fold and asdict(fold) for fold in result.folds],
+                "test": result.test and asdict(result.test),
             }
         )
         return
     print(f"Run          {result.run.folder}")
-    if result.oof:
-        print(
-            f"Held out     accuracy {result.oof.accuracy:.5f} ± {result.oof.standard_error:.5f}, "
-            f"log loss {result.oof.log_loss:.5f}, "
-            f"{result.oof.errors:,} errors in {result.oof.images:,} images"
-        )
+    for name, judged in (("Held out", result.oof), ("Test", result.test)):
+        if judged:
+            print(
+                f"{name:12} accuracy {judged.accuracy:.5f} ± {judged.standard_error:.5f}, "
+                f"log loss {judged.log_loss:.5f}, "
+                f"{judged.errors:,} errors in {judged.images:,} images"
+            )
     print(f"Training     {result.seconds:,.0f} s")
     print(f"Submission   {csv} ({len(splits.test):,} rows)")
     if splits.source == "sample":
