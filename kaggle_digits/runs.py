@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Training
+from kaggle_digits.recipes import Affine, Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -109,6 +109,27 @@ class Run:
             raise InputError(
                 f"{path} is damaged: {error}. Expected the JSON that `train` or `cv` wrote; "
                 "remove the folder and run them again."
+            ) from error
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in ``run.json``; what a run of an earlier version lacks is at its default.
+
+        Raises:
+            InputError: they are none that this version knows.
+
+        """
+        values = self.description["settings"]
+        try:
+            training = dict(values["training"])
+            affine = training["augmentation"]
+            training["augmentation"] = affine and Affine(**affine)
+            return Settings(**values | {"training": Training(**training)})
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.folder / 'run.json'} holds settings that this version does not know: "
+                f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
+                "wrote it, or choose another --run."
             ) from error
 
     @property
@@ -242,7 +263,7 @@ def _description(settings: Settings, class_names: tuple[str, ...], command: str)
 
 
 def _require_same(run: Run, settings: Settings) -> None:
-    before, now_ = dict(_flattened(run.description["settings"])), settings.flat()
+    before, now_ = run.settings.flat(), settings.flat()
     different = [
         f"  {name}: the run has {before.get(name)!r}, this command has {now_.get(name)!r}"
         for name in dict.fromkeys([*before, *now_])

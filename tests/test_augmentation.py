@@ -1,19 +1,45 @@
-"""One affine resampling, checked against SciPy's."""
+"""One affine resampling, checked against SciPy's: the same test on every backend."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from kaggle_digits.augmentation import CHUNK, augmented, random_maps
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes import Affine
+from kaggle_digits.recipes import RECIPES, Affine, find
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Images
 
 STRONG = Affine(rotation=20, shift=0.2, zoom=0.2, shear=10)
+CHUNK = 4096
 
 
 @pytest.fixture(scope="module", autouse=True)
 def keras():
     return start_keras()
+
+
+def augmented(images: "Images", affine: Affine, rng: np.random.Generator) -> "Images":
+    from kaggle_digits import augmentation
+
+    return augmentation.augmented(images, affine, rng)
+
+
+def maps(affine: Affine, draws: np.ndarray, size: tuple[int, int] = (28, 28)) -> np.ndarray:
+    from keras import ops
+
+    from kaggle_digits.augmentation import maps_of
+
+    return np.asarray(ops.convert_to_numpy(maps_of(affine, draws, size)))
+
+
+def draws(count: int, seed: int) -> np.ndarray:
+    from kaggle_digits.augmentation import draws_of
+
+    return draws_of(count, np.random.default_rng(seed))
 
 
 def digits(count: int) -> np.ndarray:
@@ -23,18 +49,96 @@ def digits(count: int) -> np.ndarray:
     return images
 
 
-def test_agrees_with_scipy():
-    images = digits(16)
-    moved = augmented(images, STRONG, np.random.default_rng(3))
-    maps = random_maps(STRONG, 16, (28, 28), np.random.default_rng(3))
-    for image, result, (a0, a1, a2, b0, b1, b2, *_) in zip(images, moved, maps, strict=True):
-        # scipy's coordinates are (row, column): (y, x)
-        expected = ndimage.affine_transform(
-            image[..., 0].astype(np.float32), [[b1, b0], [a1, a0]], [b2, a2], order=1
-        )
-        difference = np.abs(result[..., 0] - expected)
-        # Scipy cuts off a pixel's width earlier at the edges, where the digit is not.
-        assert difference[1:-1, 1:-1].max() <= 1
+@pytest.mark.parametrize("fill", ["constant", "nearest"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_agrees_with_scipy(fill, flip):
+    affine = replace(STRONG, fill=fill, flip=flip)
+    images = digits(16) if fill == "constant" else photographs(16)
+    moved = augmented(images, affine, np.random.default_rng(3))
+    for image, result, row in zip(images, moved, maps(affine, draws(16, 3)), strict=True):
+        a0, a1, a2, b0, b1, b2, *_ = row
+        for channel in range(image.shape[-1]):
+            # scipy's coordinates are (row, column): (y, x)
+            expected = ndimage.affine_transform(
+                image[..., channel].astype(np.float32),
+                [[b1, b0], [a1, a0]],
+                [b2, a2],
+                order=1,
+                mode=fill,
+            )
+            difference = np.abs(result[..., channel] - expected)
+            # Scipy cuts off a pixel's width earlier at the edges, where the digit is not.
+            assert difference[1:-1, 1:-1].max() <= 1
+
+
+def test_the_map_is_the_one_that_the_words_say():
+    turned, mirrored, shifted, enlarged = maps(
+        Affine(rotation=90, shift=0.5, zoom=0.5, flip=True),
+        np.array(
+            [
+                [1, 0, 0, 0, 0, 1],
+                [0, 0, 0, 0, 0, -1],
+                [0, 0, 0, 1, -0.5, 1],
+                [0, 0, 1, 0, 0, 1],
+            ],
+            np.float32,
+        ),
+        (21, 11),
+    )
+    np.testing.assert_allclose(turned[:6], [0, -1, 15, 1, 0, 5], atol=1e-5)
+    np.testing.assert_allclose(mirrored[:6], [-1, 0, 10, 0, 1, 0], atol=1e-5)
+    np.testing.assert_allclose(shifted[:6], [1, 0, -5.5, 0, 1, 5.25], atol=1e-5)
+    np.testing.assert_allclose(enlarged[:6], [2 / 3, 0, 5 / 3, 0, 2 / 3, 10 / 3], atol=1e-5)
+
+
+def test_one_half_is_mirrored_and_only_where_the_recipe_says_so():
+    images = digits(400)
+    moved = augmented(images, Affine(flip=True), np.random.default_rng(0))
+    mirrored = (moved == images[:, :, ::-1]).all(axis=(1, 2, 3))
+    same = (moved == images).all(axis=(1, 2, 3))
+    assert (mirrored | same).all()
+    assert 150 < mirrored.sum() < 250
+    assert not any(
+        recipe.training.augmentation.flip
+        for recipe in RECIPES.values()
+        if recipe.training.augmentation and recipe.image_shape == (28, 28, 1)
+    )
+
+
+def test_nearest_leaves_no_hole():
+    images = np.full((50, 32, 32, 3), 200, np.uint8)
+    affine = Affine(rotation=40, shift=0.2, zoom=0.2)
+    moved = augmented(images, replace(affine, fill="nearest"), np.random.default_rng(0))
+    np.testing.assert_array_equal(moved, images)
+    holes = augmented(images, affine, np.random.default_rng(0))
+    assert (holes == 0).any()
+
+
+def test_the_layer_does_nothing_outside_of_training_and_travels(tmp_path, keras):
+    from kaggle_digits.augmentation import RandomAffine
+
+    images = digits(3).astype(np.float32)
+    layer = RandomAffine(rotation=20, zoom=0.2, flip=True, fill="nearest", seed=7)
+    np.testing.assert_array_equal(layer(images), images)
+    model = keras.Sequential([keras.Input((28, 28, 1)), layer])
+    np.testing.assert_array_equal(model.predict(images, verbose=0), images)
+    assert (np.asarray(model(images, training=True)) != images).any()  # draws by itself
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras").layers[0]
+    assert again.affine == layer.affine
+    assert again.seed == 7
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_network_holds_augmentation(name):
+    layers = find(name).network().layers
+    assert not any("Random" in type(layer).__name__ for layer in layers)
+
+
+def photographs(count: int) -> np.ndarray:
+    """Return smooth colour images that reach to the border."""
+    noise = np.random.default_rng(1).uniform(0, 255, (count, 28, 28, 3))
+    return np.asarray(ndimage.gaussian_filter(noise, (0, 2, 2, 0))).astype(np.uint8)
 
 
 def test_no_movement_is_the_identity():
@@ -64,7 +168,7 @@ def test_zoom_and_rotation_keep_the_centre():
 def test_zoom_above_one_enlarges():
     images = digits(400)
     ink = augmented(images, Affine(zoom=0.2), np.random.default_rng(0)).sum(axis=(1, 2, 3))
-    scale = 1 / random_maps(Affine(zoom=0.2), 400, (28, 28), np.random.default_rng(0))[:, 0]
+    scale = 1 / maps(Affine(zoom=0.2), draws(400, 0))[:, 0]
     assert np.corrcoef(ink, scale)[0, 1] > 0.9
     assert 0.8 <= scale.min() < 0.85
     assert 1.15 < scale.max() <= 1.2

@@ -1,5 +1,8 @@
 """A run that is killed goes on with the same command and ends with the same bytes."""
 
+import copy
+import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -119,6 +122,25 @@ def test_other_settings_or_data_are_refused_with_both_values(data, undisturbed, 
     assert "train_fingerprint: the run has" in done.stderr
     assert "another --run to start a new one" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == before
+
+
+def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
+    data, undisturbed, tmp_path
+):
+    path = shutil.copytree(undisturbed / "run", tmp_path / "run") / "run.json"
+    (tmp_path / "run" / "metrics.json").unlink()
+    whole = json.loads(path.read_text())
+    earlier = copy.deepcopy(whole)
+    del earlier["settings"]["training"]["weight_decay"], earlier["class_names"]
+    path.write_text(json.dumps(earlier))
+    product.run(*CV, "--input", data, cwd=tmp_path)
+    assert (tmp_path / "run" / "metrics.json").exists()
+    later = copy.deepcopy(whole)
+    later["settings"]["training"]["moonlight"] = 1
+    path.write_text(json.dumps(later))
+    done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+    assert "holds settings that this version does not know" in done.stderr
+    assert "moonlight" in done.stderr
 
 
 def test_what_follows_a_run(data, undisturbed):
