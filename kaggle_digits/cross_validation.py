@@ -16,7 +16,7 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
-from kaggle_digits.recipes import Affine, Recipe, Training, find
+from kaggle_digits.recipes import Recipe, find
 from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]
@@ -145,7 +145,7 @@ def trained(run: Run, splits: Splits, assignment: Assignment, watcher: Watcher) 
         watcher: told about every step.
 
     """
-    settings = settings_of(run)
+    settings = run.settings
     with files.replacing(run.folder / "folds.npy") as path:
         np.save(path, assignment, allow_pickle=False)
     parts = [_part(settings, assignment, number) for number in range(1, settings.members + 1)]
@@ -170,16 +170,6 @@ def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows
     repeat, fold = divmod(number - 1, settings.folds)
     held_out = assignment[repeat] == fold + 1
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def settings_of(run: Run) -> Settings:
-    """Return the settings in ``run.json``."""
-    values = dict(run.description["settings"])
-    trained_by = dict(values.pop("training"))
-    affine = trained_by.pop("augmentation")
-    return Settings(
-        training=Training(**trained_by, augmentation=affine and Affine(**affine)), **values
-    )
 
 
 def _train_fold(
@@ -297,7 +287,7 @@ def predicted(run: Run, images: Images) -> ensembling.Probabilities:
 
     """
     paths = run.models()
-    recipe = find(settings_of(run).recipe)
+    recipe = find(run.settings.recipe)
     require_shape(recipe, images)
     start_keras()
     return ensembling.blend(

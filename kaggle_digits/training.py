@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.augmentation import augmented
 from kaggle_digits.backend import seed_everything, steps_per_execution
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
@@ -153,9 +152,10 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
         )
-    return keras.optimizers.get(
-        {"class_name": training.optimizer, "config": {"learning_rate": rate}}
-    )
+    config = {"learning_rate": rate, "weight_decay": training.weight_decay or None}
+    if training.optimizer == "sgd":
+        config |= {"momentum": 0.9, "nesterov": True}
+    return keras.optimizers.get({"class_name": training.optimizer, "config": config})
 
 
 def _trained_epoch(
@@ -173,6 +173,8 @@ def _trained_epoch(
     order = rng.permutation(len(train))
     images = train.images[order]
     if training.augmentation:
+        from kaggle_digits.augmentation import augmented
+
         images = augmented(images, training.augmentation, rng)
     _seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker

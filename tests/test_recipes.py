@@ -1,11 +1,13 @@
 """The networks are those of the source documents, layer by layer."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import RECIPES, find
+from kaggle_digits.recipes import RECIPES, Affine, Training, find
 
 # type and output shape of the document's 20 layers; `Activation` stands for ReLU and softmax
 LAYERS = [
@@ -58,6 +60,136 @@ def test_the_20_layers(name, activation, axis, parameters):
     assert [layer.epsilon for layer in normalisations] == [1e-6] * 3
     dropout = next(layer for layer in layers if type(layer).__name__ == "Dropout")
     assert dropout.rate == 0.25
+
+
+# The other documents' networks, as they list them: type, output shape, and what sets it apart.
+OTHERS: dict[str, tuple[int, list[tuple[str, tuple[int, ...], dict[str, Any]]]]] = {
+    "two-conv": (
+        1_199_882,
+        [
+            ("Conv2D", (26, 26, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("Conv2D", (24, 24, 64), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (12, 12, 64), {"pool_size": (2, 2)}),
+            ("Dropout", (12, 12, 64), {"rate": 0.25}),
+            ("Flatten", (9216,), {}),
+            ("Dense", (128,), {"activation": "relu"}),
+            ("Dropout", (128,), {"rate": 0.5}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+    "three-conv": (
+        93_322,
+        [
+            ("Conv2D", (26, 26, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (13, 13, 32), {"pool_size": (2, 2)}),
+            ("Conv2D", (11, 11, 64), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (5, 5, 64), {"pool_size": (2, 2)}),
+            ("Conv2D", (3, 3, 64), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("Flatten", (576,), {}),
+            ("Dense", (64,), {"activation": "relu"}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+    "one-conv": (
+        1_608_778,
+        [
+            ("Conv2D", (28, 28, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (14, 14, 32), {"pool_size": (2, 2)}),
+            ("Flatten", (6272,), {}),
+            ("Dense", (256,), {"activation": "relu"}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+    "dense": (
+        407_050,
+        [
+            ("Flatten", (784,), {}),
+            ("Dense", (512,), {"activation": "relu"}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+    "cifar-simple": (
+        4_200_842,
+        [
+            ("Conv2D", (32, 32, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (16, 16, 32), {"pool_size": (2, 2)}),
+            ("Dropout", (16, 16, 32), {"rate": 0.25}),
+            ("Flatten", (8192,), {}),
+            ("Dense", (512,), {"activation": "relu"}),
+            ("Dropout", (512,), {"rate": 0.5}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+    "cifar-deep": (
+        1_676_842,
+        [
+            ("Conv2D", (32, 32, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("Conv2D", (32, 32, 32), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (16, 16, 32), {"pool_size": (2, 2)}),
+            ("Dropout", (16, 16, 32), {}),
+            ("Conv2D", (16, 16, 64), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("Conv2D", (14, 14, 64), {"kernel_size": (3, 3), "activation": "relu"}),
+            ("MaxPooling2D", (7, 7, 64), {"pool_size": (2, 2)}),
+            ("Dropout", (7, 7, 64), {}),
+            ("Flatten", (3136,), {}),
+            ("Dense", (512,), {"activation": "relu"}),
+            ("Dropout", (512,), {}),
+            ("Dense", (10,), {"activation": "softmax"}),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_networks_are_those_of_their_documents(name):
+    parameters, expected = OTHERS[name]
+    scaling, *layers = find(name).network().layers
+    assert type(scaling).__name__ == "Rescaling"
+    assert [(type(one).__name__, one.output.shape[1:]) for one in layers] == [
+        (kind, shape) for kind, shape, _ in expected
+    ]
+    for layer, (_, _, settings) in zip(layers, expected, strict=True):
+        config = layer.get_config()
+        assert {key: config[key] for key in settings} == settings
+    assert sum(layer.count_params() for layer in layers) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "rate", "batch_size", "epochs"),
+    [
+        ("two-conv", "adadelta", 1.0, 128, 10),
+        ("three-conv", "rmsprop", 1e-3, 64, 5),
+        ("one-conv", "adam", 1e-3, 64, 10),
+        ("dense", "rmsprop", 1e-3, 128, 5),
+        ("cifar-simple", "rmsprop", 1e-3, 128, 20),
+    ],
+)
+def test_the_other_networks_are_trained_as_listed(name, optimizer, rate, batch_size, epochs):
+    assert find(name).training == Training(
+        optimizer=optimizer,
+        learning_rate=rate,
+        schedule="constant",
+        batch_size=batch_size,
+        epochs=epochs,
+    )
+
+
+def test_the_augmented_network_is_the_deep_one_on_moved_images():
+    deep, augmented = find("cifar-deep"), find("cifar-augmented")
+    assert augmented.network is deep.network
+    assert deep.training.epochs == 20
+    assert deep.training.augmentation is None
+    assert augmented.training.augmentation == Affine(
+        rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_takes_the_images_that_it_declares(name):
+    recipe = find(name)
+    model = recipe.network()
+    assert model.input_shape == (None, *recipe.image_shape)
+    assert recipe.image_shape == ((32, 32, 3) if name.startswith("cifar") else (28, 28, 1))
 
 
 def test_selu_starts_lecun_normal():

@@ -6,13 +6,36 @@ Importing this does not import Keras.
 import difflib
 
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import bn20, bn20_seed, bn20_selu
+from kaggle_digits.recipes import (
+    bn20,
+    bn20_seed,
+    bn20_selu,
+    cifar_augmented,
+    cifar_deep,
+    cifar_simple,
+    dense,
+    one_conv,
+    three_conv,
+    two_conv,
+)
 from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
 __all__ = ["RECIPES", "Affine", "Recipe", "Training", "find"]
 
 RECIPES: dict[str, Recipe] = {
-    module.RECIPE.name: module.RECIPE for module in (bn20, bn20_seed, bn20_selu)
+    module.RECIPE.name: module.RECIPE
+    for module in (
+        bn20,
+        bn20_seed,
+        bn20_selu,
+        two_conv,
+        three_conv,
+        one_conv,
+        dense,
+        cifar_simple,
+        cifar_deep,
+        cifar_augmented,
+    )
 }
 
 

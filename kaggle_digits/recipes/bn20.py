@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training
+from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
 
 
 def network(
@@ -22,7 +22,7 @@ def network(
         initializer: of the kernels of every layer before such an activation.
 
     """
-    from keras import Input, Sequential, layers
+    from keras import layers
 
     def convolution(filters: int, size: int) -> list[Any]:
         return [
@@ -32,10 +32,9 @@ def network(
             layers.MaxPooling2D(2),
         ]
 
-    return Sequential(
+    return sequential(
+        (28, 28, 1),
         [
-            Input((28, 28, 1), dtype="uint8"),
-            layers.Rescaling(1 / 255),
             *convolution(32, 3),
             layers.ZeroPadding2D(1),
             *convolution(48, 3),
@@ -47,7 +46,7 @@ def network(
             layers.Activation(activation),
             layers.Dense(10),
             layers.Activation("softmax"),
-        ]
+        ],
     )
 
 

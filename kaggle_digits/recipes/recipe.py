@@ -1,19 +1,22 @@
 """What a recipe is: a network and how it is trained. Imports neither Keras nor NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Affine:
-    """How far images are moved. Each value is the largest of a uniform draw around none.
+    """How images are moved. Each number is the largest of a uniform draw around none.
 
     Attributes:
         rotation: degrees.
         shift: share of the height and of the width.
         zoom: 0.1 scales by 0.9 … 1.1, both axes together.
         shear: degrees.
+        flip: mirrors one half of the images, left to right. Not for digits.
+        fill: what comes in from outside: ``constant`` is 0, the background of digits; ``nearest``
+            repeats the border.
 
     """
 
@@ -21,6 +24,8 @@ class Affine:
     shift: float = 0.0
     zoom: float = 0.0
     shear: float = 0.0
+    flip: bool = False
+    fill: Literal["constant", "nearest"] = "constant"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Training:
     """How a network is trained; every value goes into ``run.json``.
 
     Attributes:
-        optimizer: what `keras.optimizers.get` knows by that name, with its defaults.
+        optimizer: what `keras.optimizers.get` knows by that name, with its defaults; ``sgd`` has a
+            Nesterov momentum of 0.9.
         learning_rate: at the start, or at the peak of the schedule.
         schedule: ``constant``, or ``cosine``: falls to 0 at the last step.
         warmup_epochs: the cosine rises linearly from 0 during the first of its epochs.
@@ -36,10 +42,11 @@ class Training:
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
         label_smoothing: share of the target spread evenly over the classes.
+        weight_decay: share of each weight taken away a step, times the learning rate.
 
     """
 
-    optimizer: Literal["rmsprop"]
+    optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd"]
     learning_rate: float
     schedule: Literal["constant", "cosine"]
     batch_size: int
@@ -47,6 +54,7 @@ class Training:
     warmup_epochs: float = 0.0
     augmentation: Affine | None = None
     label_smoothing: float = 0.0
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Recipe:
         source: where the network comes from.
         measured: what it was measured to reach, and on what.
         network: builds the Keras model, uint8 ``[n, *image_shape]`` → probabilities ``[n, 10]``.
+            `sequential` begins it.
             Scaling is inside, so that a saved model is complete by itself.
         image_shape: height, width, channels.
         training: how it is trained unless the command line overrides it.
@@ -72,3 +81,17 @@ class Recipe:
     network: Callable[[], Any]
     training: Training
     image_shape: tuple[int, int, int] = (28, 28, 1)
+
+
+def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
+    """Return the Keras model of ``layers`` behind an input of uint8 images and their scaling.
+
+    Args:
+        image_shape: height, width, channels.
+        layers: Keras layers, from float32 ``[n, *image_shape]`` in 0 … 1 to probabilities.
+
+    """
+    from keras import Input, Sequential
+    from keras.layers import Rescaling
+
+    return Sequential([Input(image_shape, dtype="uint8"), Rescaling(1 / 255), *layers])

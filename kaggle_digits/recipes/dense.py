@@ -1,0 +1,31 @@
+"""``dense``: no convolution at all. What `three-conv` is measured against in its document."""
+
+from typing import Any
+
+from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+
+
+def network() -> Any:
+    """Return the model, 407,050 parameters."""
+    from keras import layers
+
+    return sequential(
+        (28, 28, 1),
+        [
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ],
+    )
+
+
+RECIPE = Recipe(
+    name="dense",
+    summary="one hidden dense layer of 512: the baseline without convolutions, in seconds",
+    source="the same tutorial as three-conv: 97.8 % on MNIST's 10,000 test images",
+    measured="",
+    network=network,
+    training=Training(
+        optimizer="rmsprop", learning_rate=1e-3, schedule="constant", batch_size=128, epochs=5
+    ),
+)
