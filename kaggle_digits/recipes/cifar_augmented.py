@@ -1,19 +1,26 @@
 """``cifar-augmented``: `cifar-deep` fed with turned, shifted, zoomed and mirrored images."""
 
-from dataclasses import replace
+from functools import partial
 
 from kaggle_digits.recipes import cifar_deep
-from kaggle_digits.recipes.recipe import Affine, Recipe
+from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
 RECIPE = Recipe(
     name="cifar-augmented",
     summary="cifar-deep fed with turned, shifted, zoomed and mirrored images",
     source=cifar_deep.RECIPE.source.replace("more than 80 %", "cifar-deep with augmentation"),
     measured="",
-    network=cifar_deep.network,
+    # Where no image is seen twice there is less to overfit: lower rates than cifar-deep's.
+    network=partial(cifar_deep.network, dropout=(0.1, 0.1, 0.3)),
     image_shape=cifar_deep.RECIPE.image_shape,
-    training=replace(
-        cifar_deep.RECIPE.training,
+    training=Training(
+        optimizer="adamw",
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_epochs=1,
+        batch_size=64,
+        epochs=40,
+        weight_decay=0.05,
         augmentation=Affine(rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"),
     ),
 )
