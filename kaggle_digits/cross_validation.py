@@ -125,6 +125,28 @@ def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
     return train.take(np.sort(chosen))
 
 
+def images_of(run: Run, splits: Splits, split: str) -> Dataset:
+    """Return the images of ``split`` (``train`` or ``test``) that ``run`` was made with.
+
+    Raises:
+        InputError: ``splits`` are other data than the run's.
+
+    """
+    settings = run.settings
+    if split == "train":
+        found = limited(splits.train, settings.limit, settings.seed)
+        expected = settings.train_fingerprint
+    else:
+        found, expected = splits.test, settings.test_fingerprint
+    if found.fingerprint != expected:
+        raise InputError(
+            f"{run.folder} was made with other {split} images: its fingerprint is "
+            f"{expected[:12]}…, that of the {splits.source} data is {found.fingerprint[:12]}…. "
+            "Expected the folder with the run's own data as --input."
+        )
+    return found
+
+
 def require_shape(recipe: Recipe, images: Images) -> None:
     """Raise an InputError unless ``recipe`` takes images of this shape."""
     shape = images.shape[1:]

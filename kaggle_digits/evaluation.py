@@ -51,6 +51,41 @@ class WorstImage:
     probability_of_predicted: float
 
 
+@dataclass(frozen=True)
+class Bin:
+    """The images whose predicted class was given a probability in ``(lowest, highest]``.
+
+    Attributes:
+        lowest: end of the interval.
+        highest: the other end.
+        images: how many there are, at least one.
+        confidence: mean probability of the predicted class.
+        accuracy: share of the images that was predicted rightly.
+
+    """
+
+    lowest: float
+    highest: float
+    images: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether a run is right as often as it is sure.
+
+    Attributes:
+        error: the expected calibration error (Guo et al. 2017): mean over the images of the
+            distance between their bin's confidence and accuracy.
+        bins: those that hold images, ascending.
+
+    """
+
+    error: float
+    bins: tuple[Bin, ...]
+
+
 def scores(probabilities: Floats, labels: Integers) -> Scores:
     """Return every score of ``probabilities`` (float ``[n, c]``) against ``labels`` (int ``[n]``).
 
@@ -145,6 +180,34 @@ def worst(
         )
         for row in np.argsort(own, kind="stable")[:count]
     )
+
+
+def calibration(probabilities: Floats, labels: Integers, bins: int = 10) -> Calibration:
+    """Return how sure ``probabilities`` are against how often they are right.
+
+    Args:
+        probabilities: float ``[n, c]``.
+        labels: int ``[n]``.
+        bins: intervals of equal width into which 0 … 1 is cut.
+
+    """
+    check_labels(labels, check_probabilities(probabilities))
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    # An image at an edge belongs to the bin below it; rounding may have made a 1 a little more.
+    places = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
+    filled = [
+        Bin(
+            lowest=k / bins,
+            highest=(k + 1) / bins,
+            images=int((places == k).sum()),
+            confidence=float(confidence[places == k].mean()),
+            accuracy=float(right[places == k].mean()),
+        )
+        for k in np.unique(places).tolist()
+    ]
+    distance = sum(one.images * abs(one.confidence - one.accuracy) for one in filled)
+    return Calibration(distance / len(labels), tuple(filled))
 
 
 def check_probabilities(probabilities: Floats, name: str = "probabilities") -> tuple[int, int]:

@@ -354,6 +354,59 @@ class Predictions:
     labels: "Array | None"
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one run says about one image.
+
+    Attributes:
+        id: as of the data set.
+        probabilities: float32 ``[classes]``.
+        label: the right answer; None where nobody gave it.
+
+    """
+
+    id: int
+    probabilities: "Array"
+    label: int | None
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+
+def prediction(run: Run, split: str, image: int) -> Prediction:
+    """Return what ``run`` says about the image with that id.
+
+    Args:
+        run: a finished one.
+        split: ``train`` for the images that were held out, or ``test``.
+        image: its id.
+
+    Raises:
+        InputError: the run has no prediction of that image.
+
+    """
+    import numpy as np
+
+    name, what = {"train": ("oof", "held-out train"), "test": ("test", "test")}[split]
+    run.require_finished()
+    if not (run.folder / f"{name}.npz").exists():
+        raise InputError(f"{run.folder} has no predictions of {what} images: none were held out.")
+    arrays = run.arrays(name)
+    ids = arrays["ids"]
+    rows = np.flatnonzero(ids == image)
+    if not len(rows):
+        some = ", ".join(map(str, ids[:5].tolist()))
+        raise InputError(
+            f"{run.folder} has no {what} image with the id {image}. Expected one of its "
+            f"{len(ids):,} ids from {ids.min()} to {ids.max()}, such as {some}."
+        )
+    row = int(rows[0])
+    label = int(arrays["labels"][row]) if "labels" in arrays else None
+    return Prediction(image, arrays["probabilities"][row], label)
+
+
 def test_predictions(runs: list[Run]) -> Predictions:
     """Return the runs' test probabilities.
 

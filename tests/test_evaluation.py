@@ -119,3 +119,27 @@ def test_labels_that_do_not_fit_are_refused(labels: Any, message: str) -> None:
     for score in (evaluation.accuracy, evaluation.errors, evaluation.log_loss, evaluation.scores):
         with pytest.raises(InputError, match=message):
             score(random_probabilities(0), labels)
+
+
+def test_calibration_by_hand() -> None:
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]], np.float64)
+    found = evaluation.calibration(p, np.array([0, 0, 0, 1, 1]), bins=5)
+    assert [(one.lowest, one.highest, one.images) for one in found.bins] == [
+        (0.4, 0.6, 1),
+        (0.6, 0.8, 2),
+        (0.8, 1.0, 2),
+    ]
+    assert [one.confidence for one in found.bins] == pytest.approx([0.6, 0.8, 0.95])
+    assert [one.accuracy for one in found.bins] == pytest.approx([1, 0.5, 1])
+    assert found.error == pytest.approx((0.4 + 2 * 0.3 + 2 * 0.05) / 5)
+
+
+def test_who_is_right_as_often_as_sure_has_no_calibration_error() -> None:
+    p = np.tile([[0.75, 0.25]], (4, 1))
+    assert evaluation.calibration(p, np.array([0, 0, 0, 1])).error == pytest.approx(0)
+    assert evaluation.calibration(np.eye(3), np.arange(3)).error == 0
+
+
+def test_calibration_takes_float32_rows_that_sum_to_a_little_more_than_1() -> None:
+    p = np.array([[np.nextafter(np.float32(1), np.float32(2)), 0]], np.float32)
+    assert evaluation.calibration(p, np.array([0])).bins[0].highest == 1

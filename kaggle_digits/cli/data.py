@@ -95,6 +95,53 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
         print("                     (they are looked up, not recognised)")
 
 
+@app.command()
+def show(
+    split: Annotated[
+        options.Split, typer.Option(help="Which images to draw.")
+    ] = options.Split.TRAIN,
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many images to draw.")] = 40,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE", help="Instead: what its augmentation makes of eight train images."
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Where to draw; by default in plots/."),
+    ] = None,
+    input_: options.Input = Path("input"),
+) -> None:
+    """Draw the first images, how many each class has, and each class's mean.
+
+    The second picture is named like the first, with -classes at its end.
+    """
+    from kaggle_digits import cross_validation, datasets, files, plots, recipes
+
+    recipe = None if augment is None else recipes.find(augment)
+    name = split.value if recipe is None else f"augmented-{recipe.name}"
+    path = picture or options.PLOTS / f"{name}.png"
+    plots.require_png(path)
+    files.require_writable(path)
+    splits = datasets.load(input_)
+    if recipe is not None:
+        cross_validation.require_shape(recipe, splits.train.images)
+        plots.save(path, plots.augmentation(splits.train, recipe))
+        print(f"drawn    {path}")
+        return
+    images = splits.train if split is options.Split.TRAIN else splits.test
+    plots.save(path, plots.first_images(images, count, name))
+    print(f"drawn    {path}")
+    if images.class_counts is None:
+        print(f"classes  the {name} images have no labels: none to count")
+        return
+    second = path.with_stem(f"{path.stem}-classes")
+    plots.save(second, plots.classes(images, name))
+    print(f"drawn    {second}")
+    print(f"classes  {_counts(images.class_counts, images.class_names)}")
+
+
 def _split(split: Any, names: tuple[str, ...]) -> str:
     line = (
         f"{split.images:,} images, pixels {split.ink_min}–{split.ink_max}, mean "
@@ -102,5 +149,8 @@ def _split(split: Any, names: tuple[str, ...]) -> str:
     )
     if split.class_counts is None:
         return f"{line}, no labels"
-    counts = " ".join(f"{n}:{c:,}" for n, c in zip(names, split.class_counts, strict=True))
-    return f"{line}\n                     {counts}"
+    return f"{line}\n                     {_counts(split.class_counts, names)}"
+
+
+def _counts(counts: tuple[int, ...], names: tuple[str, ...]) -> str:
+    return " ".join(f"{n}:{c:,}" for n, c in zip(names, counts, strict=True))

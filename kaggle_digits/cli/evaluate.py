@@ -1,57 +1,233 @@
 """``kaggle-digits evaluate``: how good a run is on the images that it held out."""
 
-from dataclasses import asdict
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kaggle_digits.datasets.dataset import Images
+    from kaggle_digits.evaluation import Calibration, Scores, WorstImage
+    from kaggle_digits.plots import Drawn
+    from kaggle_digits.runs import Prediction, Run
+
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to name.")] = 10,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Draw the run into its plots/, as PNG and SVG.")
+    ] = False,
+    show: Annotated[
+        int | None, typer.Option(metavar="ID", help="Show one image and the answer to it.")
+    ] = None,
+    split: Annotated[
+        options.Split, typer.Option(help="Where --show looks: held-out train images, or test.")
+    ] = options.Split.TRAIN,
+    input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
     """Judge a run by the images it held out.
 
     Prints accuracy, log loss, labels against predictions, and the worst images' ids.
+
+    --plots draws learning curves, the confusion matrix, the reliability and, with the run's data
+    in --input, the worst images. --show needs the data only for the image itself.
     """
-    from kaggle_digits import evaluation, runs
-    from kaggle_digits.errors import InputError
+    from kaggle_digits import runs
 
     run = runs.Run(folder)
+    if show is not None:
+        _show(run, split.value, show, input_, as_json=json)
+        return
+    judged = _judged(run, worst)
+    tested = _test_scores(run)
+    drawn = _drawn(run, input_) if plots else None
+    if judged is None and tested is None and drawn is None:
+        _refuse(run)
+    if json:
+        options.print_json(_described(run, judged, tested, drawn))
+        return
+    for line in chain(_held_out(judged, run.class_names), _tested(tested), _written(drawn)):
+        print(line)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What the images that were held out say."""
+
+    scores: "Scores"
+    calibration: "Calibration"
+    table: "pd.DataFrame"
+    worst: "tuple[WorstImage, ...]"
+
+
+def _judged(run: "Run", worst: int) -> Judged | None:
+    """Return how good ``run`` is, None where it held nothing out."""
+    from kaggle_digits import evaluation, runs
+
+    run.require_finished()
     oof = runs.oof_predictions([run])
     if oof is None or oof.labels is None:
-        run.require_finished()
-        raise InputError(
-            f"{folder} held no images out, so there is nothing to judge it by. Expected a run of "
-            "`cv`, or of `train` with a --validation-split above 0."
-        )
+        return None
     probabilities = oof.probabilities[0]
-    scores = evaluation.scores(probabilities, oof.labels)
-    names = [str(name) for name in range(probabilities.shape[1])]
-    table = evaluation.cross_table(probabilities, oof.labels, names)
-    images = evaluation.worst(probabilities, oof.labels, oof.ids, worst)
-    if json:
+    return Judged(
+        evaluation.scores(probabilities, oof.labels),
+        evaluation.calibration(probabilities, oof.labels),
+        evaluation.cross_table(probabilities, oof.labels, run.class_names),
+        evaluation.worst(probabilities, oof.labels, oof.ids, worst),
+    )
+
+
+def _test_scores(run: "Run") -> dict[str, Any] | None:
+    """Return the scores on the test images, None where nobody knows their labels."""
+    return (run.metrics or {}).get("test")
+
+
+def _drawn(run: "Run", data: Path) -> "Drawn":
+    from kaggle_digits import plots
+
+    return plots.draw_run(run, data)
+
+
+def _refuse(run: "Run") -> None:
+    from kaggle_digits.errors import InputError
+
+    raise InputError(
+        f"{run.folder} held no images out, so there is nothing to judge it by. Expected a run of "
+        "`cv`, or of `train` with a --validation-split above 0. --plots draws how it was trained."
+    )
+
+
+def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
+    if judged is None:
+        yield "no images were held out"
+        return
+    scores, calibration = judged.scores, judged.calibration
+    yield f"accuracy  {scores.accuracy:.5f} ± {scores.standard_error:.5f} (standard error)"
+    yield f"log loss  {scores.log_loss:.5f}"
+    yield f"errors    {scores.errors:,} in {scores.images:,} images that were held out"
+    yield (
+        f"sureness  {calibration.error:.5f} expected calibration error: how far, on average, its "
+        "probability is from how often it is right\n"
+    )
+    yield judged.table.to_string()
+    if judged.worst:
+        width = max(9, *map(len, names))
+        yield "\nworst images, by the probability of their label"
+        yield f"id      {'label':<{width}}  {'predicted':<{width}}  p(label)  p(predicted)"
+    for image in judged.worst:
+        yield (
+            f"{image.id:<7} {names[image.label]:<{width}}  {names[image.predicted]:<{width}}  "
+            f"{image.probability_of_label:<9.4f} {image.probability_of_predicted:.4f}"
+        )
+
+
+def _tested(scores: dict[str, Any] | None) -> Iterator[str]:
+    if scores is not None:
+        yield (
+            f"\ntest      accuracy {scores['accuracy']:.5f} ± {scores['standard_error']:.5f}, log "
+            f"loss {scores['log_loss']:.5f}, {scores['errors']:,} errors in "
+            f"{scores['images']:,} test images"
+        )
+
+
+def _written(drawn: "Drawn | None") -> Iterator[str]:
+    if drawn is None:
+        return
+    yield ""
+    for path in drawn.written:
+        yield f"drawn     {path}"
+    for name, reason in drawn.left_out:
+        yield f"left out  {name}: {reason}"
+
+
+def _described(
+    run: "Run", judged: Judged | None, tested: dict[str, Any] | None, drawn: "Drawn | None"
+) -> dict[str, Any]:
+    return {
+        "scores": judged and asdict(judged.scores),
+        "cross_table": judged and judged.table.to_numpy().tolist(),
+        "worst": [asdict(image) for image in judged.worst] if judged else [],
+        "class_names": run.class_names,
+        "calibration": judged and asdict(judged.calibration),
+        "test": tested,
+        "plots": drawn
+        and {"written": list(map(str, drawn.written)), "left_out": dict(drawn.left_out)},
+    }
+
+
+# ----------------------------------------------------------------------------------- one image
+
+
+def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -> None:
+    """Print one image and what the run says about it; draw it into the run's plots/."""
+    from kaggle_digits import plots, runs
+
+    one = runs.prediction(run, split, image_id)
+    image = _image(run, split, image_id, data)
+    path = None if image is None else plots.draw_answer(run, one, image, split)
+    names = run.class_names
+    label = None if one.label is None else names[one.label]
+    if as_json:
         options.print_json(
             {
-                "scores": asdict(scores),
-                "cross_table": table.to_numpy().tolist(),
-                "worst": [asdict(image) for image in images],
+                "id": one.id,
+                "split": split,
+                "label": label,
+                "predicted": names[one.predicted],
+                "probabilities": dict(zip(names, one.probabilities.tolist(), strict=True)),
+                "picture": path and str(path),
             }
         )
         return
-    print(f"accuracy  {scores.accuracy:.5f} ± {scores.standard_error:.5f} (standard error)")
-    print(f"log loss  {scores.log_loss:.5f}")
-    print(f"errors    {scores.errors:,} in {scores.images:,} images that were held out\n")
-    print(table.to_string())
-    if images:
-        print("\nworst images, by the probability of their label")
-        print("id      label  predicted  p(label)  p(predicted)")
-    for image in images:
-        print(
-            f"{image.id:<7} {image.label:<6} {image.predicted:<10} "
-            f"{image.probability_of_label:<9.4f} {image.probability_of_predicted:.4f}"
-        )
+    if image is not None:
+        from kaggle_digits.cli import drawing
+
+        print(drawing.picture(image, sys.stdout))
+    for line in _bars(one, names):
+        print(line)
+    if path is not None:
+        print(f"\ndrawn      {path}")
+
+
+def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None":
+    """Return the image's pixels; None, and a word on stderr, where the run's data is not there."""
+    import numpy as np
+
+    from kaggle_digits import cross_validation, datasets
+    from kaggle_digits.errors import InputError
+
+    try:
+        images = cross_validation.images_of(run, datasets.load(data), split)
+    except InputError as error:
+        typer.echo(f"No picture: {error}", err=True)
+        return None
+    return images.take(np.flatnonzero(images.ids == image_id)).images[0, ...]
+
+
+def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
+    from kaggle_digits.cli import drawing
+
+    label = "unknown" if one.label is None else names[one.label]
+    verdict = {True: ", rightly", False: ", wrongly"}.get(one.predicted == one.label)
+    yield f"image      {one.id}"
+    yield f"label      {label}"
+    yield f"predicted  {names[one.predicted]}{verdict if one.label is not None else ''}\n"
+    width = max(map(len, names))
+    for number, (name, share) in enumerate(zip(names, one.probabilities, strict=True)):
+        notes = [
+            note
+            for note, at in (("label", one.label), ("predicted", one.predicted))
+            if at == number
+        ]
+        bar = drawing.bar(float(share))
+        yield f"{name:>{width}}  {share:.4f}  {bar}  {', '.join(notes)}".rstrip()

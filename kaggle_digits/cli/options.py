@@ -1,5 +1,6 @@
 """The options that several commands share, spelled once."""
 
+import enum
 import json
 import shutil
 import sys
@@ -10,6 +11,15 @@ import typer
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
+PLOTS = Path("plots")
+
+
+class Split(enum.StrEnum):
+    """One of a data set's two parts."""
+
+    TRAIN = "train"
+    TEST = "test"
+
 
 Input = Annotated[
     Path,

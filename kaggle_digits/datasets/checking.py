@@ -75,14 +75,9 @@ def _rows(images: Images) -> list[bytes]:
 
 
 def _split_report(split: Dataset) -> SplitReport:
-    import numpy as np
-
-    counts = None
-    if split.labels is not None:
-        counts = tuple(np.bincount(split.labels, minlength=len(split.class_names)).tolist())
     return SplitReport(
         images=len(split),
-        class_counts=counts,
+        class_counts=split.class_counts,
         ink_min=int(split.images.min()),
         ink_max=int(split.images.max()),
         ink_mean=float(split.images.mean()),

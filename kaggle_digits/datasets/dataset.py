@@ -43,6 +43,13 @@ class Dataset:
             digest.update(self.labels.tobytes())
         return digest.hexdigest()
 
+    @property
+    def class_counts(self) -> tuple[int, ...] | None:
+        """Images of each class, in the order of ``class_names``; None without labels."""
+        if self.labels is None:
+            return None
+        return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
+
     def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
         """Return the images at ``rows`` (int ``[m]``), in that order."""
         labels = None if self.labels is None else self.labels[rows]

@@ -1,42 +1,29 @@
-"""Pictures. matplotlib is imported inside the functions, and only its parts that need no screen."""
+"""The images about which CSVs disagree."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import files
 from kaggle_digits.comparison import Comparison
-from kaggle_digits.errors import InputError
+from kaggle_digits.plots import canvas
+from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shortened, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kaggle_digits.datasets import Dataset
 
-Pixels = npt.NDArray[np.uint8]
-
-# Inches. At 160 dots each the picture is as wide as a README's column on a sharp screen.
-WIDTH, DOTS = 9.6, 160
 COLUMNS = 8
-CELL = WIDTH / COLUMNS
-LINE = 0.18
-MARGIN = 0.15
+CELL = canvas.WIDTH / COLUMNS  # inches
 
 NAMED_FILES = 8  # more would push the digits off the screen
-NAME_CHARACTERS = 110
 FILE_CHARACTERS = 14  # of the numbers that fit beside an answer
-
-# Blue, vermilion, green and purple of Okabe and Ito: told apart with any colour vision. The colour
-# only repeats the order of the answers, so that nothing is lost in grey.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499")
-QUIET = "#555555"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +58,7 @@ def disputed_digits(path: Path, compared: Comparison, test: "Dataset", *, most: 
         InputError: the name does not end in .png, or it cannot be written.
 
     """
-    require_png(path)
+    canvas.require_png(path)
     rows = compared.disputed[:most]
     if not len(rows):
         return 0
@@ -81,22 +68,8 @@ def disputed_digits(path: Path, compared: Comparison, test: "Dataset", *, most: 
         Cell(int(compared.ids[row]), test.images[place], answers_to(compared.labels[:, row]))
         for row, place in zip(rows, places, strict=True)
     ]
-    save(path, figure_of(cells, compared.names, disputed=len(compared.disputed)))
+    canvas.save(path, figure_of(cells, compared.names, disputed=len(compared.disputed)))
     return len(cells)
-
-
-def require_png(path: Path) -> None:
-    """Raise InputError unless ``path`` is a name for a PNG."""
-    if path.suffix.lower() != ".png":
-        raise InputError(f"received {path} for a picture. Expected a name that ends in .png.")
-
-
-def save(path: Path, figure: "Figure") -> None:
-    """Write ``figure`` as PNG, whole or not at all, the same bytes each time."""
-    with files.replacing(path) as temporary, warnings.catch_warnings():
-        # A file's name may hold letters that the font lacks; it shows boxes for them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(temporary, dpi=DOTS, metadata={"Software": None})
 
 
 def answers_to(labels: npt.NDArray[np.uint8]) -> tuple[tuple[int, str], ...]:
@@ -125,53 +98,32 @@ def numbered(numbers: npt.NDArray[np.intp]) -> str:
 
 def figure_of(cells: Sequence[Cell], names: Sequence[str], *, disputed: int) -> "Figure":
     """Return the picture of ``cells``: a title, what the numbers stand for, and the digits."""
-    from matplotlib.figure import Figure
-
     legend = [f"[{number}] {shortened(name)}" for number, name in enumerate(names, start=1)]
     if len(names) > NAMED_FILES:
         legend = [f"{len(names)} files, numbered in the order in which they were given"]
-    head = 2 * MARGIN + 0.25 + LINE * len(legend)
+    head = canvas.head_height(len(legend))
     height = CELL + LINE * (0.8 + max(len(cell.answers) for cell in cells))
     total = head + height * math.ceil(len(cells) / COLUMNS)
-    figure = Figure(figsize=(WIDTH, total), facecolor="white")
     what = f"{disputed:,} disputed digits" if disputed > 1 else "1 disputed digit"
     title = f"{what}, the most split first"
     if len(cells) < disputed:
         title = f"{len(cells)} of {title}"
-    _write(figure, MARGIN, total - MARGIN, title, fontsize=12, fontweight="bold")
-    for row, line in enumerate(legend):
-        _write(figure, MARGIN, total - MARGIN - 0.3 - LINE * row, line, fontsize=9, color=QUIET)
+    figure = canvas.headed(total, title, *legend)
     for number, cell in enumerate(cells):
         row, column = divmod(number, COLUMNS)
         _draw(figure, cell, column * CELL, total - head - row * height)
     return figure
 
 
-def shortened(name: str) -> str:
-    """Return ``name``, without its beginning where it is longer than the picture is wide."""
-    return name if len(name) <= NAME_CHARACTERS else "…" + name[1 - NAME_CHARACTERS :]
-
-
 def _draw(figure: "Figure", cell: Cell, left: float, top: float) -> None:
     """Draw ``cell``; ``left`` and ``top`` are inches from the figure's lower left corner."""
     size = CELL - 2 * MARGIN
     left += MARGIN
-    _write(figure, left, top, f"ImageId {cell.id}", fontsize=8.5)
+    write(figure, left, top, f"ImageId {cell.id}", fontsize=8.5)
     bottom = top - LINE - size
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((left / width, bottom / height, size / width, size / height))
-    grey = cell.image.shape[-1] == 1
-    axes.imshow(cell.image[..., 0] if grey else cell.image, cmap="gray_r", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color="#BBBBBB", linewidth=0.6)
+    canvas.show_image(figure, cell.image, left, bottom, size)
     for line, (label, given_by) in enumerate(cell.answers):
         top = bottom - 0.04 - LINE * line
         colour = COLOURS[min(line, len(COLOURS) - 1)]
-        _write(figure, left, top, str(label), fontsize=10.5, fontweight="bold", color=colour)
-        _write(figure, left + 0.17, top - 0.015, given_by, fontsize=8.5, color=QUIET)
-
-
-def _write(figure: "Figure", left: float, top: float, text: str, **style: Any) -> None:
-    """Put ``text`` at a place in inches; a dollar in a file's name is no formula."""
-    width, height = figure.get_size_inches()
-    figure.text(left / width, top / height, text, va="top", parse_math=False, **style)
+        write(figure, left, top, str(label), fontsize=10.5, fontweight="bold", color=colour)
+        write(figure, left + 0.17, top - 0.015, given_by, fontsize=8.5, color=QUIET)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from kaggle_digits import comparison, plots
+from kaggle_digits import comparison
 from kaggle_digits.comparison import Comparison
 from kaggle_digits.datasets import Dataset
 from kaggle_digits.errors import InputError
+from kaggle_digits.plots import disputed as plots
 from kaggle_digits.submissions import Submission
 
 

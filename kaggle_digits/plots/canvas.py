@@ -1,0 +1,142 @@
+"""What all pictures share: width, colours, things placed in inches, whole and repeatable files.
+
+matplotlib is imported inside the functions, and only its parts that need no screen.
+"""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.datasets.dataset import DIGITS
+from kaggle_digits.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = npt.NDArray[np.uint8]
+
+# Inches. At 160 dots each the picture is as wide as a README's column on a sharp screen.
+WIDTH, DOTS = 9.6, 160
+LINE = 0.18
+MARGIN = 0.15
+
+# Blue, vermilion, green and purple of Okabe and Ito: told apart with any colour vision. Colour
+# only repeats what place or words say, so that nothing is lost in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499")
+BLUE, VERMILION, *_ = COLOURS
+QUIET = "#555555"
+FAINT = "#BBBBBB"
+
+NAME_CHARACTERS = 110
+
+
+def head_height(lines: int) -> float:
+    """Return the inches that a title with ``lines`` below it takes."""
+    return 2 * MARGIN + 0.25 + LINE * lines
+
+
+def headed(height: float, title: str, *lines: str) -> "Figure":
+    """Return a figure of ``height`` inches that holds a title and, below it, quieter lines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), facecolor="white")
+    write(figure, MARGIN, height - MARGIN, title, fontsize=12, fontweight="bold")
+    for row, line in enumerate(lines):
+        write(figure, MARGIN, height - MARGIN - 0.3 - LINE * row, line, fontsize=9, color=QUIET)
+    return figure
+
+
+def write(figure: "Figure", left: float, top: float, text: str, **style: Any) -> None:
+    """Put ``text`` at a place in inches; a dollar in a file's name is no formula."""
+    width, height = figure.get_size_inches()
+    style = {"va": "top"} | style
+    figure.text(left / width, top / height, text, parse_math=False, **style)
+
+
+def axes_at(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
+    """Return new axes at a place in inches, with quiet spines at the left and below."""
+    whole, total = figure.get_size_inches()
+    axes = figure.add_axes((left / whole, bottom / total, width / whole, height / total))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color(FAINT)
+    axes.tick_params(labelsize=9, color=FAINT)
+    axes.xaxis.label.set_fontsize(9.5)
+    axes.yaxis.label.set_fontsize(9.5)
+    return axes
+
+
+def show_image(
+    figure: "Figure",
+    image: Pixels,
+    left: float,
+    bottom: float,
+    size: float,
+    *,
+    full: float = 255,
+    frame: str = FAINT,
+) -> None:
+    """Draw ``image`` (uint8 ``[height, width, channels]``) as a framed square; grey is ink.
+
+    Args:
+        figure: where.
+        image: its pixels.
+        left: inches, as is ``bottom``.
+        bottom: of the square.
+        size: inches of its side.
+        full: the value of a grey image that is drawn as black.
+        frame: colour of its frame.
+
+    """
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((left / width, bottom / height, size / width, size / height))
+    grey = image.shape[-1] == 1
+    pixels = image[..., 0] if grey else image
+    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=full, interpolation="none")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=frame, linewidth=0.6 if frame == FAINT else 1.6)
+
+
+def called(name: str, names: tuple[str, ...]) -> str:
+    """Return what to write above an image of the class ``name``, one of ``names``."""
+    return f"Digit: {name}" if names == DIGITS else name
+
+
+def shortened(name: str, most: int = NAME_CHARACTERS) -> str:
+    """Return ``name``, without its beginning where it is longer than ``most`` characters."""
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
+def cut(name: str, most: int) -> str:
+    """Return ``name``, without its end where it is longer than ``most`` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def require_png(path: Path) -> None:
+    """Raise InputError unless ``path`` is a name for a PNG."""
+    if path.suffix.lower() != ".png":
+        raise InputError(f"received {path} for a picture. Expected a name that ends in .png.")
+
+
+def save(path: Path, figure: "Figure") -> None:
+    """Write ``figure`` as PNG or SVG, by the name, whole or not at all, the same bytes each time.
+
+    Raises:
+        InputError: it cannot be written.
+
+    """
+    from matplotlib import rc_context
+
+    unstamped = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+    with (
+        files.replacing(path) as temporary,
+        warnings.catch_warnings(),
+        rc_context({"svg.hashsalt": "kaggle-digits"}),  # otherwise SVG's ids are random
+    ):
+        # A file's name may hold letters that the font lacks; it shows boxes for them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(temporary, dpi=DOTS, metadata=unstamped)

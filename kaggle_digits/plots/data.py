@@ -1,0 +1,168 @@
+"""What a data set looks like, and what augmentation makes of it."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kaggle_digits.datasets.dataset import Dataset, Images
+from kaggle_digits.errors import InputError
+from kaggle_digits.plots import canvas
+from kaggle_digits.plots.canvas import BLUE, LINE, MARGIN, QUIET, WIDTH, write
+from kaggle_digits.recipes import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 8
+CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as everything here
+GAP = 0.12
+LEFT = 0.85  # of what has an axis
+
+
+def first_images(split: Dataset, count: int, name: str) -> "Figure":
+    """Return a picture of the first ``count`` images, each with its class and its id.
+
+    Args:
+        split: the images, labelled or not.
+        count: how many, 1 or more; all of them if there are fewer.
+        name: of the split, for the title.
+
+    """
+    shown = min(count, len(split))
+    labelled = split.labels is not None
+    what = "each with its class and its id" if labelled else "each with its id; nobody labelled it"
+    size = CELL - GAP
+    row_height = size + LINE * (2.3 if labelled else 1.3)
+    head = canvas.head_height(1)
+    total = head + row_height * math.ceil(shown / COLUMNS)
+    figure = canvas.headed(total, f"The first {shown:,} of {len(split):,} {name} images", what)
+    for number in range(shown):
+        row, column = divmod(number, COLUMNS)
+        left, top = MARGIN + column * CELL, total - head - row * row_height
+        if split.labels is not None:
+            title = canvas.called(split.class_names[split.labels[number]], split.class_names)
+            short = canvas.cut(title, 13)
+            write(figure, left, top, short, fontsize=9, fontweight="bold", color="black")
+            top -= LINE
+        canvas.show_image(figure, split.images[number], left, top - size, size)
+        text = f"id {split.ids[number]}"
+        write(figure, left, top - size - 0.03, text, fontsize=7, color=QUIET)
+    return figure
+
+
+def classes(split: Dataset, name: str) -> "Figure":
+    """Return a picture of how many images each class has, and of its mean image.
+
+    Raises:
+        InputError: the images have no labels.
+
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if split.labels is None or split.class_counts is None:
+        raise InputError(f"the {name} images have no labels, so their classes cannot be counted")
+    names = split.class_names
+    counts = np.array(split.class_counts)
+    ends = [f"{names[k]} with {counts[k]:,}" for k in (counts.argmin(), counts.argmax())]
+    slot = (WIDTH - LEFT - MARGIN) / len(names)
+    size = min(slot - GAP, 1.2)
+    head, bars = canvas.head_height(1), 2.4
+    bottom = MARGIN + size + 0.42
+    figure = canvas.headed(
+        head + bars + bottom,
+        f"{len(split):,} {name} images in {len(names)} classes",
+        f"Fewest: {ends[0]}. Most: {ends[1]}. Below: the mean of each class's images.",
+    )
+    axes = canvas.axes_at(figure, LEFT, bottom, slot * len(names), bars)
+    drawn = axes.bar(range(len(names)), counts, width=0.78, color=BLUE)
+    axes.bar_label(drawn, [f"{count:,}" for count in counts], padding=2, fontsize=9)
+    short = [canvas.cut(one, 12) for one in names]
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="images", ylim=(0, max(1, counts.max()) * 1.1))
+    axes.set_xticks(range(len(names)), short, fontsize=10 if len(names) <= len("0123456789") else 7)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    means = [split.images[split.labels == k].mean(axis=0) for k in np.flatnonzero(counts)]
+    # Means are paler than images: black is the darkest spot of all.
+    full = max(float(mean.max()) for mean in means) or 255
+    for k, mean in zip(np.flatnonzero(counts), means, strict=True):
+        left = LEFT + slot * k + (slot - size) / 2
+        canvas.show_image(figure, np.rint(mean).astype(np.uint8), left, MARGIN, size, full=full)
+    middle = MARGIN + size / 2
+    write(figure, 0.19, middle, "mean", fontsize=9.5, rotation=90, va="center", ha="center")
+    return figure
+
+
+def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
+    """Return a picture of 8 × 8 images: eight originals, each with seven variants of it.
+
+    Args:
+        train: images of the recipe's shape; of each class the first is taken, in turn.
+        recipe: whose augmentation; training draws such variants anew in every epoch.
+
+    Raises:
+        InputError: the recipe does not augment.
+
+    """
+    originals = train.images[_one_a_class(train)[:COLUMNS]]
+    variants = _variants(originals, recipe, COLUMNS - 1)
+    size = CELL - GAP
+    head = canvas.head_height(1)
+    total = head + LINE + CELL * len(originals) + MARGIN - GAP
+    figure = canvas.headed(
+        total,
+        f"What {recipe.name} trains on: each row the original, then seven variants of it",
+        f"Drawn evenly up to {_limits(recipe)}; in every epoch each image gets a new variant.",
+    )
+    left, step = MARGIN + 0.1, CELL - 0.1 / COLUMNS  # sets the originals apart
+    top = total - head
+    write(figure, MARGIN, top, "original", fontsize=9, fontweight="bold", color=BLUE)
+    write(figure, left + step, top, "variants", fontsize=9, fontweight="bold")
+    for row, original in enumerate(originals):
+        bottom = top - LINE - 0.04 - row * CELL - size
+        canvas.show_image(figure, original, MARGIN, bottom, size, frame=BLUE)
+        for column, variant in enumerate(variants[row], start=1):
+            canvas.show_image(figure, variant, left + column * step, bottom, size)
+    return figure
+
+
+def _one_a_class(train: Dataset) -> list[int]:
+    """Return every image's row: first one of each class, then another of each, and so on."""
+    if train.labels is None:
+        return list(range(len(train)))
+    seen: dict[int, int] = {}
+    turns = []
+    for row, label in enumerate(train.labels.tolist()):
+        seen[label] = seen.get(label, 0) + 1
+        turns.append((seen[label], label, row))
+    return [row for _, _, row in sorted(turns)]
+
+
+def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
+    """Return ``count`` variants of each image as training makes them, uint8 ``[n, count, …]``."""
+    from kaggle_digits.augmentation import augmented
+    from kaggle_digits.backend import start_keras
+
+    affine = recipe.training.augmentation
+    if affine is None:
+        able = [one.name for one in RECIPES.values() if one.training.augmentation]
+        raise InputError(
+            f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
+            f"to show. Expected one that augments: {', '.join(able)}."
+        )
+    start_keras()
+    repeated = np.repeat(originals, count, axis=0)
+    moved = augmented(repeated, affine, np.random.default_rng(0))
+    return moved.reshape(len(originals), count, *originals.shape[1:])
+
+
+def _limits(recipe: Recipe) -> str:
+    """Return how far images are moved, as words."""
+    affine = recipe.training.augmentation
+    if affine is None:
+        return "nothing"
+    degrees = {"rotation": affine.rotation, "shear": affine.shear}
+    shares = {"shift": affine.shift, "zoom": affine.zoom}
+    words = [f"{value:g}° of {name}" for name, value in degrees.items() if value]
+    words += [f"{100 * value:g} % of {name}" for name, value in shares.items() if value]
+    return ", ".join(words) + (", half of them mirrored" if affine.flip else "")
