@@ -210,6 +210,15 @@ def calibration(probabilities: Floats, labels: Integers, bins: int = 10) -> Cali
     return Calibration(distance / len(labels), tuple(filled))
 
 
+def certain(predicted: Integers, classes: int) -> npt.NDArray[np.float32]:
+    """Return probabilities ``[n, classes]`` that are 1 for each image's predicted class.
+
+    So bare answers are judged by what judges probabilities. Their log loss means nothing.
+    """
+    check_labels(predicted, (len(predicted), classes))
+    return np.eye(classes, dtype=np.float32)[predicted]
+
+
 def check_probabilities(probabilities: Floats, name: str = "probabilities") -> tuple[int, int]:
     """Return (images, classes); raise InputError unless each row is a distribution."""
     least = 2

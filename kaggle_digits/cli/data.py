@@ -1,5 +1,6 @@
 """``kaggle-digits data``: get the images, and look whether they are what they should be."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,17 +9,35 @@ import typer
 
 from kaggle_digits.cli import options
 
+INDENT = " " * 21  # under the first figure of `check`
+
 app = typer.Typer(help="Get the images and check them.", no_args_is_help=True)
 
 
 @app.command()
 def get(
     source: Annotated[
-        str, typer.Option(help="auto, kaggle, sample or mnist; auto takes what it finds.")
+        str,
+        typer.Option(help="auto, kaggle, sample, mnist or cifar10; auto takes what it finds."),
     ] = "auto",
     from_: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="Competition zip, mnist.npz, or a folder."),
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Competition zip, mnist.npz, cifar-10-python.tar.gz, or a folder.",
+        ),
+    ] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="kaggle",
+            help="Write labelled digits, such as MNIST's, as the competition's files with answers.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Splits the data of --as; 0 by default.")
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Download even if the competition's data is there.")
@@ -32,17 +51,21 @@ def get(
     auto takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else downloads from
     Kaggle if there are credentials, else makes the embedded sample. A download may stand still for
     60 seconds; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
+
+    --as kaggle makes a rehearsal: it mixes the train and test images of --from, splits them 3 to 2
+    (42,000 and 28,000 of MNIST's 70,000), and keeps the test images' labels in answers.csv, which
+    `evaluate CSV --labels answers.csv` reads. Such data is never pushed to Kaggle.
     """
     from kaggle_digits import credentials, datasets
 
-    download = _download if credentials.find() else None
-    obtained = datasets.get(
-        source,
-        folder=input_,
-        from_path=from_ and from_.expanduser(),
-        download=download,
-        again=again,
-    )
+    from_path = from_ and from_.expanduser()
+    if as_ is None and seed is None:
+        download = _download if credentials.find() else None
+        obtained = datasets.get(
+            source, folder=input_, from_path=from_path, download=download, again=again
+        )
+    else:
+        obtained = _rehearsal(source, input_, from_path, as_, seed, again=again)
     splits = obtained.splits
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(
@@ -51,6 +74,13 @@ def get(
     )
     for path in obtained.moved_aside:
         print(f"  your earlier file is now {path}")
+    if splits.source == "rehearsal":
+        print(
+            "This is a rehearsal, not the competition's data: nothing made from it is pushed. "
+            "Score a CSV with:\n"
+            f"  {shlex.join([options.program(), 'evaluate'])} CSV "
+            f"--labels {shlex.quote(str(input_ / 'answers.csv'))}"
+        )
     if obtained.is_sample:
         typer.secho(
             "\n"
@@ -62,6 +92,33 @@ def get(
             bold=True,
             err=True,
         )
+
+
+def _rehearsal(
+    source: str,
+    folder: Path,
+    from_path: Path | None,
+    as_: str | None,
+    seed: int | None,
+    *,
+    again: bool,
+) -> Any:
+    from kaggle_digits import datasets
+    from kaggle_digits.errors import InputError
+
+    if as_ != "kaggle":
+        received = "--seed without --as" if as_ is None else f"--as {as_}"
+        raise InputError(
+            f"received {received}. Expected --as kaggle, the one format that data can be written "
+            "in; it alone needs a --seed."
+        )
+    if from_path is None or again:
+        received = "--again" if again else "no --from"
+        raise InputError(
+            f"--as kaggle: received {received}. Expected the data to write out, and nothing to "
+            "download:\n  kaggle-digits data get --from PATH/mnist.npz --as kaggle"
+        )
+    return datasets.get_rehearsal(source, folder=folder, from_path=from_path, seed=seed or 0)
 
 
 def _download(folder: Path) -> Path:
@@ -89,10 +146,10 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
         f"pixel, {report.repeated_with_other_label:,} of them with another label"
     )
     if report.repeated_in_train:
-        print("                     (they leak between folds: the scores of `cv` flatter by them)")
+        print(f"{INDENT}(they leak between folds: the scores of `cv` flatter by them)")
     print(f"test images in train {report.test_images_in_train:,}")
     if report.test_images_in_train:
-        print("                     (they are looked up, not recognised)")
+        print(f"{INDENT}(they are looked up, not recognised)")
 
 
 @app.command()
@@ -139,7 +196,8 @@ def show(
     second = path.with_stem(f"{path.stem}-classes")
     plots.save(second, plots.classes(images, name))
     print(f"drawn    {second}")
-    print(f"classes  {_counts(images.class_counts, images.class_names)}")
+    counts = _counts(images.class_counts, images.class_names).replace("\n", "\n         ")
+    print(f"classes  {counts}")
 
 
 def _split(split: Any, names: tuple[str, ...]) -> str:
@@ -149,8 +207,11 @@ def _split(split: Any, names: tuple[str, ...]) -> str:
     )
     if split.class_counts is None:
         return f"{line}, no labels"
-    return f"{line}\n                     {_counts(split.class_counts, names)}"
+    return f"{line}\n{INDENT}" + _counts(split.class_counts, names).replace("\n", f"\n{INDENT}")
 
 
 def _counts(counts: tuple[int, ...], names: tuple[str, ...]) -> str:
-    return " ".join(f"{n}:{c:,}" for n, c in zip(names, counts, strict=True))
+    """Return how many images each class has: on one line for digits, on two for longer names."""
+    words = [f"{name}:{count:,}" for name, count in zip(names, counts, strict=True)]
+    half = len(words) if all(len(name) == 1 for name in names) else (len(words) + 1) // 2
+    return "\n".join(filter(None, (" ".join(words[:half]), " ".join(words[half:]))))

@@ -1,4 +1,4 @@
-"""``kaggle-digits evaluate``: how good a run is on the images that it held out."""
+"""``kaggle-digits evaluate``: how good a run is on what it held out, or a CSV by the answers."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN|CSV", help="Folder of a finished run, or ImageId,Label."),
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="ImageId,Label with the truth, for a CSV; not a run's."),
+    ] = None,
     worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to name.")] = 10,
     plots: Annotated[
         bool, typer.Option("--plots", help="Draw the run into its plots/, as PNG and SVG.")
@@ -35,15 +42,23 @@ def command(
     input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
-    """Judge a run by the images it held out.
+    """Judge a run by the images it held out, or a CSV by the true labels.
 
-    Prints accuracy, log loss, labels against predictions, and the worst images' ids.
+    Prints accuracy, log loss, labels against predictions, and the worst images' ids; of a CSV the
+    ids that are labelled wrongly, and no log loss.
 
     --plots draws learning curves, the confusion matrix, the reliability and, with the run's data
     in --input, the worst images. --show needs the data only for the image itself.
     """
+    if folder.is_file():
+        from kaggle_digits.cli.answers import judge_csv
+
+        judge_csv(folder, labels, worst, as_json=json)
+        return
     from kaggle_digits import runs
 
+    if labels is not None:
+        _refuse_labels(labels, folder)
     run = runs.Run(folder)
     if show is not None:
         _show(run, split.value, show, input_, as_json=json)
@@ -96,6 +111,15 @@ def _drawn(run: "Run", data: Path) -> "Drawn":
     from kaggle_digits import plots
 
     return plots.draw_run(run, data)
+
+
+def _refuse_labels(labels: Path, folder: Path) -> None:
+    from kaggle_digits.errors import InputError
+
+    raise InputError(
+        f"--labels {labels}: {folder} is no file. Expected a CSV to judge by them; a run is judged "
+        "by what it held out, without --labels."
+    )
 
 
 def _refuse(run: "Run") -> None:

@@ -68,14 +68,39 @@ def _checked(csv: Path, input_: Path) -> tuple[str, str | None]:
     sha256 = sha256_of(csv)
     submissions.check(answers, splits.test.ids, name=str(csv), source=f"test images in {input_}")
     print(f"{csv}: {len(answers):,} rows, one for each test image in {input_}.")
-    if splits.is_competition:
-        return sha256, None
-    return sha256, (
-        f"{csv} is not for the competition: {input_} holds {splits.source} data with "
-        f"{len(splits.test):,} test images, expected the competition's 28,000. "
-        "Get those, and train on them, with one of:\n"
-        "  kaggle-digits data get --source kaggle\n"
-        "  kaggle-digits data get --from PATH/digit-recognizer.zip"
+    return sha256, _unwanted(csv, sha256, splits, input_)
+
+
+def _unwanted(csv: Path, sha256: str, splits: Any, input_: Path) -> str | None:
+    """Return why ``csv`` answers no question of the competition's; None if it may."""
+    from kaggle_digits.ledger import origin_of
+    from kaggle_digits.runs import Run
+
+    if splits.source == "rehearsal":
+        score = [options.program(), "evaluate", str(csv), "--labels", str(input_ / "answers.csv")]
+        return (
+            f"{csv} is not for the competition: {input_} holds a rehearsal, other images in the "
+            f"competition's format. Score it here instead:\n  {shlex.join(score)}"
+        )
+    if not splits.is_competition:
+        return (
+            f"{csv} is not for the competition: {input_} holds {splits.source} data with "
+            f"{len(splits.test):,} test images, expected the competition's 28,000. "
+            "Get those, and train on them, with one of:\n"
+            "  kaggle-digits data get --source kaggle\n"
+            "  kaggle-digits data get --from PATH/digit-recognizer.zip"
+        )
+    # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
+    origin = origin_of(sha256, options.RUNS)
+    if origin is None:
+        return None
+    settings = Run(Path(origin.run)).description["settings"]
+    if settings.get("test_fingerprint") in (None, splits.test.fingerprint):
+        return None
+    return (
+        f"{csv} is not for the competition: the run {origin.run} made it from "
+        f"{settings.get('source')} data, for other test images than those in {input_}. "
+        "Expected the CSV of a run on these; `kaggle-digits runs` lists them."
     )
 
 

@@ -2,7 +2,7 @@
 
 from kaggle_digits.datasets.checking import Report, SplitReport, check
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.datasets.getting import SOURCES, Obtained, get
+from kaggle_digits.datasets.getting import SOURCES, Obtained, get, get_rehearsal
 from kaggle_digits.datasets.loading import load
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Splits",
     "check",
     "get",
+    "get_rehearsal",
     "load",
 ]

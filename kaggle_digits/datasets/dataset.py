@@ -61,8 +61,8 @@ class Splits:
     """A data set as it lies in a folder.
 
     Attributes:
-        source: ``kaggle``, ``sample``, ``mnist``, or ``csv`` for somebody's own files in the
-            competition's format.
+        source: ``kaggle``, ``sample``, ``mnist``, ``cifar10``, ``rehearsal`` for other digits
+            written out in the competition's format, or ``csv`` for somebody's own files in it.
         train: always labelled.
         test: labelled only where the source says what the answers are.
 

@@ -19,8 +19,8 @@ class Layout:
 
     Attributes:
         name: what `loading` chooses the reader by.
-        files: the spellings of each file's name, the usual one first. The last file holds the
-            test images.
+        files: the spellings of each file's name below the data set's folder, the usual one first.
+            The last file holds the test images.
 
     """
 
@@ -50,16 +50,36 @@ MNIST_IDX = Layout(
     ),
 )
 
+CIFAR10_FOLDER = "cifar-10-batches-py"
+CIFAR10_FILES = ("batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+CIFAR10 = Layout("cifar10", tuple((f"{CIFAR10_FOLDER}/{name}", name) for name in CIFAR10_FILES))
+CIFAR10_ARCHIVE = Layout("tar", (("cifar-10-python.tar.gz", f"{CIFAR10_FOLDER}.tar.gz"),))
+
 # Where several lie in one folder, the first counts: unpacked files before the zip they came from.
-LAYOUTS = (CSV, ZIP, MNIST_NPZ, MNIST_IDX)
+LAYOUTS = (CSV, ZIP, MNIST_NPZ, MNIST_IDX, CIFAR10, CIFAR10_ARCHIVE)
+
+GOOD_COPY = "Take a good copy with: kaggle-digits data get --from PATH"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The files of one layout, all there, in the layout's order."""
+    """The files of one layout, all there, in the layout's order.
+
+    Attributes:
+        layout: what they are.
+        folder: where they lie, and where `data get` would have left its note.
+        names: of the files, below the folder.
+
+    """
 
     layout: Layout
-    files: tuple[Path, ...]
+    folder: Path
+    names: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files' paths."""
+        return tuple(self.folder / name for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -103,21 +123,21 @@ def read_bytes(path: Path) -> bytes:
         raise unreadable(path, error) from error
 
 
-def pieces(folder: Path) -> list[Path]:
-    """Return every file in ``folder`` that belongs to some layout, whole or not."""
+def pieces(folder: Path) -> list[str]:
+    """Return the name below ``folder`` of every file that belongs to some layout, whole or not."""
     names = (name for layout in LAYOUTS for name in layout.spellings)
-    return [folder / name for name in names if (folder / name).is_file()]
+    return [name for name in names if (folder / name).is_file()]
 
 
 def complete(layout: Layout, folder: Path) -> Found | None:
     """Return the files of ``layout`` if all of them lie in ``folder``."""
-    files = []
+    names = []
     for spellings in layout.files:
-        path = next((folder / name for name in spellings if (folder / name).is_file()), None)
-        if path is None:
+        name = next((name for name in spellings if (folder / name).is_file()), None)
+        if name is None:
             return None
-        files.append(path)
-    return Found(layout, tuple(files))
+        names.append(name)
+    return Found(layout, folder, tuple(names))
 
 
 def find(folder: Path) -> Found | None:
@@ -136,13 +156,13 @@ def find(folder: Path) -> Found | None:
     return min(found, key=lambda one: source_noted(one) == "sample", default=None)
 
 
-def _incomplete(folder: Path, present: list[Path]) -> str:
-    layout = next(layout for layout in LAYOUTS if present[0].name in layout.spellings)
-    names = {path.name for path in present}
-    missing = [spellings[0] for spellings in layout.files if names.isdisjoint(spellings)]
+def _incomplete(folder: Path, present: list[str]) -> str:
+    layout = next(layout for layout in LAYOUTS if present[0] in layout.spellings)
+    missing = [spellings[0] for spellings in layout.files if set(present).isdisjoint(spellings)]
+    advice = get_again() if layout == CSV else GOOD_COPY
     return (
-        f"{folder} holds {', '.join(sorted(names))} but lacks {' and '.join(missing)}. "
-        f"Expected {len(layout.files)} files. {get_again()}"
+        f"{folder} holds {', '.join(sorted(present))} but lacks {' and '.join(missing)}. "
+        f"Expected {len(layout.files)} files. {advice}"
     )
 
 
@@ -165,8 +185,7 @@ def read_marker(folder: Path) -> Marker | None:
 
 def source_noted(found: Found) -> str | None:
     """Return where ``found`` came from if `data get` noted it for exactly this test file."""
-    test = found.files[-1]
-    marker = read_marker(test.parent)
-    if marker is None or test.name not in marker.files:
+    marker = read_marker(found.folder)
+    if marker is None or found.names[-1] not in marker.files:
         return None
-    return marker.source if marker.test_sha256 == file_sha256(test) else None
+    return marker.source if marker.test_sha256 == file_sha256(found.files[-1]) else None

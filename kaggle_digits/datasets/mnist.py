@@ -16,14 +16,12 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.datasets.dataset import DIGITS, Dataset
-from kaggle_digits.datasets.layouts import read_bytes
+from kaggle_digits.datasets.layouts import GOOD_COPY, read_bytes
 from kaggle_digits.errors import InputError
 
 SIDE = 28
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 UINT8_CODE = 8
-
-ADVICE = "Take a good copy with: kaggle-digits data get --from PATH"
 
 
 def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
@@ -38,7 +36,7 @@ def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Data
     if missing := [name for name in NPZ_ARRAYS if name not in arrays]:
         raise InputError(
             f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays) or 'nothing'}. "
-            f"Expected the arrays {', '.join(NPZ_ARRAYS)}. {ADVICE}"
+            f"Expected the arrays {', '.join(NPZ_ARRAYS)}. {GOOD_COPY}"
         )
     x_train, y_train, x_test, y_test = (arrays[name] for name in NPZ_ARRAYS)
     return (
@@ -64,11 +62,11 @@ def read_idx(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Data
 def _npz_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         if not zipfile.is_zipfile(path):  # np.load takes other formats as well
-            raise InputError(f"{path} is no .npz file, or was cut short. {ADVICE}")
+            raise InputError(f"{path} is no .npz file, or was cut short. {GOOD_COPY}")
         return files.read_npz(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
-            f"cannot read {path}: {error}. Expected plain arrays of numbers. {ADVICE}"
+            f"cannot read {path}: {error}. Expected plain arrays of numbers. {GOOD_COPY}"
         ) from error
 
 
@@ -85,20 +83,20 @@ def idx_array(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
-                f"{path} is broken: {error}. Expected a whole gzip file. {ADVICE}"
+                f"{path} is broken: {error}. Expected a whole gzip file. {GOOD_COPY}"
             ) from error
     magic = bytes((0, 0, UINT8_CODE, dimensions))
     start = len(magic) + 4 * dimensions
     if data[: len(magic)] != magic or len(data) < start:
         raise InputError(
             f"{path}: received a file that begins with {data[:4].hex(' ') or 'nothing'}, "
-            f"expected {magic.hex(' ')}, an IDX file of {dimensions} dimension(s). {ADVICE}"
+            f"expected {magic.hex(' ')}, an IDX file of {dimensions} dimension(s). {GOOD_COPY}"
         )
     shape = tuple(map(int, np.frombuffer(data, ">u4", dimensions, offset=len(magic))))
     if len(data) - start != math.prod(shape):
         raise InputError(
             f"{path}: received {len(data) - start} bytes of values, "
-            f"expected {math.prod(shape)} for the shape {shape} that it names. {ADVICE}"
+            f"expected {math.prod(shape)} for the shape {shape} that it names. {GOOD_COPY}"
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
@@ -107,17 +105,17 @@ def _dataset(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str) -> D
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE) or not len(images):
         raise InputError(
             f"{name}: received images of shape {images.shape} and dtype {images.dtype}, "
-            f"expected (n, {SIDE}, {SIDE}) and uint8. {ADVICE}"
+            f"expected (n, {SIDE}, {SIDE}) and uint8. {GOOD_COPY}"
         )
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "ui":
         raise InputError(
             f"{name}: received labels of shape {labels.shape} and dtype {labels.dtype}, "
-            f"expected one whole number for each of {len(images)} images. {ADVICE}"
+            f"expected one whole number for each of {len(images)} images. {GOOD_COPY}"
         )
     if labels.min() < 0 or labels.max() >= len(DIGITS):
         raise InputError(
             f"{name}: received labels from {labels.min()} to {labels.max()}, "
-            f"expected 0 to {len(DIGITS) - 1}. {ADVICE}"
+            f"expected 0 to {len(DIGITS) - 1}. {GOOD_COPY}"
         )
     ids = np.arange(1, len(images) + 1, dtype=np.int64)
     return Dataset(images[..., np.newaxis], labels.astype(np.uint8), ids)

@@ -5,18 +5,22 @@ Handwritten Digits", UCI, 1998), which scikit-learn brings along. They stand in 
 competition's data where that cannot be had; a submission made from them means nothing there.
 """
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.datasets.kaggle_csv import PIXELS, SIDE
+from kaggle_digits.datasets.kaggle_csv import EXAMPLE, PIXELS, SIDE, write
 
 SMALL, LARGE = 8, 20  # MNIST, too, has its digits in 20 by 20 with a border of 4
 WHITE, FULL_INK = 16, 255
 TEST_EVERY = 5
 
 
-def sample_files() -> dict[str, str]:
-    """Return the text of train.csv, test.csv and sample_submission.csv.
+def writers() -> dict[str, Callable[[Path], object]]:
+    """Return what writes each file: train.csv, test.csv and sample_submission.csv.
 
     The same to the byte everywhere: the arithmetic is in whole numbers, and the split needs no
     random numbers.
@@ -24,12 +28,12 @@ def sample_files() -> dict[str, str]:
     images, labels = _sample_images()
     is_test = _test_rows(labels)
     pixels = images.reshape(len(images), -1)
-    train = np.column_stack([labels, pixels])[~is_test]
     ids = np.arange(1, int(is_test.sum()) + 1)
+    train = np.column_stack([labels, pixels])[~is_test]
     return {
-        "train.csv": _csv(("label", *PIXELS), train),
-        "test.csv": _csv(PIXELS, pixels[is_test]),
-        "sample_submission.csv": _csv(("ImageId", "Label"), np.column_stack([ids, ids * 0])),
+        "train.csv": partial(write, columns=("label", *PIXELS), rows=train),
+        "test.csv": partial(write, columns=PIXELS, rows=pixels[is_test]),
+        EXAMPLE: partial(write, columns=("ImageId", "Label"), rows=np.column_stack([ids, ids * 0])),
     }
 
 
@@ -69,8 +73,3 @@ def _test_rows(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     for label in np.unique(labels):
         is_test[np.flatnonzero(labels == label)[TEST_EVERY - 1 :: TEST_EVERY]] = True
     return is_test
-
-
-def _csv(header: tuple[str, ...], rows: npt.NDArray[np.int64]) -> str:
-    lines = [",".join(header), *(",".join(map(str, row)) for row in rows.tolist())]
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,67 @@
+"""What ``evaluate`` says about a CSV whose true labels are known."""
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kaggle_digits.cli import options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kaggle_digits.evaluation import Scores, WorstImage
+
+
+def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> None:
+    """Print how good the answers in ``csv`` are, by those in ``labels``."""
+    from kaggle_digits import evaluation, submissions
+    from kaggle_digits.errors import InputError
+
+    if labels is None:
+        command = shlex.join([options.program(), "evaluate", str(csv), "--labels"])
+        raise InputError(
+            f"{csv} is a file: received no --labels to judge it by. Expected a file with the true "
+            "ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
+            f"  {command} input/answers.csv"
+        )
+    answers, truth = submissions.read(csv), submissions.read(labels)
+    submissions.check(answers, truth.ids, name=str(csv), source=f"ids in {labels}")
+    rows, true_rows = answers.ids.argsort(), truth.ids.argsort()
+    probabilities = evaluation.certain(answers.labels[rows], submissions.CLASSES)
+    true_labels = truth.labels[true_rows]
+    scores = evaluation.scores(probabilities, true_labels)
+    names = [str(name) for name in range(submissions.CLASSES)]
+    table = evaluation.cross_table(probabilities, true_labels, names)
+    shown = min(worst, scores.errors)  # after them come those that are right
+    wrong = evaluation.worst(probabilities, true_labels, truth.ids[true_rows], shown)
+    print_ = _print_json_of_csv if as_json else _print_csv
+    print_(scores, table, wrong)
+
+
+def _print_csv(scores: "Scores", table: "pd.DataFrame", wrong: "tuple[WorstImage, ...]") -> None:
+    print(f"accuracy  {scores.accuracy:.5f} ± {scores.standard_error:.5f} (standard error)")
+    print(f"errors    {scores.errors:,} in {scores.images:,} images\n")
+    print(table.to_string())
+    if wrong:
+        print(f"\nwrong images, {len(wrong):,} of {scores.errors:,} by their ids; --worst N")
+        print("id      label  predicted")
+    for image in wrong:
+        print(f"{image.id:<7} {image.label:<6} {image.predicted}")
+
+
+def _print_json_of_csv(
+    scores: "Scores", table: "pd.DataFrame", wrong: "tuple[WorstImage, ...]"
+) -> None:
+    judged = asdict(scores)
+    del judged["log_loss"]
+    options.print_json(
+        {
+            "scores": judged,
+            "cross_table": table.to_numpy().tolist(),
+            "wrong": [
+                {"id": image.id, "label": image.label, "predicted": image.predicted}
+                for image in wrong
+            ],
+        }
+    )
