@@ -5,27 +5,31 @@ the same generator gives the same pictures on every backend (to the rounding of 
 an epoch's pictures can be made again after a crash. The layer stands beside the network, never in
 it: nothing of it is part of a saved model.
 
-The one module that imports Keras at its top, because a layer is a class: import it in functions.
+The one module that starts Keras when it is imported, because a layer is a class: import it inside
+functions.
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.recipes.recipe import Affine
+
+keras = start_keras()
+ops = keras.ops
+Layer: Any = keras.layers.Layer
 
 CHUNK = 4096  # images resampled at once: bounds the float32 copy to 13 MB of 28×28 images
 NUMBERS = 6  # drawn for each image: angle, slant, zoom, two shifts, flip
 
 
 @keras.saving.register_keras_serializable(package="kaggle_digits")
-class RandomAffine(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types of its own
+class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its own
     """Moves every image of a batch by an affine map of its own; does nothing outside of training.
 
     Rotation, shear, zoom, flip and shift make one map about the image's centre, and the image is
