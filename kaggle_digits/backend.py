@@ -42,7 +42,7 @@ def start_keras() -> Any:
             f"KERAS_BACKEND is {name!r}, which is not installed here. Install it with "
             f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
         )
-    with _quiet_stderr():
+    with quiet_stderr():
         import keras
 
         # On the other backends, too: Keras would import it later for its data pipeline, loudly.
@@ -56,7 +56,7 @@ def start_keras() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keep back what libraries print to stderr, and print it only if the block fails.
 
     TensorFlow's C++ writes notices about CUDA and oneDNN straight to file descriptor 2, before any

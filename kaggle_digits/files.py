@@ -61,6 +61,47 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextlib.contextmanager
+def replacing_together(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """Yield paths of the same names to write to; move them to ``paths`` if the block succeeds.
+
+    For files that belong together, and for folders; they lie in one folder. The first path is what
+    makes the others count: it goes before they are replaced and comes after them, so that a crash
+    leaves them without it, but never with one that is not theirs.
+    """
+    folder = paths[0].parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=folder, prefix=f".{paths[0].name}.", suffix=".tmp", ignore_cleanup_errors=True
+        ) as beside:
+            new = Path(beside, "new")
+            new.mkdir()
+            yield tuple(new / path.name for path in paths)
+            for written in new.rglob("*"):
+                if written.is_file():
+                    with written.open("rb+") as file:
+                        os.fsync(file.fileno())
+            _move(new, paths, aside=Path(beside, "old"))
+    except OSError as error:
+        raise error_from(error, paths[0]) from error
+
+
+def _move(new: Path, paths: tuple[Path, ...], aside: Path) -> None:
+    first, *others = paths
+    if first.is_dir() or (others and first.exists()):  # all else is replaced in one step
+        first.rename(aside)
+    moved = 0
+    try:
+        for path in (*others, first):
+            (new / path.name).replace(path)
+            moved += 1
+    except OSError:
+        if aside.exists() and not moved:
+            aside.rename(first)
+        raise
+
+
 def require_writable(path: Path) -> None:
     """Raise now what writing ``path`` later would raise: before hours of work, not after them."""
     if path.is_dir():

@@ -99,8 +99,12 @@ def probabilities_of(model: Any, images: Images) -> Probabilities:
     return np.asarray(model.predict(images, batch_size=PREDICTION_BATCH, verbose=0), np.float32)
 
 
-def loaded(path: Path) -> Any:
+def loaded(path: Path, *, to_train: bool = True) -> Any:
     """Return the Keras model at ``path``, in Keras's safe mode: no code in it is run.
+
+    Args:
+        path: a ``.keras`` file.
+        to_train: with its loss and optimizer, if they are in the file.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -109,7 +113,7 @@ def loaded(path: Path) -> Any:
     import keras
 
     try:
-        return keras.models.load_model(path, safe_mode=True)
+        return keras.models.load_model(path, compile=to_train, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = str(error).rstrip(".") if path.exists() else "there is no such file"
         raise InputError(

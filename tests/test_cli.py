@@ -18,7 +18,7 @@ from tests.helpers import mnist_arrays, write_competition
 
 CONSOLE_COMMAND = Path(sys.executable).with_name("kaggle-digits")
 COMMANDS = (
-    "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "compare",
+    "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "export", "compare",
     "submit", "leaderboard", "runs",
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from kaggle_digits.cli import (
     data,
     ensemble,
     evaluate,
+    export,
     leaderboard,
     predict,
     recipes,
@@ -35,7 +36,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(data.app, name="data")
-for module in (recipes, train, cv, predict, evaluate, ensemble, compare, submit, leaderboard, runs):
+for module in (
+    recipes,
+    train,
+    cv,
+    predict,
+    evaluate,
+    ensemble,
+    export,
+    compare,
+    submit,
+    leaderboard,
+    runs,
+):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -1,0 +1,78 @@
+"""``kaggle-digits export``: a run's model as a file that other programs can use."""
+
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+
+EXPORTS = Path("exports")
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="keras, json+h5, onnx, tflite or saved-model.")
+    ] = "keras",
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="All folds as one model: the mean of what they say.")
+    ] = False,
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=1, metavar="N", help="Which model, if not the first."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="PATH", help="Where to; by default named in exports/."),
+    ] = None,
+    input_: options.Input = Path("input"),
+    json: options.Json = False,
+) -> None:
+    """Write a run's model for other programs.
+
+    It takes uint8 images and gives probabilities. It is opened again in a fresh process, and counts
+    only if it answers there like the run's own models: on 1,000 test images of --input, or on
+    drawings where there are none.
+    """
+    if ensemble and fold is not None:
+        raise typer.BadParameter("choose --ensemble for all folds, or --fold N for one, not both")
+    from kaggle_digits import runs
+
+    finished = runs.Run(run)
+    members = len(finished.models())
+    from kaggle_digits import exporting
+
+    chosen = exporting.find(format_)
+    numbers = tuple(range(1, members + 1)) if ensemble else (fold or 1,)
+    variant = "-ensemble" if ensemble else f"-fold-{fold}" if fold else ""
+    path = output or EXPORTS / f"{run.resolve().name}{variant}{chosen.suffix}"
+    export = exporting.exported(finished, numbers, chosen, path, input_)
+    if json:
+        options.print_json(
+            {
+                "format": chosen.name,
+                "files": [{"path": str(file), "bytes": size} for file, size in export.files],
+                "folds": numbers,
+                "image_shape": export.image_shape,
+                "classes": export.classes,
+                "comparison": asdict(export.comparison),
+            }
+        )
+        return
+    for file, size in export.files:
+        print(f"Model        {file} ({size / 1000:,.0f} kB)")
+    of = f"fold {numbers[0]}" if not ensemble else f"the mean of {members} models"
+    print(f"             {of} of {run}")
+    shape = ", ".join(map(str, export.image_shape))
+    print(f"Takes        uint8 [n, {shape}], and gives float32 [n, {export.classes}]")
+    comparison = export.comparison
+    print(
+        f"Compared     in a fresh process, {comparison.images:,} images "
+        f"({comparison.source}):\n"
+        "             labels equal, largest difference of probabilities "
+        f"{comparison.largest_difference:.1g}"
+    )
+    print(f"Load it with\n{textwrap.indent(chosen.loading(path), '             ')}")

@@ -1,0 +1,149 @@
+"""Does an export answer like the models that it was made from? Asked in a fresh process."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import datasets
+from kaggle_digits.datasets import layouts
+from kaggle_digits.errors import OutsideError
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating]
+
+IMAGES = 1000
+TOLERANCE = 1e-4
+STROKES, POINTS = 3, 16  # of a drawing, and dots a stroke
+PEN = 1.2  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The images that both sides are asked about.
+
+    Attributes:
+        images: uint8 ``[1000, height, width, channels]``.
+        source: where they come from, in words.
+
+    """
+
+    images: Images
+    source: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        images: how many were compared.
+        source: where they come from, in words.
+        largest_difference: of any probability.
+        labels_that_differ: images with another most probable class.
+
+    """
+
+    images: int
+    source: str
+    largest_difference: float
+    labels_that_differ: int
+
+
+def sample(folder: Path, image_shape: tuple[int, int, int]) -> Sample:
+    """Return the first 1,000 test images in ``folder``, filled up with drawings where they lack.
+
+    Raises:
+        InputError: there is data in ``folder``, and it is broken.
+
+    """
+    drawn = drawings(IMAGES, image_shape)
+    if layouts.find(folder) is None:
+        return Sample(drawn, f"drawn here: there is no data in {folder}")
+    images = datasets.load(folder).test.images[:IMAGES]
+    if images.shape[1:] != image_shape:
+        return Sample(drawn, f"drawn here: those in {folder} have the shape {images.shape[1:]}")
+    if len(images) == IMAGES:
+        return Sample(images, f"test images of {folder}")
+    return Sample(
+        np.concatenate([images, drawn[len(images) :]]),
+        f"{len(images)} test images of {folder}, the rest drawn here",
+    )
+
+
+def drawings(count: int, image_shape: tuple[int, int, int]) -> Images:
+    """Return uint8 ``[count, *image_shape]``: strokes on a dark ground, the same each time."""
+    height, width, channels = image_shape
+    random = np.random.default_rng(0)
+    corners = random.uniform(0.15, 0.85, (count, STROKES + 1, 1, 2))
+    along = np.linspace(0, 1, POINTS)[:, np.newaxis]
+    dots = corners[:, :-1] * (1 - along) + corners[:, 1:] * along
+    down, right = np.moveaxis(dots.reshape(count, -1, 2), 2, 0)[..., np.newaxis]
+    rows = np.exp(-(((np.arange(height) - down * height) / PEN) ** 2))
+    columns = np.exp(-(((np.arange(width) - right * width) / PEN) ** 2))
+    ink: Floats = np.minimum(np.einsum("nph,npw->nhw", rows, columns), 1)[..., np.newaxis]
+    colours = random.uniform(100, 255, (count, 1, 1, channels))
+    drawn: Images = (ink * colours).astype(np.uint8)
+    return drawn
+
+
+def compared(export: Path, sample: Sample, expected: Floats) -> Comparison:
+    """Return how the answers of ``export``, opened in a fresh process, differ from the expected.
+
+    Args:
+        export: any format.
+        sample: the images.
+        expected: float ``[n, classes]``, what the run's own models say.
+
+    Raises:
+        OutsideError: it differs too much, or cannot be opened there.
+
+    """
+    answers = _fresh_answers(export, sample.images)
+    comparison = Comparison(
+        images=len(sample.images),
+        source=sample.source,
+        largest_difference=float(np.abs(answers - expected).max()),
+        labels_that_differ=int((answers.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+    )
+    if comparison.labels_that_differ or comparison.largest_difference > TOLERANCE:
+        raise OutsideError(
+            f"the export does not answer like the run: {comparison.labels_that_differ} of "
+            f"{comparison.images:,} labels differ, and the probabilities by up to "
+            f"{comparison.largest_difference:.2g}. Expected the same labels and at most "
+            f"{TOLERANCE:g}. It was thrown away; choose another --format, or install the versions "
+            "in constraints.txt."
+        )
+    return comparison
+
+
+def _fresh_answers(export: Path, images: Images) -> Floats:
+    package = Path(__file__).resolve().parent.parent
+    search = os.pathsep.join(filter(None, [str(package.parent), os.environ.get("PYTHONPATH")]))
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "images.npy"), Path(folder, "answers.npy")
+        np.save(asked, images, allow_pickle=False)
+        # -P: a file of the user's called keras.py is none of ours.
+        done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
+            [
+                *(sys.executable, "-P", "-m", f"{package.name}.exporting"),
+                *map(str, (export, asked, answered)),
+            ],
+            env=os.environ | {"PYTHONPATH": search},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+            raise OutsideError(
+                f"the export could not be opened in a fresh process: {reason} It was thrown away; "
+                "choose another --format, or install the versions in constraints.txt."
+            )
+        answers: Floats = np.load(answered, allow_pickle=False)
+    return answers

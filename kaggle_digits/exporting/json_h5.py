@@ -1,0 +1,86 @@
+"""``json+h5``: the architecture as JSON, the weights as HDF5 beside it; on every backend."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits.backend import BACKENDS, start_keras
+from kaggle_digits.errors import InputError
+from kaggle_digits.exporting import predictor
+from kaggle_digits.exporting.format import Format
+from kaggle_digits.exporting.keras_archive import of_model, refuse_code
+
+WEIGHTS = ".weights.h5"
+
+
+def weights_of(path: Path) -> Path:
+    """Return where the weights of the architecture at ``path`` lie: X.json, X.weights.h5."""
+    return path.with_name(path.name.removesuffix(".json") + WEIGHTS)
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """Return both files of an export."""
+    return path, weights_of(path)
+
+
+def write(model: Any, path: Path) -> None:
+    """Write both files, as Keras's tutorials do."""
+    path.write_text(model.to_json(indent=2) + "\n", encoding="utf-8")
+    model.save_weights(weights_of(path))
+
+
+def opened(path: Path) -> predictor.Predictor:
+    """Return the model of the architecture at ``path`` and the weights beside it.
+
+    Keras reads an architecture in its safe mode unless somebody switched that off: no code is run.
+    """
+    weights = weights_of(path)
+    with predictor.reading(path, "the JSON of a Keras model's architecture"):
+        text = path.read_text(encoding="utf-8")
+        refuse_code(path, json.loads(text))
+        if not weights.is_file():
+            raise InputError(
+                f"{path} has no weights: there is no {weights}. Expected both files of the export "
+                "in one folder; copy the other one there, too."
+            )
+        keras = start_keras()
+        model = keras.models.model_from_json(text)
+        if not isinstance(model, keras.Model):
+            raise InputError(
+                f"{path} is no architecture: it describes a {type(model).__name__}. Expected the "
+                "JSON that a Keras model's to_json() gives."
+            )
+    with predictor.reading(weights, f"the weights that belong to {path}"):
+        model.load_weights(weights)
+    return of_model(path, model)
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise InputError if ``path`` is a JSON file, but not of a Keras architecture."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        is_ours = {"class_name", "config"} <= set(found)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise InputError(
+            f"{path} exists and is no Keras architecture. It was left as it is; expected a new "
+            "--output, or that of an earlier export."
+        )
+
+
+JSON_H5 = Format(
+    name="json+h5",
+    suffix=".json",
+    write=write,
+    opened=opened,
+    example="import keras\n"
+    'model = keras.models.model_from_json(open("{path}").read())\n'
+    'model.load_weights("{weights}")\n'
+    "probabilities = model.predict(images)",
+    backends=BACKENDS,
+    files=files,
+    require_replaceable=require_replaceable,
+)

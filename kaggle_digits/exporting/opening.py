@@ -1,0 +1,76 @@
+"""The formats, and which of them a file is."""
+
+import importlib.util
+from pathlib import Path
+
+from kaggle_digits.errors import InputError
+from kaggle_digits.exporting.format import Format
+from kaggle_digits.exporting.json_h5 import JSON_H5, WEIGHTS
+from kaggle_digits.exporting.keras_archive import KERAS
+from kaggle_digits.exporting.onnx import ONNX
+from kaggle_digits.exporting.predictor import Predictor
+from kaggle_digits.exporting.saved_model import SAVED_MODEL
+from kaggle_digits.exporting.tflite import TFLITE
+
+FORMATS: dict[str, Format] = {
+    format_.name: format_ for format_ in (KERAS, JSON_H5, ONNX, TFLITE, SAVED_MODEL)
+}
+
+
+def find(name: str) -> Format:
+    """Return the format called ``name``.
+
+    Raises:
+        InputError: there is none; names those that there are.
+
+    """
+    if name not in FORMATS:
+        raise InputError(f"received the format {name!r}. Expected one of {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def opened(path: Path) -> Predictor:
+    """Return the exported model at ``path``, tried on two images.
+
+    Args:
+        path: a ``.keras``, ``.onnx`` or ``.tflite`` file, a ``.json`` with its ``.weights.h5``
+            beside it, or the folder of a SavedModel.
+
+    Raises:
+        InputError: it is missing, damaged or of another kind, would run code, takes no uint8
+            images or gives no probabilities.
+
+    """
+    if not path.exists():
+        raise InputError(
+            f"there is no {path}. Expected an exported model; `kaggle-digits export` makes one."
+        )
+    format_ = SAVED_MODEL if path.is_dir() else _of_suffix(path)
+    require_packages(format_, format_.open_needs)
+    return format_.opened(path)
+
+
+def require_packages(format_: Format, needed: tuple[str, ...]) -> None:
+    """Raise InputError if a package that ``format_`` needs is not installed."""
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"the format {format_.name} needs {', '.join(missing)}: not installed here. "
+            f"Install what it takes with: pip install 'kaggle-digits[{format_.name}]'"
+        )
+
+
+def _of_suffix(path: Path) -> Format:
+    for format_ in FORMATS.values():
+        if path.name.endswith(format_.suffix):
+            return format_
+    if path.name.endswith(WEIGHTS):
+        architecture = path.with_name(path.name.removesuffix(WEIGHTS) + JSON_H5.suffix)
+        raise InputError(
+            f"{path} holds weights alone. Expected the architecture, {architecture}: name that."
+        )
+    suffixes = ", ".join(format_.suffix for format_ in FORMATS.values() if format_ != SAVED_MODEL)
+    raise InputError(
+        f"{path} is of no kind that is known here. Expected a file that ends in {suffixes}, or "
+        "the folder of a SavedModel."
+    )

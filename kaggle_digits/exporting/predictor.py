@@ -1,0 +1,125 @@
+"""What every format is opened as: uint8 images in, probabilities out."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggle_digits.errors import InputError, KaggleDigitsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Images = npt.NDArray[np.uint8]
+    Probabilities = npt.NDArray[np.float32]
+
+BATCH = 256
+BATCH_DIMENSIONS = 4  # images, height, width, channels
+LONGEST_REASON = 300  # characters of another library's message
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """An exported model, whatever its format.
+
+    Attributes:
+        path: the file or folder that it came from.
+        image_shape: height, width, channels.
+        classes: how many probabilities an image gets.
+        answer: uint8 ``[n, *image_shape]`` → float ``[n, classes]``, a batch at a time.
+
+    """
+
+    path: Path
+    image_shape: tuple[int, int, int]
+    classes: int
+    answer: "Callable[[Images], Any]"
+
+    def probabilities(self, images: "Images") -> "Probabilities":
+        """Return float32 ``[n, classes]`` of uint8 ``[n, *image_shape]``; 0 is background.
+
+        Raises:
+            InputError: the images have another shape or dtype.
+
+        """
+        import numpy as np
+
+        if images.shape[1:] != self.image_shape or images.dtype != np.uint8:
+            raise InputError(
+                f"received images of shape {images.shape} and dtype {images.dtype}. Expected "
+                f"(n, {', '.join(map(str, self.image_shape))}) and uint8: {self.path} takes no "
+                "other."
+            )
+        answers = np.empty((len(images), self.classes), np.float32)
+        for start in range(0, len(images), BATCH):
+            answers[start : start + BATCH] = self.answer(images[start : start + BATCH])
+        return answers
+
+
+def of(
+    path: Path, inputs: Sequence[tuple[Sequence[Any], Any]], answer: "Callable[[Images], Any]"
+) -> Predictor:
+    """Return the predictor of a model that was read from ``path``, tried on two images.
+
+    Args:
+        path: for messages.
+        inputs: shape, the batch first, and dtype of each input that the model declares.
+        answer: as in `Predictor`.
+
+    Raises:
+        InputError: the model takes no uint8 images, or gives no probabilities.
+
+    """
+    import numpy as np
+
+    from kaggle_digits.evaluation import check_probabilities
+
+    shape = tuple(inputs[0][0]) if len(inputs) == 1 else ()
+    image_shape = shape[1:]
+    fits = len(shape) == BATCH_DIMENSIONS and all(isinstance(size, int) for size in image_shape)
+    if not fits or inputs[0][1] != "uint8":
+        taken = " and ".join(f"{dtype} {list(shape)}" for shape, dtype in inputs) or "nothing"
+        raise InputError(
+            f"{path} takes {taken}. Expected one input, uint8 [n, height, width, channels]: "
+            "scaling belongs into the model, for nobody can tell from outside what it expects."
+        )
+    empty_and_full = np.stack([np.zeros(image_shape, np.uint8), np.full(image_shape, 255, "u1")])
+    with reading(path, "a model that takes any number of images at once"):
+        answers = np.asarray(answer(empty_and_full), np.float64)
+    try:
+        images, classes = check_probabilities(answers)
+    except InputError as error:
+        images = 0
+        refusal: Exception | None = error
+    else:
+        refusal = None
+    if images != len(empty_and_full):
+        raise InputError(
+            f"{path} gives no probabilities: for two images it answers with numbers of shape "
+            f"{answers.shape}, from {answers.min(initial=0):g} to {answers.max(initial=0):g}. "
+            "Expected [2, classes] with rows from 0 to 1 that sum to 1: let the model end with a "
+            "softmax."
+        ) from refusal
+    height, width, channels = image_shape
+    return Predictor(path, (height, width, channels), classes, answer)
+
+
+@contextlib.contextmanager
+def reading(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever a library raises over a broken file into an InputError."""
+    try:
+        yield
+    except KaggleDigitsError:
+        raise
+    except Exception as error:
+        # Each library has its own exceptions, and a damaged file makes any line of them stumble.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason.rpartition("Exception encountered: ")[2]  # Keras puts all it knows before
+        if len(reason) > LONGEST_REASON:
+            reason = reason[:LONGEST_REASON] + "…"
+        raise InputError(
+            f"{path} cannot be opened: {reason.rstrip('.')}. Expected {expected}. Export it again "
+            "with `kaggle-digits export`, or copy it again if it came from elsewhere."
+        ) from error

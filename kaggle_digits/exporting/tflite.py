@@ -1,0 +1,62 @@
+"""``tflite``: for phones and microcontrollers; TensorFlow Lite, now also called LiteRT."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits.backend import quiet_stderr, start_keras
+from kaggle_digits.exporting import predictor, saved_model
+from kaggle_digits.exporting.format import Format
+
+
+def write(model: Any, path: Path) -> None:
+    """Write ``model`` in 32-bit floats: nothing is quantised."""
+    import tensorflow as tf
+
+    # Keras exports to this format itself, but does not let its input be named.
+    with tempfile.TemporaryDirectory() as folder:
+        between = Path(folder, "model")
+        saved_model.write(model, between)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(between))
+        path.write_bytes(converter.convert())
+
+
+def opened(path: Path) -> predictor.Predictor:
+    """Return the model at ``path``."""
+    start_keras()
+    with predictor.reading(path, "a whole .tflite file"), quiet_stderr():
+        interpreter = _interpreter(path)
+        inputs = interpreter.get_input_details()
+        outputs = interpreter.get_output_details()
+
+    def answer(images: "predictor.Images") -> Any:
+        interpreter.resize_tensor_input(inputs[0]["index"], images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(inputs[0]["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(outputs[0]["index"])
+
+    declared = [(each["shape_signature"].tolist(), each["dtype"].__name__) for each in inputs]
+    return predictor.of(path, declared, answer)
+
+
+def _interpreter(path: Path) -> Any:
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        # It was to go with TensorFlow 2.20, and is still there in 2.21.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
+        # Given a path, the interpreter maps the file unchecked, and a damaged one ends the process.
+        return tf.lite.Interpreter(model_content=path.read_bytes())
+
+
+TFLITE = Format(
+    name="tflite",
+    suffix=".tflite",
+    write=write,
+    opened=opened,
+    example="import tensorflow as tf\n"
+    'model = tf.lite.Interpreter("{path}").get_signature_runner()\n'
+    'probabilities = model(images=images)["output_0"]',
+)

@@ -1,0 +1,126 @@
+"""Writing a run's models down: merge, write, compare in a fresh process, move into place."""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import ensembling, files, training
+from kaggle_digits.backend import backend_name, quiet_stderr, start_keras
+from kaggle_digits.errors import InputError
+from kaggle_digits.exporting import comparing
+from kaggle_digits.exporting.format import Format
+from kaggle_digits.exporting.opening import FORMATS, require_packages
+from kaggle_digits.exporting.saved_model import INPUT
+from kaggle_digits.runs import Run
+
+
+@dataclass(frozen=True)
+class Export:
+    """A model that was written and found to answer like the run.
+
+    Attributes:
+        files: what was written: paths and sizes in bytes; a folder's is that of all in it.
+        image_shape: height, width, channels of what it takes, uint8 ``[n, *image_shape]``.
+        classes: it gives float32 ``[n, classes]``.
+        comparison: with the run's own models.
+
+    """
+
+    files: tuple[tuple[Path, int], ...]
+    image_shape: tuple[int, int, int]
+    classes: int
+    comparison: comparing.Comparison
+
+
+def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data: Path) -> Export:
+    """Write models of a finished run as one, checked, to ``path``; whole or not at all.
+
+    Args:
+        run: a finished one.
+        numbers: which of its models (1 … members); several are merged into one that gives the mean
+            of their probabilities.
+        format_: how.
+        path: a file, or a folder where the format is one. An earlier export is replaced.
+        data: folder with the test images to compare answers on; without any, images are drawn.
+
+    Raises:
+        InputError: the run is not finished or has no such model, the backend or what is installed
+            cannot write the format, or ``path`` cannot be written or must not be replaced.
+        OutsideError: what was written does not answer like the run's models, or no room.
+
+    """
+    models = run.models()
+    for number in numbers:
+        if not 1 <= number <= len(models):
+            raise InputError(
+                f"--fold {number} is none of {run.folder}. Expected 1 to {len(models)}."
+            )
+    _require_possible(format_)
+    _require_target(format_, path)
+    keras = start_keras()
+    members = [training.loaded(models[number - 1], to_train=False) for number in numbers]
+    image_shape: tuple[int, int, int] = members[0].input_shape[1:]
+    sample = comparing.sample(data, image_shape)
+    expected = ensembling.blend(
+        [training.probabilities_of(member, sample.images) for member in members]
+    )
+    model = members[0] if len(members) == 1 else _merged(keras, members, numbers)
+    with files.replacing_together(*format_.files(path)) as new:
+        with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
+            format_.write(model, new[0])
+        comparison = comparing.compared(new[0], sample, expected)
+        sizes = [_size(written) for written in new]
+    return Export(
+        files=tuple(zip(format_.files(path), sizes, strict=True)),
+        image_shape=image_shape,
+        classes=expected.shape[1],
+        comparison=comparison,
+    )
+
+
+def _merged(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
+    """Return one model of one input whose probabilities are the mean of the members'."""
+    for member, number in zip(members, numbers, strict=True):
+        member.name = f"fold_{number}"  # layers of one model need names of their own
+    images = keras.Input(members[0].input_shape[1:], dtype="uint8", name=INPUT)
+    answers = [member(images) for member in members]
+    return keras.Model(images, keras.layers.Average(name="probabilities")(answers))
+
+
+def _size(path: Path) -> int:
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in inside if file.is_file())
+
+
+def _require_possible(format_: Format) -> None:
+    backend = backend_name()
+    if backend not in format_.backends:
+        possible = [each.name for each in FORMATS.values() if backend in each.backends]
+        raise InputError(
+            f"KERAS_BACKEND is {backend!r}, which cannot write {format_.name}. Expected the format "
+            f"{' or '.join(possible)} there; or unset KERAS_BACKEND, for tensorflow writes every "
+            "format and reads the models of any backend."
+        )
+    require_packages(format_, format_.write_needs)
+
+
+def _require_target(format_: Format, path: Path) -> None:
+    """Raise now what writing would raise later, and refuse to replace anything but an export."""
+    is_folder = format_.name == "saved-model"
+    if not is_folder and not path.name.endswith(format_.suffix):
+        raise InputError(
+            f"--output {path} does not end in {format_.suffix}, by which {format_.name} is known. "
+            "Expected a name with that suffix, or the --format that belongs to this one."
+        )
+    for folder in list(path.absolute().parents)[:2]:
+        if (folder / "run.json").exists():
+            raise InputError(
+                f"--output {path} lies in a run's folder, whose files are its own. "
+                "Expected a place outside, such as exports/."
+            )
+    format_.require_replaceable(path)
+    if not is_folder:
+        for file in format_.files(path):
+            files.require_writable(file)
