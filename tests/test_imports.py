@@ -21,7 +21,7 @@ LAYERS = [
     ["files"],
     ["datasets"],
     ["backend", "kaggle_api", "recipes"],
-    ["augmentation", "evaluation", "submissions"],
+    ["augmentation", "evaluation", "handwriting", "submissions"],
     ["comparison", "ensembling"],
     ["runs", "training"],
     ["cross_validation", "exporting", "ledger"],

@@ -1,33 +1,198 @@
-"""``kaggle-digits predict``: a finished run's models on the test images."""
+"""``kaggle-digits predict``: a run, or an exported model, on the test images or on pictures."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kaggle_digits.datasets.dataset import Images
+    from kaggle_digits.handwriting import Picture
+
+    # uint8 [n, height, width, channels] in, probabilities [n, classes] out.
+    Probabilities = npt.NDArray[np.floating]
+    Predicted = Callable[[Images], Probabilities]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What gives probabilities.
+
+    Attributes:
+        name: what a CSV is named by.
+        predicted: uint8 images to probabilities.
+        trained_on: the data set's source, where it is known.
+
+    """
+
+    name: str
+    predicted: "Predicted"
+    trained_on: str | None
+
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    named: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RUN [IMAGE]...",
+            help="Folder of a finished run; then photos or scans of digits, instead of the data.",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of RUN: what `export` wrote, in any format."),
+    ] = None,
     input_: options.Input = Path("input"),
     submission: options.Submission = None,
+    save_debug: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With pictures: draw there what the network saw."),
+    ] = None,
+    json: options.Json = False,
 ) -> None:
-    """Write a CSV from a finished run's models.
+    """Write a CSV from a run's models, or read the digits in pictures.
 
-    Their probabilities for the test images in --input are averaged.
+    The models' probabilities are averaged: for the test images in --input, or for the digits that
+    are found in each IMAGE (PNG, JPEG, GIF, BMP, TIFF or WebP; --input is not looked at then).
     """
-    from kaggle_digits import cross_validation, datasets, runs, submissions
+    source_path, pictures = _source_and_pictures(named or [], model)
+    _require_belonging(pictures, submission, save_debug)
+    source = _of_run(source_path) if model is None else _of_model(source_path)
+    if pictures:
+        _pictures(source.predicted, pictures, save_debug, json=json)
+        return
+    csv = submission or options.SUBMISSIONS / f"{source.name}-predicted.csv"
+    _test_set(source, input_, csv, json=json)
 
-    finished = runs.Run(run)
-    finished.require_finished()
-    csv = submission or options.SUBMISSIONS / f"{run.resolve().name}-predicted.csv"
+
+def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Path, Sequence[Path]]:
+    from kaggle_digits.errors import InputError
+
+    if model is not None:
+        if named and (named[0] / "run.json").exists():
+            raise InputError(
+                f"received --model {model} and the run {named[0]}. Expected one of them: leave out "
+                "the other."
+            )
+        return model, named
+    if not named:
+        raise InputError(
+            "received neither a run nor --model. Expected the folder of a finished run, as "
+            "`kaggle-digits runs` lists them, or --model FILE with an exported model."
+        )
+    return named[0], named[1:]
+
+
+def _of_run(folder: Path) -> Source:
+    """Return what gives a finished run's probabilities."""
+    from kaggle_digits import cross_validation, runs
+
+    run = runs.Run(folder)
+    run.require_finished()
+    trained_on = str(run.description["settings"]["source"])
+    return Source(folder.resolve().name, partial(cross_validation.predicted, run), trained_on)
+
+
+def _of_model(path: Path) -> Source:
+    """Return what gives an exported model's probabilities."""
+    from kaggle_digits import exporting
+
+    return Source(path.resolve().stem, exporting.opened(path).probabilities, None)
+
+
+def _require_belonging(
+    pictures: Sequence[Path], submission: Path | None, save_debug: Path | None
+) -> None:
+    from kaggle_digits.errors import InputError
+
+    if pictures and submission is not None:
+        raise InputError(
+            f"received --submission {submission} and pictures. A submission holds the answers to "
+            "the test images: leave out the one or the others."
+        )
+    if save_debug is not None and not pictures:
+        raise InputError(
+            f"received --save-debug {save_debug} and no pictures. Expected pictures to draw: "
+            "kaggle-digits predict RUN photo.png --save-debug DIR"
+        )
+
+
+def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
+    """Write the CSV for the test images in ``input_``."""
+    from kaggle_digits import datasets, submissions
+
     submissions.require_target(csv)
     splits = datasets.load(input_)
     test = splits.test
-    probabilities = cross_validation.predicted(finished, test.images)
-    submissions.write(csv, test.ids, probabilities.argmax(axis=1))
+    submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
+    is_sample = "sample" in (splits.source, source.trained_on)
+    if json:
+        options.print_json({"submission": str(csv), "rows": len(test), "sample": is_sample})
+        return
     print(f"Submission   {csv} ({len(test):,} rows)")
-    trained_on = finished.description["settings"]["source"]
-    if "sample" in (splits.source, trained_on):
+    if is_sample:
         print("             made from the embedded sample: it is no entry for the competition")
+
+
+def _pictures(
+    predicted: "Predicted", paths: Sequence[Path], save_debug: Path | None, *, json: bool
+) -> None:
+    """Print the digits in the pictures; none is predicted before all could be read."""
+    import numpy as np
+
+    from kaggle_digits import handwriting
+    from kaggle_digits.handwriting import drawing
+
+    targets = drawing.targets(save_debug, paths) if save_debug is not None else []
+    pictures = [handwriting.read(path) for path in paths]
+    for picture, target in zip(pictures, targets, strict=bool(targets)):
+        drawing.draw(picture, target)
+    probabilities = predicted(np.concatenate([picture.images for picture in pictures]))
+    ends = np.cumsum([len(picture.digits) for picture in pictures])
+    found = [
+        _described(picture, rows)
+        for picture, rows in zip(pictures, np.split(probabilities, ends[:-1]), strict=True)
+    ]
+    if json:
+        options.print_json({"pictures": found, "save_debug": save_debug and str(save_debug)})
+        return
+    for one in found:
+        _print(one)
+    if save_debug is not None:
+        print(f"{save_debug}: what the network saw, and where")
+
+
+def _described(picture: "Picture", probabilities: "Probabilities") -> dict[str, Any]:
+    classes = probabilities.argmax(axis=1).tolist()
+    return {
+        "picture": str(picture.path),
+        "numbers": picture.lines(classes),
+        "digits": [
+            {
+                "digit": label,
+                "probability": round(float(row[label]), 6),
+                "line": digit.line,
+                "box": [digit.box.left, digit.box.top, digit.box.right, digit.box.bottom],
+                "probabilities": [round(float(value), 6) for value in row],
+            }
+            for label, row, digit in zip(classes, probabilities, picture.digits, strict=True)
+        ],
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(f"{found['picture']}: {' / '.join(found['numbers'])}")
+    for digit in found["digits"]:
+        left, top, right, bottom = digit["box"]
+        print(
+            f"  {digit['digit']}  {digit['probability']:.3f}  "
+            f"{right - left}x{bottom - top} pixels at {left},{top}"
+        )

@@ -1,0 +1,73 @@
+"""Digits in ordinary pictures: a photo or a scan in, what MNIST would have made of it out.
+
+The files are the way of a picture: `pictures` opens it, `ink` finds what was written, `shapes`
+tells which ink is one digit, `fields` brings a digit into 28x28, `drawing` shows all of that.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_digits.datasets.dataset import Images
+from kaggle_digits.handwriting.fields import field_of
+from kaggle_digits.handwriting.ink import ink_of
+from kaggle_digits.handwriting.pictures import Grey, opened
+from kaggle_digits.handwriting.shapes import Box, shapes_of
+
+__all__ = ["Box", "Digit", "Picture", "read"]
+
+
+@dataclass(frozen=True, eq=False)
+class Digit:
+    """One digit of a picture.
+
+    Attributes:
+        image: uint8 ``[28, 28, 1]``, 0 is background, 255 full ink, as in the competition's data.
+        box: where its ink lies, in pixels of the picture as it is shown (EXIF applied).
+        line: 0, 1, … from top to bottom, for pictures with several lines of digits.
+
+    """
+
+    image: Images
+    box: Box
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture with its digits, line by line from left to right. There is at least one."""
+
+    path: Path
+    grey: Grey
+    digits: tuple[Digit, ...]
+
+    @cached_property
+    def images(self) -> Images:
+        """The digits as a network takes them, uint8 ``[n, 28, 28, 1]``."""
+        return np.stack([digit.image for digit in self.digits])
+
+    def lines(self, classes: list[int]) -> list[str]:
+        """Return ``classes`` (one a digit) as the picture shows them, one text a line."""
+        texts = [""] * (self.digits[-1].line + 1)
+        for digit, name in zip(self.digits, classes, strict=True):
+            texts[digit.line] += str(name)
+        return texts
+
+
+def read(path: Path) -> Picture:
+    """Return the digits in the picture at ``path``.
+
+    Raises:
+        InputError: it is no picture that can be read, or it does not show digits on a plain
+            ground: nothing at all, too many shapes, or none that a pen would leave.
+
+    """
+    grey = opened(path)
+    ink = ink_of(path, grey)
+    digits = tuple(
+        Digit(field_of(shape, ink)[..., None], shape.box.scaled(grey), shape.line)
+        for shape in shapes_of(path, ink)
+    )
+    return Picture(path, grey, digits)

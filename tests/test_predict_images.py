@@ -1,0 +1,127 @@
+"""``predict`` with pictures, as users type it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import product
+from tests.drawn import page, photo, saved, written
+from tests.helpers import write_competition
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a folder with a small run in ``run`` and its data in ``input``."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_competition(folder / "input")
+    product.run("train", "--epochs", "1", "--run", "run", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def three(trained):
+    return saved(trained / "three.png", photo(page([written(digit) for digit in (2, 0, 7)])))
+
+
+def test_pictures_for_machines(trained, three):
+    (trained / "more").mkdir()
+    other = saved(trained / "more" / "three.jpg", photo(np.pad(written(4), 20), "noise"))
+    arguments = ("predict", "run", three, other)
+    done = product.run(*arguments, "--json", "--save-debug", "seen", cwd=trained)
+    found = json.loads(done.stdout)["pictures"]
+    assert [one["picture"] for one in found] == [str(three), str(other)]
+    assert [len(one["digits"]) for one in found] == [3, 1]
+    for one in found:
+        assert one["numbers"] == ["".join(str(digit["digit"]) for digit in one["digits"])]
+        for digit in one["digits"]:
+            assert len(digit["probabilities"]) == 10
+            assert digit["probability"] == max(digit["probabilities"])
+            assert sum(digit["probabilities"]) == pytest.approx(1, abs=1e-4)
+    assert sorted(path.name for path in (trained / "seen").iterdir()) == [
+        "1-three-boxes.png", "1-three-digits.png", "2-three-boxes.png", "2-three-digits.png",
+    ]  # fmt: skip
+    with Image.open(trained / "seen" / "1-three-digits.png") as strip:
+        assert strip.size == (8 + 3 * (28 * 6 + 8), 8 + 28 * 6 + 8)
+    with Image.open(three) as image, Image.open(trained / "seen" / "1-three-boxes.png") as seen:
+        assert seen.size == image.size
+    assert not (trained / "submissions" / "run-predicted.csv").exists()
+
+
+def test_without_pictures_it_writes_the_csv_as_before(trained):
+    done = product.run("predict", "run", "--submission", "a.csv", "--json", cwd=trained)
+    assert json.loads(done.stdout) == {"submission": "a.csv", "rows": 20, "sample": False}
+    assert (trained / "a.csv").read_bytes() == (trained / "run" / "submission.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nosuch.png"], "nosuch.png does not exist"),
+        (["three.png", "run"], "run is a folder. Expected pictures"),
+        (["input/train.csv"], "input/train.csv is not a picture that can be read"),
+        (["three.png", "--submission", "b.csv"], "received --submission b.csv and pictures"),
+        (["--save-debug", "seen2"], "received --save-debug seen2 and no pictures"),
+        (["three.png", "--save-debug", "three.png"], "a file is in the way"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_calls_write_nothing(arguments, expected, trained, three):
+    before = sorted(trained.rglob("*"))
+    done = product.run("predict", "run", *arguments, cwd=trained, code=2)
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert sorted(trained.rglob("*")) == before
+    assert three.exists()
+
+
+def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path):
+    strange = tmp_path / "..%2f.. $(x)\n;é.png"
+    strange.write_bytes(three.read_bytes())
+    # The data are not looked at.
+    arguments = ("predict", trained / "run", strange, "--save-debug", "d", "--input", "nowhere")
+    done = product.run(*arguments, cwd=tmp_path)
+    assert re.search(rf"^{re.escape(str(strange))}: \d{{3}}$", done.stdout, re.MULTILINE)
+    digits = re.findall(r"^  \d  0\.\d{3}  \d+x\d+ pixels at \d+,\d+$", done.stdout, re.MULTILINE)
+    assert len(digits) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([strange.name, "d"])
+    assert [path.suffix for path in (tmp_path / "d").iterdir()] == [".png", ".png"]
+    mine = tmp_path / "1-three-boxes.png"
+    mine.write_bytes(three.read_bytes())
+    (tmp_path / "three.png").write_bytes(three.read_bytes())
+    done = product.run(
+        "predict", trained / "run", "three.png", mine, "--save-debug", ".", cwd=tmp_path, code=2
+    )
+    assert "would be replaced" in done.stderr
+    assert mine.read_bytes() == three.read_bytes()
+
+
+def test_an_exported_model_answers_like_its_run(trained, three):
+    product.run("export", "run", "--format", "onnx", "--output", "m.onnx", cwd=trained)
+    product.run("predict", "--model", "m.onnx", "--submission", "m.csv", cwd=trained)
+    assert (trained / "m.csv").read_bytes() == (trained / "run" / "submission.csv").read_bytes()
+    by_model, by_run = (
+        json.loads(product.run("predict", *source, three, "--json", cwd=trained).stdout)
+        for source in (("--model", "m.onnx"), ("run",))
+    )
+    for one, other in zip(
+        by_model["pictures"][0]["digits"], by_run["pictures"][0]["digits"], strict=True
+    ):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "received neither a run nor --model"),
+        (("run", "--model", "m.onnx"), "received --model m.onnx and the run run"),
+        (("--model", "nosuch.keras"), "there is no nosuch.keras. Expected an exported model"),
+        (("--model", "run"), "run is a run's folder. Expected an exported model"),
+    ],
+)
+def test_what_gives_probabilities_must_be_one_thing(trained, arguments, expected):
+    done = product.run("predict", *arguments, cwd=trained, code=2)
+    assert expected in " ".join(done.stderr.split())
