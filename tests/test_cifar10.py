@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import re
 import struct
 import tarfile
 import warnings
@@ -515,3 +516,19 @@ def test_recipes_for_digits_refuse_these_images(tmp_path: Path) -> None:
         run.update(state="finished")
     done = product.run("predict", "run", cwd=tmp_path, code=2)
     assert refusal in done.stderr
+
+
+def test_training_evaluating_and_predicting_name_the_classes(tmp_path: Path) -> None:
+    write_cifar10(tmp_path / "input")
+    trained = product.run(
+        "train", "--recipe", "cifar-augmented", "--epochs", "1", "--run", "run", cwd=tmp_path
+    ).stdout
+    assert "errors in 20 images" in trained  # of 100, held out
+    assert "errors in 10 images" in trained  # the test batch, whose labels are known
+    evaluated = product.run("evaluate", "run", cwd=tmp_path).stdout
+    for name in load(tmp_path / "input").train.class_names:
+        assert re.search(rf"^{name} ", evaluated, re.MULTILINE)
+    shown = product.run("evaluate", "run", "--show", "1", "--split", "test", cwd=tmp_path).stdout
+    assert re.search(r"^ *airplane  0\.\d{4}", shown, re.MULTILINE)
+    product.run("predict", "run", "--submission", "a.csv", cwd=tmp_path)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "run/submission.csv").read_bytes()
