@@ -97,7 +97,7 @@ def _of_run(folder: Path) -> Source:
 
     run = runs.Run(folder)
     run.require_finished()
-    trained_on = str(run.description["settings"]["source"])
+    trained_on = run.description["settings"].get("source")
     return Source(folder.resolve().name, partial(cross_validation.predicted, run), trained_on)
 
 
