@@ -69,10 +69,10 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, draws: Any = None, *, training: bool = False) -> Any:
-        """Return the moved images, float32 ``[n, height, width, channels]``.
+        """Return the moved images ``[n, height, width, channels]``, of the layer's float dtype.
 
         Args:
-            images: float ``[n, height, width, channels]``.
+            images: numbers ``[n, height, width, channels]``.
             draws: float ``[n, 6]``, uniform from -1 to 1; None draws them from the layer's seed.
             training: False returns the images as they are.
 
@@ -85,7 +85,7 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
                 (ops.shape(images)[0], NUMBERS), -1.0, 1.0, seed=self.generator
             )
         return ops.image.affine_transform(
-            images,
+            ops.cast(images, self.compute_dtype),
             maps_of(self.affine, draws, (height, width)),
             interpolation="bilinear",
             fill_mode=self.affine.fill,

@@ -1,6 +1,7 @@
 """Starting Keras: quietly, and so that the same seed gives the same numbers.
 
-The one place that knows about TensorFlow; everything else is written in Keras alone.
+Knows about TensorFlow, as do the formats of `exporting` that are its own; all else is written in
+Keras alone.
 """
 
 import contextlib
@@ -50,7 +51,6 @@ def start_keras() -> Any:
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
-            tf.config.experimental.enable_op_determinism()
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
     return keras
 
@@ -85,6 +85,18 @@ def steps_per_execution() -> int:
     Few enough for Ctrl-C to be felt. PyTorch has no graph to put several into: Keras refuses it.
     """
     return 1 if backend_name() == "torch" else 8
+
+
+def make_repeatable() -> None:
+    """Let the same seed give the same numbers from here on.
+
+    Not where Keras is started: whoever only borrows a layer may want to go without seeds, which
+    TensorFlow then refuses.
+    """
+    if importlib.util.find_spec("tensorflow"):
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def seed_everything(seed: int) -> None:

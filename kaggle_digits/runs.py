@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import files
+from kaggle_digits import __version__, files
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Training
 
@@ -125,7 +125,7 @@ class Run:
             affine = training["augmentation"]
             training["augmentation"] = affine and Affine(**affine)
             return Settings(**values | {"training": Training(**training)})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{self.folder / 'run.json'} holds settings that this version does not know: "
                 f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
@@ -246,7 +246,8 @@ def opened(
             description = _description(settings, class_names, command)
             files.write_json(folder / "run.json", description)
         for abandoned in folder.rglob(".*.tmp*"):  # a killed process could not remove its own
-            abandoned.unlink()
+            if abandoned.is_file():
+                abandoned.unlink()
         yield run
 
 
@@ -306,8 +307,8 @@ def environment() -> dict[str, Any]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {}
-    for package in ("kaggle-digits", "keras", "tensorflow", "jax", "torch", "numpy"):
+    versions = {"kaggle-digits": __version__}  # an editable installation's metadata may be old
+    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
     return {

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.backend import seed_everything, steps_per_execution
+from kaggle_digits.backend import make_repeatable, seed_everything, steps_per_execution
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
@@ -81,6 +81,7 @@ def fit(
         watcher: told about every step and every epoch.
 
     """
+    make_repeatable()
     model, history = _started_or_resumed(recipe, training, len(train), seed=seed, folder=folder)
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -156,7 +157,9 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
         )
-    config = {"learning_rate": rate, "weight_decay": training.weight_decay or None}
+    config = {"learning_rate": rate}
+    if training.weight_decay or training.optimizer == "adamw":  # whose default is not 0
+        config["weight_decay"] = training.weight_decay
     if training.optimizer == "sgd":
         config |= {"momentum": 0.9, "nesterov": True}
     return keras.optimizers.get({"class_name": training.optimizer, "config": config})

@@ -41,7 +41,7 @@ def test_help_names_every_command(tmp_path):
 
 
 def test_version(tmp_path):
-    assert product.run("--version", cwd=tmp_path).stdout == "kaggle-digits 0.1.0\n"
+    assert product.run("--version", cwd=tmp_path).stdout == "kaggle-digits 0.2.0\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

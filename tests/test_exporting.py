@@ -475,3 +475,17 @@ def test_never_two_files_that_do_not_belong_together(tmp_path, monkeypatch):
         write_together(paths, "new")
     assert not first.exists()
     assert second.read_text() == "new"
+
+
+def test_weights_of_somebody_else_are_not_replaced(run, tmp_path):
+    (tmp_path / "m.weights.h5").write_bytes(b"precious")
+    with pytest.raises(InputError, match=r"m\.weights\.h5 exists, and no m\.json"):
+        export(run, "json+h5", tmp_path / "m.json")
+    assert (tmp_path / "m.weights.h5").read_bytes() == b"precious"
+
+
+def test_answers_that_are_no_numbers_do_not_pass(tmp_path, monkeypatch):
+    sample = comparing.Sample(np.zeros((4, 28, 28, 1), np.uint8), "nowhere")
+    monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: np.full((4, 10), np.nan))
+    with pytest.raises(OutsideError, match="does not answer like the run"):
+        comparing.compared(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])

@@ -387,3 +387,30 @@ def test_no_keras():
         capture_output=True, text=True, check=True, env=product.environment(),
     )  # fmt: skip
     assert not set(done.stdout.split()) & {"keras", "tensorflow", "scipy", "PIL", "matplotlib"}
+
+
+def test_shapes_within_shapes_cost_no_more_than_they_show(tmp_path):
+    side = 1200
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    ring = np.maximum(abs(x - side / 2), abs(y - side / 2)).astype(int)
+    rings = np.where((ring % 24 < 3) & (ring < 0.45 * side), 0, 255).astype(np.uint8)
+    path = tmp_path / "rings.png"
+    Image.fromarray(rings).save(path)
+    with pytest.raises(InputError, match=r"shows .* shapes"):
+        handwriting.read(path)
+
+
+def test_a_strip_that_cannot_be_shrunk(tmp_path):
+    path = tmp_path / "strip.png"
+    Image.new("L", (2_000_000, 8), 255).save(path)
+    with pytest.raises(InputError, match=r"a strip of 2000000 x 8 pixels, too long for its width"):
+        handwriting.read(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_floats_to_the_end_of_their_range(tmp_path):
+    pixels = np.full((60, 60), 3e38, np.float32)
+    pixels[10:50, 28:32] = -3e38
+    path = tmp_path / "range.tif"
+    Image.fromarray(pixels).save(path)
+    assert len(handwriting.read(path).digits) == 1

@@ -245,3 +245,17 @@ def test_an_unknown_id_says_which_there_are(here):
     (here / "run" / "oof.npz").unlink()
     with pytest.raises(InputError, match="no predictions of held-out train images: none were"):
         prediction(run, "train", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--plots", "--show", "1"], "received --plots and --show 1"),
+        (["nosuch.csv"], "there is no nosuch.csv"),
+        (["input/train.csv", "--show", "1"], "--plots and --show are for runs"),
+        (["input/train.csv", "--plots"], "--plots and --show are for runs"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(here, arguments, expected):
+    done = product.run("evaluate", *arguments, cwd=here, code=2)
+    assert expected in done.stderr

@@ -166,7 +166,7 @@ def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
     arguments = ("data", "get", "--source", "mnist", "--from", mnist, "--as")
     got = product.run(*arguments, "kaggle", "--seed", "3", cwd=tmp_path).stdout
     assert f"input: rehearsal data, 60 train and 40 test images ({mnist})" in got
-    assert "nothing made from it is pushed" in got
+    assert "`submit` refuses what a run makes of it" in got
     assert "evaluate CSV --labels input/answers.csv" in got
     assert contents(tmp_path / "input") == rehearse(mnist, tmp_path / "other", seed=3)
 

@@ -168,3 +168,9 @@ def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
         training.probabilities_of(model, data.images), training.probabilities_of(again, data.images)
     )
     assert keras.backend.standardize_dtype(again.inputs[0].dtype) == "uint8"
+
+
+def test_adamw_without_weight_decay(data, tmp_path):
+    settings = replace(SCHEDULE, optimizer="adamw", epochs=1, weight_decay=0.0)
+    model, *_ = fitted(data, tmp_path, settings)
+    assert model.optimizer.weight_decay == 0

@@ -54,7 +54,7 @@ def get(
 
     --as kaggle makes a rehearsal: it mixes the train and test images of --from, splits them 3 to 2
     (42,000 and 28,000 of MNIST's 70,000), and keeps the test images' labels in answers.csv, which
-    `evaluate CSV --labels answers.csv` reads. Such data is never pushed to Kaggle.
+    `evaluate CSV --labels answers.csv` reads. `submit` refuses what a run makes of it.
     """
     from kaggle_digits import credentials, datasets
 
@@ -76,8 +76,8 @@ def get(
         print(f"  your earlier file is now {path}")
     if splits.source == "rehearsal":
         print(
-            "This is a rehearsal, not the competition's data: nothing made from it is pushed. "
-            "Score a CSV with:\n"
+            "This is a rehearsal, not the competition's data: `submit` refuses what a run makes "
+            "of it. Score a CSV with:\n"
             f"  {shlex.join([options.program(), 'evaluate'])} CSV "
             f"--labels {shlex.quote(str(input_ / 'answers.csv'))}"
         )

@@ -50,6 +50,7 @@ def command(
     --plots draws learning curves, the confusion matrix, the reliability and, with the run's data
     in --input, the worst images. --show needs the data only for the image itself.
     """
+    _require_belonging(folder, plots=plots, show=show)
     if folder.is_file():
         from kaggle_digits.cli.answers import judge_csv
 
@@ -73,6 +74,25 @@ def command(
         return
     for line in chain(_held_out(judged, run.class_names), _tested(tested), _written(drawn)):
         print(line)
+
+
+def _require_belonging(folder: Path, *, plots: bool, show: int | None) -> None:
+    from kaggle_digits.errors import InputError
+
+    if folder.suffix == ".csv" and not folder.exists():
+        raise InputError(
+            f"there is no {folder}. Expected a CSV with answers, or the folder of a finished run."
+        )
+    if folder.is_file() and (plots or show is not None):
+        raise InputError(
+            f"{folder} is a file: --plots and --show are for runs, which know how sure they were. "
+            "Name a run, or leave them out."
+        )
+    if plots and show is not None:
+        raise InputError(
+            f"received --plots and --show {show}: the one draws a run, the other one image. "
+            "Expected one of them."
+        )
 
 
 @dataclass(frozen=True, eq=False)

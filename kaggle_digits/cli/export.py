@@ -64,7 +64,7 @@ def command(
         return
     for file, size in export.files:
         print(f"Model        {file} ({size / 1000:,.0f} kB)")
-    of = f"fold {numbers[0]}" if not ensemble else f"the mean of {members} models"
+    of = f"fold {numbers[0]}" if members == 1 or not ensemble else f"the mean of {members} models"
     print(f"             {of} of {run}")
     shape = ", ".join(map(str, export.image_shape))
     print(f"Takes        uint8 [n, {shape}], and gives float32 [n, {export.classes}]")

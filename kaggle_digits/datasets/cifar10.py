@@ -43,6 +43,8 @@ BROKEN = (
     zlib.error,
     EOFError,
     ValueError,
+    LookupError,
+    OverflowError,
     RecursionError,
 )
 

@@ -234,6 +234,8 @@ def _get_from(path: Path, folder: Path, source: str, *, beside: tuple[str, ...] 
     # Cached in the target: beside the original nothing is written, and `load` finds it there.
     splits = loading.read(found, folder / cache.FOLDER)
     _require_source(source, splits, path)
+    if splits.source == rehearsal.SOURCE:
+        beside = rehearsal.BESIDE
     targets = {name: path / name for name in beside if (path / name).is_file()}
     targets |= zip(_target_names(found, folder), found.files, strict=True)
     changed = [name for name, file in targets.items() if not _same(folder / name, file)]

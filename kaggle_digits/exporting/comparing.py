@@ -111,7 +111,8 @@ def compared(export: Path, sample: Sample, expected: Floats) -> Comparison:
         largest_difference=float(np.abs(answers - expected).max()),
         labels_that_differ=int((answers.argmax(axis=1) != expected.argmax(axis=1)).sum()),
     )
-    if comparison.labels_that_differ or comparison.largest_difference > TOLERANCE:
+    within = comparison.largest_difference <= TOLERANCE  # False for NaN
+    if comparison.labels_that_differ or not within:
         raise OutsideError(
             f"the export does not answer like the run: {comparison.labels_that_differ} of "
             f"{comparison.images:,} labels differ, and the probabilities by up to "
@@ -142,8 +143,8 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
             raise OutsideError(
-                f"the export could not be opened in a fresh process: {reason} It was thrown away; "
-                "choose another --format, or install the versions in constraints.txt."
+                f"the export could not be opened in a fresh process: {reason.rstrip('.')}. It was "
+                "thrown away; choose another --format, or install the versions in constraints.txt."
             )
         answers: Floats = np.load(answered, allow_pickle=False)
     return answers

@@ -56,13 +56,18 @@ def opened(path: Path) -> predictor.Predictor:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise InputError if ``path`` is a JSON file, but not of a Keras architecture."""
+    """Raise InputError unless there is nothing, or a Keras architecture (with its weights)."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         is_ours = {"class_name", "config"} <= set(found)
     except FileNotFoundError:
+        if weights_of(path).is_file():
+            raise InputError(
+                f"{weights_of(path)} exists, and no {path.name} that it belongs to. It was left as "
+                "it is; expected a new --output."
+            ) from None
         return
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise InputError(

@@ -114,7 +114,7 @@ def _require_target(format_: Format, path: Path) -> None:
             f"--output {path} does not end in {format_.suffix}, by which {format_.name} is known. "
             "Expected a name with that suffix, or the --format that belongs to this one."
         )
-    for folder in list(path.absolute().parents)[:2]:
+    for folder in path.resolve().parents:
         if (folder / "run.json").exists():
             raise InputError(
                 f"--output {path} lies in a run's folder, whose files are its own. "

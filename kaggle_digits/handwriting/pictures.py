@@ -24,6 +24,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 NAMES = "PNG, JPEG, GIF, BMP, TIFF or WebP"
 MAX_PIXELS = 64_000_000  # the largest of telephones' photos; 192 MB once they are decoded
 WORKING_PIXELS = 3_000_000  # finer than that shows the paper's fibres
+MOST_WORKING = 4 * WORKING_PIXELS  # of a strip so narrow that it cannot be shrunk
 MIN_SIDE = 8
 
 DEEP_MODES = ("I", "F")  # 16 or 32 bits a pixel; I;16 and its byte orders begin with an I, too
@@ -40,7 +41,7 @@ class Grey:
 
     Attributes:
         pixels: float32 ``[height, width]``, 0 … 1; which end is ink is not known yet.
-            size: width and height of the picture as it is shown.
+        size: width and height of the picture as it is shown.
         shrunk: how many of the picture's pixels, along a side, are one of ``pixels``.
 
     """
@@ -67,6 +68,11 @@ def opened(path: Path) -> Grey:
     # A strip of a few rows keeps them.
     most = max(1, min(width, height) // MIN_SIDE)
     by = min(most, math.ceil(math.sqrt(width * height / WORKING_PIXELS)))
+    if width * height > MOST_WORKING * by**2:
+        raise InputError(
+            f"{path} is a strip of {width} x {height} pixels, too long for its width. Expected a "
+            "picture that is less narrow; cut it into shorter ones."
+        )
     return Grey(_plane(image, by), image.size, by)
 
 
@@ -149,8 +155,9 @@ def _channels(image: "PillowImage", mode: str) -> npt.NDArray[Any]:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def _stretched(values: Plane) -> Plane:
+def _stretched(values: npt.NDArray[np.floating]) -> Plane:
     """Return ``values`` over 0 … 1: cameras and scanners fill 16 bits to various extents."""
+    values = values.astype(np.float64)  # 32-bit files may go to ±3e38, a difference beyond that
     least, most = values.min(), values.max()
     stretched = (values - least) / (most - least) if most > least else np.zeros_like(values)
     return np.asarray(stretched, np.float32)

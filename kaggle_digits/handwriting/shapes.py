@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_DIGITS = 64
 MAX_SHAPES = 2_000  # before specks are dropped: a photo of grass has more
+MAX_BOXES = 4  # pictures that all shapes' boxes would fill
 MAX_INK = 0.6  # of a picture, cut out as tightly as it may be
 MAX_THICKNESS = 0.5  # of a stroke, in lengths of the shape: a disc has 1, a bold digit 0.25
 MAX_HOLES = 5  # an 8 has 2, one with flourishes 4; shapes in photos have from 6 to 30
@@ -111,6 +112,8 @@ def shapes_of(path: Path, ink: Ink) -> list[Shape]:
         InputError: there are too many or none, or they are no strokes.
 
     """
+    if ink.mask.mean() > MAX_INK:
+        raise InputError(NO_PEN.format(path))
     mask = _without_rules(ink.mask)
     pieces = _without_frames(_pieces(path, mask), *mask.shape)
     # Not by a stain: next to one, digits would pass for specks.
@@ -119,8 +122,8 @@ def shapes_of(path: Path, ink: Ink) -> list[Shape]:
     found = [shape for shape in _joined(pieces, tallest) if _is_digit(shape, tallest)]
     shapes = [shape for shape in found if _holes(shape) <= MAX_HOLES]
     most = 2 * sum(shape.area for shape in shapes) > sum(shape.area for shape in found)
-    if not most or ink.mask.mean() > MAX_INK:
-        raise InputError(f"{path} shows no shape that a pen would leave. {EXPECTED}")
+    if not most:
+        raise InputError(NO_PEN.format(path))
     if len(shapes) > MAX_DIGITS:
         raise InputError(_too_many(path, len(shapes)))
     return _in_order(shapes)
@@ -130,6 +133,9 @@ EXPECTED = (
     f"Expected up to {MAX_DIGITS} separate digits on a plain ground, and little else; cut the "
     "picture down to them."
 )
+
+
+NO_PEN = f"{{}} shows no shape that a pen would leave. {EXPECTED}"
 
 
 def _too_many(path: Path, count: int) -> str:
@@ -142,12 +148,16 @@ def _pieces(path: Path, mask: Mask) -> list[Shape]:
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     if count > MAX_SHAPES:
         raise InputError(_too_many(path, count))
+    boxes = ndimage.find_objects(labels)
+    # Shapes within shapes: each costs as much as its box, however little ink it has.
+    if sum(labels[box].size for box in boxes) > MAX_BOXES * mask.size:
+        raise InputError(_too_many(path, count))
     return [
         Shape(
             Box(columns.start, rows.start, columns.stop, rows.stop),
             labels[rows, columns] == number,
         )
-        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1)
+        for number, (rows, columns) in enumerate(boxes, start=1)
     ]
 
 

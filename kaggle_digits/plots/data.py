@@ -141,7 +141,6 @@ def _one_a_class(train: Dataset) -> list[int]:
 def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
     """Return ``count`` variants of each image as training makes them, uint8 ``[n, count, …]``."""
     from kaggle_digits.augmentation import augmented
-    from kaggle_digits.backend import start_keras
 
     affine = recipe.training.augmentation
     if affine is None:
@@ -150,7 +149,6 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
             f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
             f"to show. Expected one that augments: {', '.join(able)}."
         )
-    start_keras()
     repeated = np.repeat(originals, count, axis=0)
     moved = augmented(repeated, affine, np.random.default_rng(0))
     return moved.reshape(len(originals), count, *originals.shape[1:])
