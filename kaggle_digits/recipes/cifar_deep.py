@@ -38,7 +38,7 @@ RECIPE = Recipe(
     name="cifar-deep",
     summary="CIFAR-10: four convolutions, dropout, a dense layer of 512",
     source="a CIFAR-10 tutorial: more than 80 % on CIFAR-10's 10,000 test images",
-    measured="",
+    measured="not measured with this training yet; with AdamW 0.787 on 5,000 held out",
     network=network,
     image_shape=(32, 32, 3),
     # The document names neither optimizer nor batch size; constant Adam overfits at 76.8 %.
