@@ -87,7 +87,7 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     (folder / "run").mkdir(exist_ok=True)
     message = evaluated(folder, "run", "--labels", "answers.csv", code=2)
     assert "--labels answers.csv: run is no file" in message
-    assert "answers.csv: nosuch.csv is no file" in evaluated(
+    assert "there is no nosuch.csv. Expected a CSV with answers" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
     assert "nosuch.csv does not exist" in evaluated(
