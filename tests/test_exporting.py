@@ -137,7 +137,16 @@ def test_the_two_models_differ(said):
     assert said[1].std(axis=0).max() > 0.01  # and the images are told apart
 
 
-@pytest.mark.parametrize("name", ["bn20", "bn20-seed", "bn20-selu", "dense", "cifar-deep"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bn20-seed",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("bn20", "bn20-selu", "dense", "cifar-deep")
+        ),
+    ],
+)
 def test_every_kind_of_network_becomes_onnx(name, tmp_path):
     model = shaken(find(name).network())
     images = comparing.drawings(20, find(name).image_shape)
