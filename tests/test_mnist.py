@@ -1,4 +1,5 @@
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,12 @@ def test_idx_labels_out_of_range(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / NAMES["y_test"]).write_bytes(idx_bytes(np.full(10, 11, np.uint8)))
     assert "labels from 11 to 11, expected 0 to 9" in message_of(tmp_path)
+
+
+def test_npz_whose_header_asks_for_more_than_there_is(tmp_path: Path) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000000,), }"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "mnist.npz", "w") as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", array)
+    assert f"cannot read {tmp_path / 'mnist.npz'}" in message_of(tmp_path)

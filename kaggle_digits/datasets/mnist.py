@@ -5,6 +5,7 @@ of dimensions, each dimension as a big-endian int32, then the values.
 """
 
 import gzip
+import io
 import math
 import zipfile
 import zlib
@@ -22,6 +23,7 @@ from kaggle_digits.errors import InputError
 SIDE = 28
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 UINT8_CODE = 8
+MOST_BYTES = 512 << 20  # of an unpacked .gz; MNIST's largest has 47 MB
 
 
 def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
@@ -64,7 +66,8 @@ def _npz_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if not zipfile.is_zipfile(path):  # np.load takes other formats as well
             raise InputError(f"{path} is no .npz file, or was cut short. {GOOD_COPY}")
         return files.read_npz(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # A header may ask for any size, and a zip for a password: MemoryError, RuntimeError.
+    except (*files.NPZ_ERRORS, MemoryError, RuntimeError) as error:
         raise InputError(
             f"cannot read {path}: {error}. Expected plain arrays of numbers. {GOOD_COPY}"
         ) from error
@@ -80,7 +83,8 @@ def idx_array(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     data = read_bytes(path)
     if path.suffix == ".gz":
         try:
-            data = gzip.decompress(data)
+            with gzip.open(io.BytesIO(data)) as file:
+                data = file.read(MOST_BYTES)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
                 f"{path} is broken: {error}. Expected a whole gzip file. {GOOD_COPY}"
