@@ -24,7 +24,7 @@ LAYERS = [
     ["augmentation", "evaluation", "handwriting", "submissions"],
     ["comparison", "ensembling"],
     ["runs", "training"],
-    ["cross_validation", "exporting", "ledger"],
+    ["cross_validation", "exporting", "ledger", "predictions"],
     ["plots", "pushing"],
     ["cli"],
     ["__main__", "__init__"],
@@ -82,7 +82,9 @@ def test_one_module_alone_imports_kaggles_client(path):
     assert path.name == "kaggle_worker.py" or not tops & {"kaggle", "kagglesdk", "requests"}
 
 
-@pytest.mark.parametrize("name", ["comparison", "ensembling", "evaluation", "submissions"])
+@pytest.mark.parametrize(
+    "name", ["comparison", "ensembling", "evaluation", "predictions", "submissions"]
+)
 def test_stages_after_training_never_import_keras(name):
     names = {one.split(".")[0] for one in imported(PACKAGE / f"{name}.py", at_start=False)}
     assert not names & set(KERAS)

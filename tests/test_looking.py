@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaggle_digits import files
+from kaggle_digits import files, predictions
 from kaggle_digits.errors import InputError
 from kaggle_digits.plots import draw_run
-from kaggle_digits.runs import Run, prediction
+from kaggle_digits.runs import Run
 from tests import product
 from tests.helpers import write_competition
 from tests.test_plots_data import CIFAR
@@ -241,10 +241,10 @@ def test_an_unknown_id_says_which_there_are(here):
     assert "run has no held-out train image with the id 99999. Expected " + expected in done.stderr
     run = Run(here / "run")
     with pytest.raises(InputError, match=r"no test image with the id 0. .* 20 ids from 1 to 20"):
-        prediction(run, "test", 0)
+        predictions.of_image(run, "test", 0)
     (here / "run" / "oof.npz").unlink()
     with pytest.raises(InputError, match="no predictions of held-out train images: none were"):
-        prediction(run, "train", 1)
+        predictions.of_image(run, "train", 1)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 
 from kaggle_digits import evaluation
 from kaggle_digits.datasets.dataset import DIGITS
+from kaggle_digits.evaluation import WorstImage
 from kaggle_digits.plots import canvas, judged, learning
-from kaggle_digits.runs import Prediction
+from kaggle_digits.predictions import Prediction
 from kaggle_digits.training import Epoch
 from tests.figures import require_readable, words
 from tests.test_plots_data import CIFAR
@@ -116,7 +117,11 @@ def test_judgements_are_readable(names):
     grey, colour = np.zeros((28, 28, 1), np.uint8), np.zeros((32, 32, 3), np.uint8)
     answers = [(Prediction(41000 + k, p[k], int(labels[k])), grey) for k in range(3)]
     answers += [(Prediction(41000 + k, p[k], int(labels[k])), colour) for k in range(3, 7)]
-    require_readable(judged.worst_images(answers, names, "300 images"))
+    ids = np.arange(41000, 41000 + len(p))
+    worst = evaluation.worst(p, labels, ids, 7)
+    pixels = [image for _, image in answers]
+    pictures = list(zip(worst, pixels, strict=True))
+    require_readable(judged.worst_images(pictures, names, "300 images"))
     require_readable(judged.answer(*answers[0], names, "of a run"))
     require_readable(judged.answer(*answers[-1], names, "of a run"))
     unknown = judged.answer(Prediction(1, p[0], None), grey, names, "of a run")
@@ -146,11 +151,8 @@ def test_a_run_without_errors_has_its_pictures():
 
 
 def test_a_worst_image_has_its_label_its_prediction_and_their_probabilities():
-    p = np.full(10, 0.05)
-    p[[3, 8]] = 0.1, 0.5
-    figure = judged.worst_images(
-        [(Prediction(17, p, 3), np.zeros((28, 28, 1), np.uint8))], CIFAR, "20 images"
-    )
+    one = WorstImage(17, 3, 8, probability_of_label=0.1, probability_of_predicted=0.5)
+    figure = judged.worst_images([(one, np.zeros((28, 28, 1), np.uint8))], CIFAR, "20 images")
     assert words(figure)[2:] == ["id 17", "is", "cat", "0.100", "not", "ship", "0.500"]
 
 

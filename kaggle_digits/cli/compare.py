@@ -130,9 +130,9 @@ def _paired(folders: list[Path]) -> "list[Paired] | None":
     least = 2
     if len(folders) < least:
         return []
-    from kaggle_digits import comparison, runs
+    from kaggle_digits import comparison, predictions, runs
 
-    oof = runs.oof_predictions([runs.Run(folder) for folder in folders])
+    oof = predictions.out_of_fold([runs.Run(folder) for folder in folders])
     if oof is None or oof.labels is None:
         return None
     right = oof.probabilities.argmax(axis=2) == oof.labels

@@ -17,13 +17,13 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Blend finished runs into one CSV."""
-    from kaggle_digits import ensembling, runs, submissions
+    from kaggle_digits import ensembling, predictions, runs, submissions
     from kaggle_digits.errors import InputError
 
     ensembling.require_method(method)
     submissions.require_target(submission)
     members = [runs.Run(folder) for folder in folders]
-    test, oof = runs.test_predictions(members), runs.oof_predictions(members)
+    test, oof = predictions.on_test(members), predictions.out_of_fold(members)
     weights = None
     if method == "hill-climb":
         if oof is None or oof.labels is None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Images
     from kaggle_digits.evaluation import Calibration, Scores, WorstImage
     from kaggle_digits.plots import Drawn
-    from kaggle_digits.runs import Prediction, Run
+    from kaggle_digits.predictions import Prediction
+    from kaggle_digits.runs import Run
 
 
 def command(
@@ -107,10 +108,10 @@ class Judged:
 
 def _judged(run: "Run", worst: int) -> Judged | None:
     """Return how good ``run`` is, None where it held nothing out."""
-    from kaggle_digits import evaluation, runs
+    from kaggle_digits import evaluation, predictions
 
     run.require_finished()
-    oof = runs.oof_predictions([run])
+    oof = predictions.out_of_fold([run])
     if oof is None or oof.labels is None:
         return None
     probabilities = oof.probabilities[0]
@@ -214,9 +215,9 @@ def _described(
 
 def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -> None:
     """Print one image and what the run says about it; draw it into the run's plots/."""
-    from kaggle_digits import plots, runs
+    from kaggle_digits import plots, predictions
 
-    one = runs.prediction(run, split, image_id)
+    one = predictions.of_image(run, split, image_id)
     image = _image(run, split, image_id, data)
     path = None if image is None else plots.draw_answer(run, one, image, split)
     names = run.class_names

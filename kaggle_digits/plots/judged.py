@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kaggle_digits.evaluation import Bin, Calibration, Integers
+from kaggle_digits.evaluation import Bin, Calibration, Integers, WorstImage
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import (
     BLUE,
@@ -19,7 +19,7 @@ from kaggle_digits.plots.canvas import (
     Pixels,
     write,
 )
-from kaggle_digits.runs import Prediction
+from kaggle_digits.predictions import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,12 +123,12 @@ def _list_pairs(
 
 
 def worst_images(
-    images: Sequence[tuple[Prediction, Pixels]], names: Sequence[str], what: str
+    images: Sequence[tuple[WorstImage, Pixels]], names: Sequence[str], what: str
 ) -> "Figure":
     """Return a picture of ``images``, each with its label and its prediction.
 
     Args:
-        images: at least one, with labels.
+        images: at least one.
         names: of the classes.
         what: which images they were chosen from.
 
@@ -148,29 +148,36 @@ def worst_images(
         write(figure, left, top, f"id {one.id}", fontsize=8, color=QUIET)
         canvas.show_image(figure, image, left, top - LINE - size, size)
         top -= LINE + size + 0.05
-        if one.label is not None:
-            _write_class(figure, one, one.label, names, (left, top), BLUE)
-        _write_class(figure, one, one.predicted, names, (left, top - LINE), VERMILION)
+        label, predicted = names[one.label], names[one.predicted]
+        right = one.label == one.predicted
+        _write_class(figure, "is", label, one.probability_of_label, (left, top), BLUE)
+        _write_class(
+            figure,
+            "is" if right else "not",
+            predicted,
+            one.probability_of_predicted,
+            (left, top - LINE),
+            VERMILION,
+        )
     return figure
 
 
 def _write_class(
     figure: "Figure",
-    one: Prediction,
-    label: int,
-    names: Sequence[str],
+    word: str,
+    name: str,
+    probability: float,
     place: tuple[float, float],
     colour: str,
 ) -> None:
     """Write a class and its probability, ``place`` inches from the lower left."""
     left, top = place
-    word = "is" if label == one.label else "not"
     write(figure, left, top, word, fontsize=8.5, color=QUIET)
-    name = canvas.cut(names[label], 10)
+    name = canvas.cut(name, 10)
     size = 9 if len(name) < LONG else 8
     write(figure, left + 0.26, top, name, fontsize=size, fontweight="bold", color=colour)
-    share, right = f"{one.probabilities[label]:.3f}", left + CELL - 2 * GAP
-    write(figure, right, top, share, fontsize=8.5, color=QUIET, ha="right")
+    right = left + CELL - 2 * GAP
+    write(figure, right, top, f"{probability:.3f}", fontsize=8.5, color=QUIET, ha="right")
 
 
 def reliability(calibration: Calibration, what: str) -> "Figure":

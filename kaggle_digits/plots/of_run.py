@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kaggle_digits import cross_validation, datasets, evaluation, training
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Floats, Integers
 from kaggle_digits.plots import canvas, judged, learning
-from kaggle_digits.runs import Prediction, Run, oof_predictions
+from kaggle_digits.predictions import Prediction, out_of_fold
+from kaggle_digits.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +67,7 @@ def draw_run(run: Run, data: Path) -> Drawn:
 
 def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
     """Return probabilities, labels and ids of the images that were held out."""
-    oof = oof_predictions([run])
+    oof = out_of_fold([run])
     if oof is None or oof.labels is None:
         raise InputError("the run held no images out")
     return oof.probabilities[0], oof.labels, oof.ids
@@ -109,11 +108,8 @@ def _reliability(run: Run) -> "Figure":
 def _worst_images(run: Run, data: Path) -> "Figure":
     probabilities, labels, ids = _held_out(run)
     images = cross_validation.images_of(run, datasets.load(data), "train")
-    own = probabilities[np.arange(len(labels)), labels]
-    shown = []
-    for row in np.argsort(own, kind="stable")[:WORST]:
-        one = Prediction(int(ids[row]), probabilities[row], int(labels[row]))
-        shown.append((one, images.images[images.ids == one.id][0]))
+    worst = evaluation.worst(probabilities, labels, ids, WORST)
+    shown = [(one, images.images[images.ids == one.id][0]) for one in worst]
     return judged.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
 
 
