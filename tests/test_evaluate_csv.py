@@ -90,7 +90,7 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     assert "there is no nosuch.csv. Expected a CSV with answers" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
-    assert "nosuch.csv does not exist" in evaluated(
+    assert "--labels nosuch.csv does not exist" in evaluated(
         folder, "mine.csv", "--labels", "nosuch.csv", code=2
     )
 

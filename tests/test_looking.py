@@ -251,6 +251,7 @@ def test_an_unknown_id_says_which_there_are(here):
     ("arguments", "expected"),
     [
         (["run", "--plots", "--show", "1"], "received --plots and --show 1"),
+        (["run", "--split", "test"], "received --split test without --show ID"),
         (["nosuch.csv"], "there is no nosuch.csv"),
         (["input/train.csv", "--show", "1"], "--plots and --show are for runs"),
         (["input/train.csv", "--plots"], "--plots and --show are for runs"),
@@ -259,3 +260,9 @@ def test_an_unknown_id_says_which_there_are(here):
 def test_what_does_not_belong_together_is_refused(here, arguments, expected):
     done = product.run("evaluate", *arguments, cwd=here, code=2)
     assert expected in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--split", "test"], ["--count", "9"]])
+def test_augmentation_is_drawn_of_eight_train_images_alone(here, arguments):
+    done = product.run("data", "show", "--augment", "bn20", *arguments, cwd=here, code=2)
+    assert f"received {' '.join(arguments)} and --augment bn20" in done.stderr

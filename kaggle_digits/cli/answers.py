@@ -25,6 +25,11 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
             "ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
             f"  {command} input/answers.csv"
         )
+    if not labels.is_file():
+        raise InputError(
+            f"--labels {labels} does not exist. Expected a file with the true ImageId,Label; a "
+            "rehearsal's lies in its --input folder as answers.csv."
+        )
     answers, truth = submissions.read(csv), submissions.read(labels)
     submissions.check(answers, truth.ids, name=str(csv), source=f"ids in {labels}")
     rows, true_rows = answers.ids.argsort(), truth.ids.argsort()

@@ -9,6 +9,7 @@ import typer
 
 from kaggle_digits.cli import options
 
+FIRST = 40  # images that `show` draws
 INDENT = " " * 21  # under the first figure of `check`
 
 app = typer.Typer(help="Get the images and check them.", no_args_is_help=True)
@@ -54,7 +55,7 @@ def get(
 
     --as kaggle makes a rehearsal: it mixes the train and test images of --from, splits them 3 to 2
     (42,000 and 28,000 of MNIST's 70,000), and keeps the test images' labels in answers.csv, which
-    `evaluate CSV --labels answers.csv` reads. `submit` refuses what a run makes of it.
+    `evaluate CSV --labels input/answers.csv` reads. `submit` refuses what a run makes of it.
     """
     from kaggle_digits import credentials, datasets
 
@@ -155,9 +156,11 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
 @app.command()
 def show(
     split: Annotated[
-        options.Split, typer.Option(help="Which images to draw.")
-    ] = options.Split.TRAIN,
-    count: Annotated[int, typer.Option(min=1, max=400, help="How many images to draw.")] = 40,
+        options.Split | None, typer.Option(help="Which images to draw; train by default.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, max=400, help="How many images to draw; 40 by default.")
+    ] = None,
     augment: Annotated[
         str | None,
         typer.Option(
@@ -175,8 +178,16 @@ def show(
     The second picture is named like the first, with -classes at its end.
     """
     from kaggle_digits import cross_validation, datasets, files, plots, recipes
+    from kaggle_digits.errors import InputError
 
+    if augment is not None and (split or count):
+        received = f"--split {split.value}" if split else f"--count {count}"
+        raise InputError(
+            f"received {received} and --augment {augment}, which draws seven variants of eight "
+            "train images. Expected one of them."
+        )
     recipe = None if augment is None else recipes.find(augment)
+    split = split or options.Split.TRAIN
     name = split.value if recipe is None else f"augmented-{recipe.name}"
     path = picture or options.PLOTS / f"{name}.png"
     plots.require_png(path)
@@ -188,7 +199,7 @@ def show(
         print(f"drawn    {path}")
         return
     images = splits.train if split is options.Split.TRAIN else splits.test
-    plots.save(path, plots.first_images(images, count, name))
+    plots.save(path, plots.first_images(images, count or FIRST, name))
     print(f"drawn    {path}")
     if images.class_counts is None:
         print(f"classes  the {name} images have no labels: none to count")

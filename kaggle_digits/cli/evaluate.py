@@ -38,8 +38,9 @@ def command(
         int | None, typer.Option(metavar="ID", help="Show one image and the answer to it.")
     ] = None,
     split: Annotated[
-        options.Split, typer.Option(help="Where --show looks: held-out train images, or test.")
-    ] = options.Split.TRAIN,
+        options.Split | None,
+        typer.Option(help="Where --show looks: held-out train images (the default), or test."),
+    ] = None,
     input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
@@ -51,7 +52,7 @@ def command(
     --plots draws learning curves, the confusion matrix, the reliability and, with the run's data
     in --input, the worst images. --show needs the data only for the image itself.
     """
-    _require_belonging(folder, plots=plots, show=show)
+    _require_belonging(folder, plots=plots, show=show, split=split)
     if folder.is_file():
         from kaggle_digits.cli.answers import judge_csv
 
@@ -63,7 +64,7 @@ def command(
         _refuse_labels(labels, folder)
     run = runs.Run(folder)
     if show is not None:
-        _show(run, split.value, show, input_, as_json=json)
+        _show(run, (split or options.Split.TRAIN).value, show, input_, as_json=json)
         return
     judged = _judged(run, worst)
     tested = _test_scores(run)
@@ -77,7 +78,9 @@ def command(
         print(line)
 
 
-def _require_belonging(folder: Path, *, plots: bool, show: int | None) -> None:
+def _require_belonging(
+    folder: Path, *, plots: bool, show: int | None, split: options.Split | None
+) -> None:
     from kaggle_digits.errors import InputError
 
     if folder.suffix == ".csv" and not folder.exists():
@@ -88,6 +91,11 @@ def _require_belonging(folder: Path, *, plots: bool, show: int | None) -> None:
         raise InputError(
             f"{folder} is a file: --plots and --show are for runs, which know how sure they were. "
             "Name a run, or leave them out."
+        )
+    if split is not None and show is None:
+        raise InputError(
+            f"received --split {split.value} without --show ID, to which alone it belongs. Scores "
+            "are of the held-out images, and of the test images wherever their labels are known."
         )
     if plots and show is not None:
         raise InputError(
@@ -161,8 +169,8 @@ def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
     yield f"log loss  {scores.log_loss:.5f}"
     yield f"errors    {scores.errors:,} in {scores.images:,} images that were held out"
     yield (
-        f"sureness  {calibration.error:.5f} expected calibration error: how far, on average, its "
-        "probability is from how often it is right\n"
+        f"sureness  {calibration.error:.5f} from how often it is right, on average "
+        "(calibration error)\n"
     )
     yield judged.table.to_string()
     if judged.worst:

@@ -80,13 +80,14 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
 def _detail(layer: Any) -> str:
     """Return what tells this layer from another of its type."""
     settings = layer.get_config()
+    activation = settings.get("activation", "linear")
     if "kernel_size" in settings:
-        return "×".join(map(str, settings["kernel_size"])) + f" {settings['padding']}"
+        size = "×".join(map(str, settings["kernel_size"])) + f" {settings['padding']}"
+        return size if activation == "linear" else f"{size} {activation}"
     if "epsilon" in settings:
         return f"axis {settings['axis']}, ε {settings['epsilon']:g}"
-    return str(next((settings[key] for key in ("rate", "pool_size") if key in settings), "")) or (
-        settings["activation"] if type(layer).__name__ == "Activation" else ""
-    )
+    setting = next((settings[key] for key in ("rate", "pool_size") if key in settings), "")
+    return str(setting or (activation if activation != "linear" else ""))
 
 
 def _spelled(value: Any) -> str:

@@ -38,7 +38,8 @@ def opened(path: Path) -> predictor.Predictor:
         return interpreter.get_tensor(outputs[0]["index"])
 
     declared = [(each["shape_signature"].tolist(), each["dtype"].__name__) for each in inputs]
-    return predictor.of(path, declared, answer)
+    with quiet_stderr():  # at the first answer it tells of its delegate
+        return predictor.of(path, declared, answer)
 
 
 def _interpreter(path: Path) -> Any:
