@@ -9,7 +9,7 @@ The one module that starts Keras when it is imported, because a layer is a class
 functions.
 """
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -139,13 +139,16 @@ def draws_of(count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
 def augmented(images: Images, affine: Affine, rng: np.random.Generator) -> Images:
     """Return ``images`` (uint8 ``[n, h, w, c]``), each moved by a map of its own, as uint8."""
-    return np.concatenate([*_moved_chunks(images, affine, rng)]) if len(images) else images
-
-
-def _moved_chunks(images: Images, affine: Affine, rng: np.random.Generator) -> Iterator[Images]:
     layer = RandomAffine(**asdict(affine))
     draws = draws_of(len(images), rng)
-    for start in range(0, len(images), CHUNK):
+    moved = np.empty_like(images)
+
+    def move(start: int) -> None:
         rows = slice(start, start + CHUNK)
-        moved = layer(images[rows].astype(np.float32), draws[rows], training=True)
-        yield np.rint(ops.convert_to_numpy(moved)).clip(0, 255).astype(np.uint8)
+        pixels = layer(images[rows].astype(np.float32), draws[rows], training=True)
+        moved[rows] = np.rint(ops.convert_to_numpy(pixels)).clip(0, 255)
+
+    # Two at a time: a resampling is one operation after another, each on few cores.
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(move, range(0, len(images), CHUNK)))
+    return moved

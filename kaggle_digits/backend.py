@@ -30,8 +30,12 @@ def backend_name() -> str:
     return name
 
 
-def start_keras() -> Any:
+def start_keras(parts: int = 1) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
+
+    Args:
+        parts: how many operations are to run at the same time, if nothing was computed in this
+            process yet: each gets its share of the cores. TensorFlow alone can do that.
 
     Raises:
         InputError: the backend is not installed.
@@ -51,8 +55,16 @@ def start_keras() -> Any:
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
+            if name == "tensorflow" and parts > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+                _share_cores(tf, parts)
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
     return keras
+
+
+def _share_cores(tf: Any, parts: int) -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # it computes already, as it was started
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, (cores or 1) // parts))
 
 
 @contextlib.contextmanager
@@ -85,6 +97,33 @@ def steps_per_execution() -> int:
     Few enough for Ctrl-C to be felt. PyTorch has no graph to put several into: Keras refuses it.
     """
     return 1 if backend_name() == "torch" else 8
+
+
+def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
+    """Return what `keras.Model.fit` takes to see the arrays once, in their order.
+
+    TensorFlow: slices of two resident tensors. Keras's own way over arrays gathers every image by
+    its index. And its pipeline's autotuning holds the only thread of a process that is bound to one
+    core, for up to as long as the epoch itself takes.
+
+    Args:
+        images: ``[n, height, width, channels]``.
+        targets: ``[n, classes]``.
+        batch_size: images a step.
+
+    """
+    if backend_name() != "tensorflow":
+        return {"x": images, "y": targets, "batch_size": batch_size}
+    import tensorflow as tf
+
+    x, y = tf.constant(images), tf.constant(targets)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    starts = tf.data.Dataset.range(0, len(images), batch_size)
+    batches = starts.map(
+        lambda start: (x[start : start + batch_size], y[start : start + batch_size])
+    )
+    return {"x": batches.prefetch(2).with_options(options)}
 
 
 def make_repeatable() -> None:

@@ -202,7 +202,7 @@ def _train_fold(
     number: int,
     watcher: Watcher,
 ) -> Scores | None:
-    start_keras()
+    start_keras(settings.training.parts)
     folder = run.fold(number)
     kept, held_out = part
     repeat, fold = divmod(number - 1, settings.folds)
@@ -218,7 +218,7 @@ def _train_fold(
     started = time.perf_counter()
     judged = _save_predictions(folder, model, splits, held_out)
     with files.replacing(folder / "model.keras") as path:
-        model.save(path, include_optimizer=False)
+        model.network.save(path, include_optimizer=False)
     seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
     mark = {"seconds": round(seconds, 1), "scores": judged and asdict(judged)}
     files.write_json(folder / "finished.json", mark)
@@ -311,8 +311,8 @@ def predicted(run: Run, images: Images) -> ensembling.Probabilities:
     paths = run.models()
     recipe = find(run.settings.recipe)
     require_shape(recipe, images)
-    start_keras()
+    start_keras(training.PREDICTION_PARTS)
+    models = [training.predictor(training.loaded(path, to_train=False)) for path in paths]
     return ensembling.blend(
-        np.stack([training.probabilities_of(training.loaded(path), images) for path in paths]),
-        "mean",
+        np.stack([training.probabilities_of(model, images) for model in models]), "mean"
     )

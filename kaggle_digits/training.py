@@ -19,7 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.backend import make_repeatable, seed_everything, steps_per_execution
+from kaggle_digits.backend import (
+    batches_of,
+    make_repeatable,
+    seed_everything,
+    steps_per_execution,
+)
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
@@ -27,7 +32,8 @@ from kaggle_digits.recipes import Recipe, Training
 
 Probabilities = npt.NDArray[np.float32]
 
-PREDICTION_BATCH = 256
+PREDICTION_BATCH = 512
+PREDICTION_PARTS = 2  # the same everywhere: the last digits of a probability depend on it
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ def fit(
     folder: Path,
     watcher: Watcher,
 ) -> tuple[Any, list[Epoch]]:
-    """Train ``recipe`` on ``train`` and return the Keras model and its history.
+    """Train ``recipe`` on ``train``; return what `predictor` gives of its network, and the history.
+
+    The network is in float32, whatever it was trained in.
 
     Goes on after the last finished epoch of a run that was broken off in the same ``folder``.
 
@@ -82,17 +90,30 @@ def fit(
 
     """
     make_repeatable()
-    model, history = _started_or_resumed(recipe, training, len(train), seed=seed, folder=folder)
+    model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
+    # The same layers in float32: what is judged after each epoch is what is saved.
+    judge = predictor(recipe.network())
+    judge.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
-        row = _trained_epoch(model, training, train, held_out, (*seed, epoch), watcher)
+        row = _trained_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
         history.append(row)
         # The history first: a row without its checkpoint is dropped on resuming.
         write_history(folder / "history.csv", history)
         with files.replacing(folder / "checkpoint.keras") as path:
             model.save(path)
         watcher.epoch_done(row)
-    return model, history
+    return judge, history
+
+
+def predictor(network: Any) -> Any:
+    """Return a Keras model that gives what ``network`` gives, on all cores.
+
+    Its graph is built at its first use: make one, use it often.
+    """
+    from kaggle_digits.parts import InParts
+
+    return InParts(network, PREDICTION_PARTS)
 
 
 def probabilities_of(model: Any, images: Images) -> Probabilities:
@@ -124,25 +145,59 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
 
 
 def _started_or_resumed(
-    recipe: Recipe, training: Training, images: int, *, seed: tuple[int, ...], folder: Path
+    recipe: Recipe, training: Training, train: Dataset, *, seed: tuple[int, ...], folder: Path
 ) -> tuple[Any, list[Epoch]]:
     import keras
 
     checkpoint = folder / "checkpoint.keras"
-    steps = math.ceil(images / training.batch_size)
+    classes = len(train.class_names)
+    steps = _steps(len(train), training)
     if checkpoint.exists():
         model = loaded(checkpoint)
+        _build_state(model, classes)
         finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         return model, read_history(folder / "history.csv")[:finished]
     seed_everything(_number(*seed))
-    model = recipe.network()
+    model = _network(recipe, training)
     model.compile(
         optimizer=_optimizer(training, steps),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution(),
     )
+    _build_state(model, classes)
     return model, []
+
+
+def _build_state(model: Any, classes: int) -> None:
+    """Make the variables of optimizer and metrics now.
+
+    TensorFlow traces a graph twice, for seconds each, if it makes variables the first time.
+    """
+    model.optimizer.build(model.trainable_variables)
+    target = np.eye(1, classes, dtype=np.float32)
+    model.compute_metrics(None, target, target)
+    model.reset_metrics()
+
+
+def _network(recipe: Recipe, training: Training) -> Any:
+    """Return the recipe's network, computing in the precision and the parts of ``training``."""
+    import keras
+
+    if training.precision == "float32":
+        network = recipe.network()
+    else:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(f"mixed_{training.precision}")
+        try:
+            network = recipe.network()
+        finally:
+            keras.config.set_dtype_policy(before)
+    if training.parts == 1:
+        return network
+    from kaggle_digits.parts import InParts
+
+    return InParts(network, training.parts)
 
 
 def _optimizer(training: Training, steps_per_epoch: int) -> Any:
@@ -166,7 +221,7 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
 
 
 def _trained_epoch(
-    model: Any,
+    models: tuple[Any, Any],
     training: Training,
     train: Dataset,
     held_out: Dataset | None,
@@ -176,8 +231,9 @@ def _trained_epoch(
     import keras
 
     started = time.perf_counter()
+    model, judge = models
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(train))
+    order = _order(len(train), training, rng)
     images = train.images[order]
     if training.augmentation:
         from kaggle_digits.augmentation import augmented
@@ -185,10 +241,9 @@ def _trained_epoch(
         images = augmented(images, training.augmentation, rng)
     _seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
+    targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
     history = model.fit(
-        images,
-        np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]],
-        batch_size=training.batch_size,
+        **batches_of(images, targets, training.batch_size),
         shuffle=False,
         verbose=0,
         callbacks=[_batch_callback(watcher.images_trained, training.batch_size, len(train))],
@@ -200,7 +255,8 @@ def _trained_epoch(
             f"learning rate of {training.learning_rate}. Use a smaller --learning-rate and "
             "another --run."
         )
-    val_loss, val_accuracy = _judged(model, held_out)
+    judge.set_weights(model.get_weights())
+    val_loss, val_accuracy = _judged(judge, held_out)
     return Epoch(
         epoch=seed[-1],
         loss=history["loss"][0],
@@ -209,8 +265,20 @@ def _trained_epoch(
         val_accuracy=val_accuracy,
         learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         seconds=time.perf_counter() - started,
-        images_per_second=len(train) / trained,
+        images_per_second=len(order) / trained,
     )
+
+
+def _steps(images: int, training: Training) -> int:
+    """Return how many batches an epoch has."""
+    whole, rest = divmod(images, training.batch_size)
+    return whole + (rest >= training.parts)
+
+
+def _order(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return an epoch's images in their order: all, but for a rest too small to be divided."""
+    order = rng.permutation(images)
+    return order[: _steps(images, training) * training.batch_size]
 
 
 def _judged(model: Any, held_out: Dataset | None) -> tuple[float, float]:
@@ -227,7 +295,8 @@ def _number(*seed: int) -> int:
 
 def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
     """Start the generators of dropout and the like anew, so that they depend on ``seed`` alone."""
-    for index, layer in enumerate(model.layers):
+    network = getattr(model, "network", model)  # inside of its parts
+    for index, layer in enumerate(network.layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign([_number(*seed, index), 0])

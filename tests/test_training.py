@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Recipe, Training
+from kaggle_digits.recipes.recipe import sequential
 from tests import helpers
 
 SCHEDULE = Training(
@@ -44,17 +46,10 @@ class Silent:
 
 
 def small_network():
-    from keras import Input, Sequential, layers
+    from keras import layers
 
-    return Sequential(
-        [
-            Input((28, 28, 1), dtype="uint8"),
-            layers.Rescaling(1 / 255),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    inner = [layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")]
+    return sequential((28, 28, 1), inner)
 
 
 RECIPE = Recipe("small", "", "", "", small_network, SCHEDULE)
@@ -78,6 +73,18 @@ def fitted(data, folder, settings=SCHEDULE, seed=(0, 1), held_out=None):
         RECIPE, settings, data, held_out, seed=seed, folder=folder, watcher=watcher
     )
     return model, history, watcher
+
+
+def stop_before(epoch, data, folder, settings=SCHEDULE):
+    real = training._trained_epoch
+
+    def stopped(models, settings, train, held_out, seed, watcher):
+        if seed[-1] == epoch:
+            raise KeyboardInterrupt
+        return real(models, settings, train, held_out, seed, watcher)
+
+    with mock.patch.object(training, "_trained_epoch", stopped), pytest.raises(KeyboardInterrupt):
+        fitted(data, folder, settings)
 
 
 def weights(model) -> bytes:
@@ -114,19 +121,9 @@ def test_same_seed_same_weights_and_another_seed_others(data, tmp_path):
     assert weights(fitted(data, tmp_path / "c", seed=(0, 2))[0]) != first
 
 
-def test_goes_on_after_the_last_checkpoint(data, tmp_path, monkeypatch):
+def test_goes_on_after_the_last_checkpoint(data, tmp_path):
     whole = weights(fitted(data, tmp_path / "whole")[0])
-    real = training._trained_epoch
-
-    def broken(model, settings, train, held_out, seed, watcher):
-        if seed[-1] == 3:
-            raise KeyboardInterrupt
-        return real(model, settings, train, held_out, seed, watcher)
-
-    monkeypatch.setattr(training, "_trained_epoch", broken)
-    with pytest.raises(KeyboardInterrupt):
-        fitted(data, tmp_path / "broken")
-    monkeypatch.undo()
+    stop_before(3, data, tmp_path / "broken")
     # A row that was written before its checkpoint could be: the epoch is trained again.
     history = tmp_path / "broken" / "history.csv"
     rows = history.read_text()
@@ -162,15 +159,51 @@ def test_a_model_with_code_in_it_is_refused(tmp_path, keras):
 
 def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
     model, *_ = fitted(data, tmp_path)
-    model.save(tmp_path / "model.keras", include_optimizer=False)
+    model.network.save(tmp_path / "model.keras", include_optimizer=False)
     again = training.loaded(tmp_path / "model.keras")
     np.testing.assert_array_equal(
-        training.probabilities_of(model, data.images), training.probabilities_of(again, data.images)
+        training.probabilities_of(model, data.images),
+        training.probabilities_of(training.predictor(again), data.images),
     )
     assert keras.backend.standardize_dtype(again.inputs[0].dtype) == "uint8"
 
 
-def test_adamw_without_weight_decay(data, tmp_path):
-    settings = replace(SCHEDULE, optimizer="adamw", epochs=1, weight_decay=0.0)
-    model, *_ = fitted(data, tmp_path, settings)
-    assert model.optimizer.weight_decay == 0
+def test_adamw_without_weight_decay():
+    settings = replace(SCHEDULE, optimizer="adamw", weight_decay=0.0)
+    assert training._optimizer(settings, 1).weight_decay == 0
+
+
+IN_PARTS = replace(SCHEDULE, precision="bfloat16", parts=2)
+
+
+def test_bfloat16_in_parts_learns_and_is_saved_in_float32(data, tmp_path):
+    model, history, _ = fitted(data, tmp_path, IN_PARTS, held_out=data)
+    assert history[-1].loss < history[0].loss
+    assert {layer.compute_dtype for layer in model.network.layers} == {"float32"}
+    assert {str(weight.dtype) for weight in model.network.weights} == {"float32"}
+    trained = training.loaded(tmp_path / "checkpoint.keras")
+    assert trained.network.layers[-2].dtype_policy.name == "mixed_bfloat16"
+    assert trained.network.layers[-1].compute_dtype == "float32", "what the loss sees is exact"
+
+
+def test_a_network_in_parts_goes_on_with_the_same_bytes(data, tmp_path):
+    whole = weights(fitted(data, tmp_path / "whole", IN_PARTS)[0])
+    stop_before(3, data, tmp_path / "stopped", IN_PARTS)
+    assert weights(fitted(data, tmp_path / "stopped", IN_PARTS)[0]) == whole
+
+
+def test_parts_give_the_answers_of_the_whole(data):
+    network = small_network()
+    answers = training.probabilities_of(training.predictor(network), data.images)
+    np.testing.assert_allclose(answers, network.predict(data.images, verbose=0), atol=1e-6)
+    one = training.probabilities_of(training.predictor(network), data.images[:1])
+    np.testing.assert_allclose(one, answers[:1], atol=1e-6)
+
+
+def test_a_rest_too_small_to_be_divided_is_left_out(data, tmp_path):
+    settings = replace(IN_PARTS, batch_size=59, epochs=1)
+    _, [epoch], _ = fitted(data, tmp_path, settings)
+    assert math.isfinite(epoch.loss)
+    assert training._steps(60, settings) == 1
+    assert training._steps(61, settings) == 2
+    assert training._steps(60, replace(settings, parts=1)) == 2

@@ -43,6 +43,10 @@ class Training:
         augmentation: random affine maps, drawn anew for every image in every epoch.
         label_smoothing: share of the target spread evenly over the classes.
         weight_decay: share of each weight taken away a step, times the learning rate.
+        precision: of the arithmetic in training. ``bfloat16`` keeps the weights, the output layer
+            and the saved model in float32.
+        parts: a batch is computed in that many parts side by side, one core each; batch
+            normalisation sees one part at a time.
 
     """
 
@@ -55,6 +59,8 @@ class Training:
     augmentation: Affine | None = None
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,12 @@ def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
 
     Args:
         image_shape: height, width, channels.
-        layers: Keras layers, from float32 ``[n, *image_shape]`` in 0 … 1 to probabilities.
+        layers: Keras layers, from ``[n, *image_shape]`` in 0 … 1 to probabilities. The last one
+            computes in float32 whatever the others do: bfloat16 knows but three digits.
 
     """
     from keras import Input, Sequential
     from keras.layers import Rescaling
 
+    layers[-1].dtype_policy = "float32"
     return Sequential([Input(image_shape, dtype="uint8"), Rescaling(1 / 255), *layers])
