@@ -10,6 +10,10 @@ ARGS ?=
 PUSH ?= 1
 # Where `make data` takes the competition's zip or CSVs from; empty: what lies in $(INPUT).
 FROM ?=
+# Of `make bench`: QUICK=1, UPDATE=1 (a quick run writes its results, too), ITEMS="training fast".
+QUICK ?=
+UPDATE ?=
+ITEMS ?=
 
 BIN := .venv/bin
 DIGITS := $(BIN)/kaggle-digits
@@ -56,11 +60,8 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: data ## the benchmarks' tables
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/read_csv.py
-	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/recipes.py --input "$(INPUT)"
+bench: data ## ratios of runs made in turn; QUICK=1: two minutes, compared with what is committed
+	$(BIN)/python -m benchmarks --input "$(INPUT)" $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
 
 clean: ## remove the environment and caches; data, runs and submissions stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

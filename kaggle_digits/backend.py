@@ -61,10 +61,16 @@ def start_keras(parts: int = 1) -> Any:
     return keras
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _share_cores(tf: Any, parts: int) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # it computes already, as it was started
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, (cores or 1) // parts))
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // parts))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import ensembling, files, submissions, training
+from kaggle_digits import ensembling, files, submissions, training, workers
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
@@ -23,14 +24,14 @@ Assignment = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
 
 
-class Watcher(training.Watcher, Protocol):
+class Watcher(workers.Folds, Protocol):
     """Whoever wants to see a run."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """The run has ``members`` models of ``epochs`` epochs over that many ``images`` each."""
 
-    def fold_started(self, number: int) -> None:
-        """The model ``number`` (1 … members) is about to be trained."""
+    def fold_started(self, number: int) -> training.Watcher:
+        """The model ``number`` (1 … members) is about to be trained; return who watches it."""
 
     def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
         """The model is saved; ``judged`` on its held-out images, None if there are none."""
@@ -157,7 +158,9 @@ def require_shape(recipe: Recipe, images: Images) -> None:
         )
 
 
-def trained(run: Run, splits: Splits, assignment: Assignment, watcher: Watcher) -> Result:
+def trained(
+    run: Run, splits: Splits, assignment: Assignment, watcher: Watcher, jobs: int = 1
+) -> Result:
     """Train what ``run`` still lacks, gather it, and return the finished run.
 
     Args:
@@ -165,26 +168,46 @@ def trained(run: Run, splits: Splits, assignment: Assignment, watcher: Watcher) 
         splits: ``train`` with the images that ``assignment`` speaks of, and ``test``.
         assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
         watcher: told about every step.
+        jobs: how many models are trained at the same time, each in a process of its own with
+            the threads that the settings name; 1 trains in this process.
 
     """
     settings = run.settings
     with files.replacing(run.folder / "folds.npy") as path:
         np.save(path, assignment, allow_pickle=False)
-    parts = [_part(settings, assignment, number) for number in range(1, settings.members + 1)]
+    members = range(1, settings.members + 1)
     watcher.run_started(
-        settings.members, settings.training.epochs, tuple(len(kept) for kept, _ in parts)
+        settings.members,
+        settings.training.epochs,
+        tuple(len(_part(settings, assignment, number)[0]) for number in members),
     )
-    for number, part in enumerate(parts, start=1):
-        finished = run.fold_scores(number)
-        if finished is None:
-            watcher.fold_started(number)
-            judged = _train_fold(run, settings, splits, part, number, watcher)
-        else:
-            judged = _scores(finished)
-        # Also after a crash between the mark and this line.
-        (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
-        watcher.fold_done(number, judged, skipped=finished is not None)
+    finished = {number: run.fold_scores(number) is not None for number in members}
+    for number in members:
+        if finished[number]:
+            _leave(run, number, watcher, skipped=True)
+    left = [number for number in members if not finished[number]]
+    for number in _train_folds(run, splits, left, watcher, jobs):
+        _leave(run, number, watcher, skipped=False)
     return _gathered(run, settings, splits)
+
+
+def _leave(run: Run, number: int, watcher: Watcher, *, skipped: bool) -> None:
+    # Also after a crash between the mark and this line.
+    (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
+    watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
+
+
+def _train_folds(
+    run: Run, splits: Splits, numbers: list[int], watcher: Watcher, jobs: int
+) -> Iterator[int]:
+    """Train the models ``numbers`` and yield each number when its model is saved."""
+    if jobs > 1 and numbers:
+        task = workers.Task(train_fold, run.folder, run.settings.threads or 1, splits)
+        yield from workers.trained(task, numbers, jobs, watcher)
+        return
+    for number in numbers:
+        train_fold(run.folder, splits, number, watcher.fold_started(number))
+        yield number
 
 
 def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows, Rows]:
@@ -194,17 +217,21 @@ def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def _train_fold(
-    run: Run,
-    settings: Settings,
-    splits: Splits,
-    part: tuple[Rows, Rows],
-    number: int,
-    watcher: Watcher,
-) -> Scores | None:
+def train_fold(folder: Path, splits: Splits, number: int, watcher: training.Watcher) -> None:
+    """Train the model ``number`` of the run in ``folder``; save it, its predictions and its mark.
+
+    Args:
+        folder: the run's, with its ``run.json`` and ``folds.npy``.
+        splits: the images that the run is made with.
+        number: 1 … members.
+        watcher: told about every step.
+
+    """
+    run = Run(folder)
+    settings = run.settings
     start_keras(settings.training.parts)
-    folder = run.fold(number)
-    kept, held_out = part
+    assignment = np.load(folder / "folds.npy", allow_pickle=False)
+    kept, held_out = _part(settings, assignment, number)
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = training.fit(
         find(settings.recipe),
@@ -212,17 +239,16 @@ def _train_fold(
         splits.train.take(kept),
         splits.train.take(held_out) if len(held_out) else None,
         seed=(settings.seed + repeat, fold),
-        folder=folder,
+        folder=run.fold(number),
         watcher=watcher,
     )
     started = time.perf_counter()
-    judged = _save_predictions(folder, model, splits, held_out)
-    with files.replacing(folder / "model.keras") as path:
+    judged = _save_predictions(run.fold(number), model, splits, held_out)
+    with files.replacing(run.fold(number) / "model.keras") as path:
         model.network.save(path, include_optimizer=False)
     seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
     mark = {"seconds": round(seconds, 1), "scores": judged and asdict(judged)}
-    files.write_json(folder / "finished.json", mark)
-    return judged
+    files.write_json(run.fold(number) / "finished.json", mark)
 
 
 def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) -> Scores | None:

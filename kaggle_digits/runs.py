@@ -47,6 +47,7 @@ class Settings:
         train_fingerprint: SHA-256 of the training images and labels used.
         test_fingerprint: SHA-256 of the test images.
         backend: Keras's.
+        threads: of each model's training; None for all that the machine has.
 
     """
 
@@ -62,6 +63,7 @@ class Settings:
     train_fingerprint: str
     test_fingerprint: str
     backend: str
+    threads: int | None = None
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, as JSON would give it back."""

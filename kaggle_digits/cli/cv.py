@@ -19,6 +19,9 @@ def command(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Folds at the same time, each with its share of the cores.")
+    ] = 1,
     run: options.RunFolder = None,
     submission: options.Submission = None,
     json: options.Json = False,
@@ -46,6 +49,7 @@ def command(
             seed=seed,
             input=input_,
             run=run,
+            jobs=jobs,
             submission=submission,
             json=json,
         )

@@ -45,8 +45,6 @@ class Bars:
         self.epochs = 0
         self.images: tuple[int, ...] = ()
         self.tasks: list[TaskID] = []
-        self.fold = 0
-        self.before = 0  # images of the fold's finished epochs
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """Show an empty bar for every fold."""
@@ -58,50 +56,64 @@ class Bars:
         ]
         self.total = self.progress.add_task("all", total=sum(images) * epochs, **blank)
 
-    def fold_started(self, number: int) -> None:
-        """Turn to the bar of that fold."""
-        self.fold, self.before = number - 1, 0
-        self.progress.start_task(self.tasks[self.fold])
-        self._show("starting …")
+    def fold_started(self, number: int) -> "FoldBar":
+        """Start the bar of that fold."""
+        self.progress.start_task(self.tasks[number - 1])
+        self.show(number, epochs="starting …")
+        return FoldBar(self, number)
+
+    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
+        """Fill the bar."""
+        self.advance(number, self.epochs * self.images[number - 1])
+        self.show(
+            number,
+            accuracy=f"val {judged.accuracy:.4f}" if judged else "",
+            epochs="done before" if skipped else "done",
+        )
+
+    def show(self, number: int, **fields: str) -> None:
+        """Show texts in the bar of that fold."""
+        self.progress.update(self.tasks[number - 1], **fields)  # type: ignore[arg-type]  # fields of ours
+
+    def advance(self, number: int, images: int) -> None:
+        """Move the bar of that fold, and the whole run's, to so many ``images``."""
+        self.progress.update(self.tasks[number - 1], completed=images)
+        done = sum(self.progress.tasks[task].completed for task in self.tasks)
+        self.progress.update(self.total, completed=done)
+
+
+class FoldBar:
+    """The bar of one fold."""
+
+    def __init__(self, bars: Bars, number: int) -> None:
+        self.bars = bars
+        self.number = number
+        self.images = bars.images[number - 1]
+        self.before = 0  # images of the fold's finished epochs
 
     def epochs_found(self, count: int) -> None:
         """Begin behind what an earlier process did."""
-        self.before = count * self.images[self.fold]
-        self._advance_to(self.before)
-        self._show(f"epoch {count + 1}/{self.epochs}")
+        self._finished(count)
 
     def images_trained(self, count: int) -> None:
         """Move the bars."""
-        self._advance_to(self.before + count)
+        self.bars.advance(self.number, self.before + count)
 
     def epoch_done(self, epoch: "Epoch") -> None:
         """Show the epoch's figures."""
-        self.before = epoch.epoch * self.images[self.fold]
-        self._advance_to(self.before)
-        self.progress.update(
-            self.tasks[self.fold],
+        self._finished(epoch.epoch)
+        self.bars.show(
+            self.number,
             loss=f"loss {epoch.loss:.4f}",
             accuracy=f"val {epoch.val_accuracy:.4f}",
             speed=f"{epoch.images_per_second:,.0f} img/s",
         )
-        self._show(f"epoch {min(epoch.epoch + 1, self.epochs)}/{self.epochs}")
 
-    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
-        """Fill the bar."""
-        self.fold = number - 1
-        self._advance_to(self.epochs * self.images[self.fold])
-        self.progress.update(
-            self.tasks[self.fold], accuracy=f"val {judged.accuracy:.4f}" if judged else ""
-        )
-        self._show("done before" if skipped else "done")
-
-    def _show(self, epochs: str) -> None:
-        self.progress.update(self.tasks[self.fold], epochs=epochs)
-
-    def _advance_to(self, images: int) -> None:
-        self.progress.update(self.tasks[self.fold], completed=images)
-        done = sum(self.progress.tasks[task].completed for task in self.tasks)
-        self.progress.update(self.total, completed=done)
+    def _finished(self, epochs: int) -> None:
+        self.before = epochs * self.images
+        self.bars.advance(self.number, self.before)
+        running = min(epochs + 1, self.bars.epochs)
+        self.bars.show(self.number, epochs=f"epoch {running}/{self.bars.epochs}")
 
 
 class Lines:
@@ -111,7 +123,7 @@ class Lines:
         self.stream = stream
         self.epochs = 0
         self.images: tuple[int, ...] = ()
-        self.fold = 0
+        self.left = 0  # images of the whole run
         self.trained = 0  # images in this process
         self.started = time.monotonic()
 
@@ -121,37 +133,51 @@ class Lines:
         self.epochs, self.images = epochs, images
         self.left = sum(images) * epochs
 
-    def fold_started(self, number: int) -> None:
-        """Name the fold in the lines that follow."""
-        self.fold = number - 1
+    def fold_started(self, number: int) -> "FoldLines":
+        """Return who prints the fold's lines."""
+        return FoldLines(self, number)
+
+    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
+        """Print the fold's result."""
+        if skipped:
+            self.left -= self.epochs * self.images[number - 1]
+        result = f"accuracy {judged.accuracy:.5f}" if judged else "nothing held out"
+        self.print(number, f"{'finished before' if skipped else 'finished'}: {result}")
+
+    def time_left(self, images: int) -> str:
+        """Return how long the rest will take, now that ``images`` more are trained."""
+        self.trained += images
+        self.left -= images
+        seconds = self.left * (time.monotonic() - self.started) / self.trained
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+
+    def print(self, number: int, text: str) -> None:
+        """Print ``text`` behind the fold's name."""
+        print(f"fold {number}/{len(self.images)}  {text}", file=self.stream, flush=True)
+
+
+class FoldLines:
+    """The lines of one fold."""
+
+    def __init__(self, lines: Lines, number: int) -> None:
+        self.lines = lines
+        self.number = number
+        self.images = lines.images[number - 1]
 
     def epochs_found(self, count: int) -> None:
-        """Say that training goes on, or start the clock."""
+        """Say that training goes on, or nothing."""
         if count:
-            self._print(f"goes on after epoch {count}")
-        self.left -= count * self.images[self.fold]
+            self.lines.print(self.number, f"goes on after epoch {count}")
+        self.lines.left -= count * self.images
 
     def images_trained(self, count: int) -> None:
         """Say nothing between epochs."""
 
     def epoch_done(self, epoch: "Epoch") -> None:
         """Print the epoch."""
-        self.trained += self.images[self.fold]
-        self.left -= self.images[self.fold]
-        seconds = self.left * (time.monotonic() - self.started) / self.trained
-        self._print(
-            f"epoch {epoch.epoch}/{self.epochs}  loss {epoch.loss:.4f}  "
+        self.lines.print(
+            self.number,
+            f"epoch {epoch.epoch}/{self.lines.epochs}  loss {epoch.loss:.4f}  "
             f"val accuracy {epoch.val_accuracy:.4f}  {epoch.images_per_second:,.0f} images/s  "
-            f"left {seconds // 60:.0f} min {seconds % 60:02.0f} s"
+            f"left {self.lines.time_left(self.images)}",
         )
-
-    def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
-        """Print the fold's result."""
-        self.fold = number - 1
-        if skipped:
-            self.left -= self.epochs * self.images[self.fold]
-        result = f"accuracy {judged.accuracy:.5f}" if judged else "nothing held out"
-        self._print(f"{'finished before' if skipped else 'finished'}: {result}")
-
-    def _print(self, text: str) -> None:
-        print(f"fold {self.fold + 1}/{len(self.images)}  {text}", file=self.stream, flush=True)

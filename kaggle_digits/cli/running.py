@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kaggle_digits import cross_validation, datasets, runs, submissions
-from kaggle_digits.backend import backend_name
+from kaggle_digits.backend import backend_name, cores
 from kaggle_digits.cli import display, options
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
@@ -28,6 +28,7 @@ class Order:
     learning_rate: float | None
     limit: int | None
     seed: int
+    jobs: int
     input: Path
     run: Path | None
     submission: Path | None
@@ -50,7 +51,7 @@ def carry_out(order: Order) -> None:
     names = splits.train.class_names
     with runs.opened(folder, settings, class_names=names, command=command) as run:
         _warn_of_other_versions(run)
-        result = _result(run, splits, assignment, command)
+        result = _result(run, splits, assignment, order.jobs, command)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     _report(result, csv, splits, as_json=order.json)
@@ -75,11 +76,15 @@ def _assignment(order: Order, train: Dataset) -> cross_validation.Assignment:
 
 
 def _result(
-    run: runs.Run, splits: Splits, assignment: cross_validation.Assignment, command: str
+    run: runs.Run,
+    splits: Splits,
+    assignment: cross_validation.Assignment,
+    jobs: int,
+    command: str,
 ) -> cross_validation.Result:
     try:
         with display.watching(sys.stderr) as watcher:
-            return cross_validation.trained(run, splits, assignment, watcher)
+            return cross_validation.trained(run, splits, assignment, watcher, jobs)
     except KeyboardInterrupt:
         print(
             f"\nInterrupted. Every finished epoch is kept in {run.folder}; go on with:\n"
@@ -103,6 +108,7 @@ def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
         train_fingerprint=splits.train.fingerprint,
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
+        threads=None if order.jobs == 1 else max(1, cores() // order.jobs),
     )
 
 
@@ -134,6 +140,7 @@ def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
         order.batch_size and f"b{order.batch_size}",
         order.learning_rate and f"lr{order.learning_rate:g}",
         order.limit and f"n{order.limit}",
+        order.jobs > 1 and f"jobs{order.jobs}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]

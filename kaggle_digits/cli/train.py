@@ -47,6 +47,7 @@ def command(
             seed=seed,
             input=input_,
             run=run,
+            jobs=1,
             submission=submission,
             json=json,
         )

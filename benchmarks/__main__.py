@@ -1,0 +1,85 @@
+"""The benchmarks: ratios of runs made in turn.
+
+    python -m benchmarks [--quick] [--update] [--input DIR] [ITEM …]
+
+Prints a table. A full run writes ``results/full/*.json``; a quick one compares with
+``results/quick`` and ends with status 1 where something became slower by more than 15 % in ratio;
+``--update`` writes its results. Without the competition's data in DIR it makes files of the same
+form and size: speed does not depend on what the digits are.
+"""
+
+import argparse
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from benchmarks import harness, items
+
+
+def competition_csvs(folder: Path, target: Path) -> Path:
+    """Return a folder with train.csv and test.csv: the competition's from ``folder``, or made."""
+    target.mkdir()
+    for name, rows in (("train.csv", 42_000), ("test.csv", 28_000)):
+        if (folder / name).exists():
+            (target / name).symlink_to((folder / name).resolve())
+        elif (folder / "digit-recognizer.zip").exists():
+            with zipfile.ZipFile(folder / "digit-recognizer.zip") as archive:
+                (target / name).write_bytes(archive.read(name))
+        else:
+            items.write_generated(target / name, rows, labelled=name == "train.csv")
+    return target
+
+
+def row(result: harness.Result) -> str:
+    """Return one line of the table."""
+    low, median, high = result.ratio
+    note = ", ".join(f"{key} {value}" for key, value in result.note.items())
+    return f"{result.name:20} {median:7.3f} {low:7.3f} {high:7.3f}  {result.baseline}  {note}"
+
+
+def main() -> None:
+    """Measure what was asked for, print the table, compare or write the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="ITEM",
+        help="of: start_ups reading training prediction folds fast memory",
+    )
+    parser.add_argument("--quick", action="store_true", help="two minutes; compares")
+    parser.add_argument("--update", action="store_true", help="write a quick run's results, too")
+    parser.add_argument("--input", type=Path, default=Path("input"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        machine = harness.machine()
+        print(", ".join(f"{key} {value}" for key, value in machine.items()))
+        folder = Path(name) / "work"
+        folder.mkdir()
+        input_ = competition_csvs(options.input, Path(name) / "input")
+        bench = items.Bench(folder, input_, options.quick, machine)
+        print(f"{'ratio to baseline':20} {'median':>7} {'min':>7} {'max':>7}")
+        slower = []
+        for make in items.QUICK if options.quick else items.FULL:
+            for item in _asked(make, bench, options.names):
+                result = harness.measured(item, machine)
+                print(row(result), flush=True)
+                slower.append(
+                    harness.regression(result, harness.kept(item.name, quick=options.quick))
+                )
+                if options.update or not options.quick:
+                    harness.keep(result, quick=options.quick)
+    named = [line for line in slower if line]
+    if named:
+        print("\nSlower than the committed results by more than 15 %:\n  " + "\n  ".join(named))
+        sys.exit(1)
+    print("\nNothing is slower than the committed results by more than 15 %.")
+
+
+def _asked(make: items.Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:
+    """Return the items that one function of `items` makes, if they are asked for at all."""
+    return make(bench) if not names or make.__name__ in names else []
+
+
+if __name__ == "__main__":
+    main()

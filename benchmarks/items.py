@@ -1,0 +1,370 @@
+"""What is measured: each function here returns one item of the table."""
+
+import csv
+import functools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Item, Side, process
+from kaggle_digits import files, submissions
+from kaggle_digits.datasets import cache, kaggle_csv
+from kaggle_digits.datasets.dataset import Dataset
+from kaggle_digits.datasets.kaggle_csv import PIXELS
+
+PLAIN = Path(__file__).parent / "plain"
+OURS = (sys.executable, "-m", "kaggle_digits")
+DOCUMENT_EPOCHS = 50
+BACKGROUND = 0.8  # of a digit's pixels
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the items share.
+
+    Attributes:
+        folder: an empty one to work in.
+        input: the competition's train.csv and test.csv, or files of their form and size.
+        quick: fewer rounds and images.
+        machine: as of `harness.machine`.
+
+    """
+
+    folder: Path
+    input: Path
+    quick: bool
+    machine: dict[str, Any]
+
+    def seconds(self, *command: str | Path) -> float:
+        """Return how long a process takes."""
+        return process(command, self.folder).seconds
+
+    def trained(self, *options: str, name: str) -> Path:
+        """Train into an empty folder and return it."""
+        run = self.folder / name
+        remove(run)
+        process(
+            (*OURS, *options, "--input", self.input, "--run", run, "--submission", f"{name}.csv"),
+            self.folder,
+        )
+        return run
+
+
+def remove(path: Path) -> None:
+    """Remove a folder and all in it."""
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def write_generated(path: Path, rows: int, *, labelled: bool) -> None:
+    """Write a CSV of the competition's form with as much ink as digits have."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (rows, len(PIXELS)), np.uint8)
+    pixels[random.random(pixels.shape) < BACKGROUND] = 0
+    labels = [random.integers(0, 10, rows)] if labelled else []
+    header = ",".join((["label"] if labelled else []) + list(PIXELS))
+    np.savetxt(path, np.column_stack([*labels, pixels]), "%d", ",", header=header, comments="")
+
+
+# -------------------------------------------------------------------------------------- start-up
+
+
+def start_ups(bench: Bench) -> list[Item]:
+    """How soon the command line answers, in times of the interpreter alone."""
+    rows = 28_000
+    paths = [bench.folder / name for name in ("a.csv", "b.csv")]
+    for path in paths:
+        submissions.write(path, np.arange(1, rows + 1), np.arange(rows) % 10)
+    compare = ("compare", *map(str, paths))
+    commands = {"help": ("--help",), "runs": ("runs",), "compare": compare}
+    return [
+        Item(
+            name=f"start-{name}",
+            question=f"How soon does `{options[0]}` answer?",
+            command=f"kaggle-digits {' '.join(Path(option).name for option in options)}",
+            baseline="python -c pass",
+            unit="s",
+            ours=functools.partial(bench.seconds, *OURS, *options),
+            theirs=functools.partial(bench.seconds, sys.executable, "-c", "pass"),
+            rounds=5 if bench.quick else 15,
+        )
+        for name, options in commands.items()
+    ]
+
+
+# --------------------------------------------------------------------------------------- reading
+
+
+def reading(bench: Bench) -> list[Item]:
+    """The first and the cached read of train.csv against pandas."""
+    import pandas as pd
+
+    path = bench.input / "train.csv"
+    if bench.quick:
+        path = bench.folder / "short.csv"
+        write_generated(path, 5000, labelled=True)
+    kept = bench.folder / cache.FOLDER
+
+    def first() -> Dataset:
+        remove(kept)
+        return kaggle_csv.read_one(path, "train", kept)
+
+    ways = {"first": first, "cached": lambda: kaggle_csv.read_one(path, "train", kept)}
+    return [
+        Item(
+            name=f"read-{name}",
+            question=f"How long does the {name} read of {path.name} take, checks included?",
+            command=f"kaggle_digits.datasets.load, {name}",
+            baseline="pandas.read_csv(path)",
+            unit="s",
+            ours=functools.partial(_seconds, way),
+            theirs=functools.partial(_seconds, lambda: pd.read_csv(path)),
+            rounds=3 if bench.quick else 7,
+        )
+        for name, way in ways.items()
+    ]
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+# -------------------------------------------------------------------------------------- training
+
+
+def flop_of(network: Any) -> float:
+    """Return the floating-point operations of one image, forward and backward.
+
+    Convolutions and dense layers alone: two for each multiply-add, three passes (forward, gradient
+    of the weights, gradient of the inputs).
+    """
+    multiply_adds = 0
+    for layer in network.layers:
+        kind = type(layer).__name__
+        if kind == "Conv2D":
+            multiply_adds += int(np.prod(layer.output.shape[1:3])) * int(
+                np.prod(layer.kernel.shape)
+            )
+        elif kind == "Dense":
+            multiply_adds += int(np.prod(layer.kernel.shape))
+    return 2.0 * 3 * multiply_adds
+
+
+def training(bench: Bench) -> list[Item]:
+    """`bn20` against plain Keras ``fit`` of its layers; the second epoch counts."""
+    from kaggle_digits.backend import start_keras
+    from kaggle_digits.recipes import find
+
+    start_keras()
+    flop = flop_of(find("bn20").network())
+    images, epochs = (4000, 2) if bench.quick else (20_000, 3)
+    rates: list[float] = []
+
+    def ours() -> float:
+        options = ("train", "--recipe", "bn20", "--epochs", str(epochs), "--limit", str(images))
+        with (bench.trained(*options, name="bn20") / "fold-1" / "history.csv").open() as file:
+            rates.append(float(list(csv.DictReader(file))[-1]["images_per_second"]))
+        return 1 / rates[-1]
+
+    def theirs() -> float:
+        done = process((sys.executable, PLAIN / "fit.py", str(images), str(epochs)), bench.folder)
+        return 1 / float(last_line(done.output)["images_per_second"])
+
+    def note() -> dict[str, Any]:
+        rate = statistics.median(rates)
+        floor = bench.machine["gflops_float32"] * 1e9 / flop
+        return {
+            "images_per_second": round(rate),
+            "mflop_an_image": round(flop / 1e6, 1),
+            "share_of_the_float32_floor": round(rate / floor, 3),
+        }
+
+    return [
+        Item(
+            name="train-bn20",
+            question="How long does an image take in training, augmentation included?",
+            command=f"kaggle-digits train --recipe bn20 --limit {images} --epochs {epochs}",
+            baseline="plain/fit.py: plain Keras, float arrays, batch 128, no augmentation",
+            unit="s an image, last epoch",
+            ours=ours,
+            theirs=theirs,
+            rounds=1 if bench.quick else 5,
+            note=note,
+        )
+    ]
+
+
+def last_line(output: str) -> dict[str, Any]:
+    """Return the JSON in the last line of a script's output."""
+    return dict(json.loads(output.strip().splitlines()[-1]))
+
+
+def fast(bench: Bench) -> list[Item]:
+    """The fast recipes as whole processes against the document's script of 50 epochs."""
+
+    def ours(recipe: str) -> float:
+        remove(bench.folder / recipe)
+        remove(bench.input / cache.FOLDER)  # a cold start reads the CSVs
+        return bench.seconds(
+            *OURS, "train", "--recipe", recipe, "--input", bench.input,
+            "--run", recipe, "--submission", f"{recipe}.csv",
+        )  # fmt: skip
+
+    def theirs() -> float:
+        done = process((sys.executable, PLAIN / "document.py", bench.input, "2"), bench.folder)
+        _, second = last_line(done.output)["epochs"]
+        return float(done.seconds + (DOCUMENT_EPOCHS - 2) * second)
+
+    return [
+        Item(
+            name=f"whole-{recipe}",
+            question=f"How long does `{recipe}` take from a cold start to model and CSV?",
+            command=f"kaggle-digits train --recipe {recipe}",
+            baseline="plain/document.py: 50 epochs (2 are run, 48 counted like the second)",
+            unit="s, whole process",
+            ours=functools.partial(ours, recipe),
+            theirs=theirs,
+            rounds=3,
+        )
+        for recipe in ("fast", "fast5")
+    ]
+
+
+def folds(bench: Bench) -> list[Item]:
+    """Two folds at the same time against one after the other."""
+
+    def run(jobs: str) -> float:
+        options = ("cv", "--folds", "4", "--epochs", "2", "--limit", "12000", "--recipe", "bn20")
+        started = time.perf_counter()
+        bench.trained(*options, "--jobs", jobs, name=f"jobs{jobs}")
+        return time.perf_counter() - started
+
+    return [
+        Item(
+            name="folds-in-parallel",
+            question="Are two folds at the same time, a core each, faster than in turn?",
+            command="kaggle-digits cv --folds 4 --limit 12000 --epochs 2 --jobs 2",
+            baseline="the same with --jobs 1",
+            unit="s, whole process",
+            ours=functools.partial(run, "2"),
+            theirs=functools.partial(run, "1"),
+            rounds=3,
+        )
+    ]
+
+
+# ------------------------------------------------------------------------- prediction and memory
+
+
+def prediction(bench: Bench) -> list[Item]:
+    """28,000 images through five folds, as whole processes."""
+    run = bench.trained(
+        "cv", "--recipe", "bn20", "--folds", "5", "--epochs", "1", "--limit", "600", name="five"
+    )
+    models = sorted(run.glob("fold-*/model.keras"))
+    return [
+        Item(
+            name="predict-five-folds",
+            question="How long do 28,000 images take through the five models of a run?",
+            command="kaggle-digits predict RUN",
+            baseline="plain/predict.py: five model.predict calls as they come",
+            unit="s, whole process",
+            ours=functools.partial(
+                bench.seconds, *OURS, "predict", run, "--input", bench.input,
+                "--submission", "ours.csv",
+            ),
+            theirs=functools.partial(
+                bench.seconds, sys.executable, PLAIN / "predict.py", bench.input / "test.csv",
+                *models,
+            ),
+            rounds=5,
+        )
+    ]  # fmt: skip
+
+
+def memory(bench: Bench) -> list[Item]:
+    """Peak memory of `cv`, and how it and the time grow with ten times the images."""
+    peaks: dict[int, float] = {}
+    speeds: dict[int, float] = {}
+
+    def repeated(times: int) -> float:
+        folder = bench.folder / f"times{times}"
+        if not folder.exists():
+            folder.mkdir()
+            splits = kaggle_csv.read_files(
+                (bench.input / "train.csv", bench.input / "test.csv"), None
+            )
+            arrays = {}
+            for part, data in zip(("train", "test"), splits, strict=True):
+                many = times if part == "train" else 1
+                labels = np.zeros(len(data), np.uint8) if data.labels is None else data.labels
+                arrays[f"x_{part}"] = np.concatenate([data.images[..., 0]] * many)
+                arrays[f"y_{part}"] = np.concatenate([labels] * many)
+            files.write_npz(folder / "mnist.npz", **arrays)
+        name = bench.folder / "memory"
+        remove(name)
+        done = process(
+            (*OURS, "cv", "--recipe", "dense", "--folds", "2", "--epochs", "2",
+             "--input", folder, "--run", name, "--submission", "memory.csv"),
+            bench.folder,
+        )  # fmt: skip
+        images = 42_000 * times
+        peaks[images] = done.peak
+        with (name / "fold-1" / "history.csv").open() as file:
+            speeds[images] = 1 / float(list(csv.DictReader(file))[-1]["images_per_second"])
+        return done.peak
+
+    def whole() -> float:
+        remove(bench.folder / "real")
+        return process(
+            (*OURS, "cv", "--folds", "5", "--epochs", "1", "--input", bench.input,
+             "--run", "real", "--submission", "real.csv"),
+            bench.folder,
+        ).peak  # fmt: skip
+
+    def note() -> dict[str, Any]:
+        bn20 = whole()
+        small, large = min(peaks), max(peaks)
+        middle = 5 * small
+        repeated(5)
+        slope = (peaks[large] - peaks[small]) / (large - small)
+        straight = peaks[small] + slope * (middle - small)
+        return {
+            "peak_mb": {str(images): round(peak) for images, peak in sorted(peaks.items())},
+            "kb_an_image": round(slope * 1024, 2),
+            "middle_off_the_line": round(peaks[middle] / straight - 1, 3),
+            "time_an_image_large_to_small": round(speeds[large] / speeds[small], 3),
+            "peak_mb_of_bn20_on_42000": round(bn20),
+        }
+
+    def side(times: int) -> Side:
+        return functools.partial(repeated, times)
+
+    return [
+        Item(
+            name="memory",
+            question="How does the peak memory of `cv` grow with ten times the images?",
+            command="kaggle-digits cv --recipe dense --folds 2 --epochs 2, 420,000 images",
+            baseline="the same, 42,000 images",
+            unit="MB, peak of the process",
+            ours=side(10),
+            theirs=side(1),
+            rounds=1,
+            note=note,
+        )
+    ]
+
+
+Make = Callable[[Bench], list[Item]]
+QUICK: tuple[Make, ...] = (start_ups, reading, training)
+FULL: tuple[Make, ...] = (*QUICK, prediction, folds, fast, memory)

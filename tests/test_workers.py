@@ -1,0 +1,108 @@
+"""Folds in processes of their own: the same files, however they end."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import product
+from tests.helpers import write_competition
+
+CV = ("cv", "--folds", "3", "--jobs", "2", "--epochs", "3", "--batch-size", "4")
+DENSE = (*CV, "--recipe", "dense", "--run", "run", "--submission", "out.csv")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_competition(tmp_path_factory.mktemp("data"), train=240, test=40)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    """The folder of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    product.run(*DENSE, "--input", data, cwd=folder)
+    return folder
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the processes that train for ``parent``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
+            command = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and b"spawn_main" in command and fields[0] != "Z":
+            found.append(int(path.name))
+    return found
+
+
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def begun(cwd: Path, data: Path):
+    """Start the run, and return it and its workers once a fold has finished an epoch."""
+    process = product.started(*DENSE, "--input", data, cwd=cwd)
+    product.read_until(process, "epoch 1/3")
+    pids = workers_of(process.pid)
+    assert len(pids) == 2
+    return process, pids
+
+
+def same(cwd: Path, undisturbed: Path) -> bool:
+    return (cwd / "out.csv").read_bytes() == (undisturbed / "out.csv").read_bytes()
+
+
+def test_the_threads_of_a_fold_are_a_setting(data, undisturbed):
+    settings = json.loads((undisturbed / "run" / "run.json").read_text())["settings"]
+    assert settings["threads"] >= 1
+    assert "jobs" not in settings
+    assert not list((undisturbed / "run").glob(".*.tmp*"))
+    other = [option for option in DENSE if option not in {"--jobs", "2"}]
+    refused = product.run(*other, "--input", data, cwd=undisturbed, code=2)
+    assert f"threads: the run has {settings['threads']}, this command has None" in refused.stderr
+
+
+def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
+    process, pids = begun(tmp_path, data)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert gone(pids), "workers end with their parent"
+
+    process = product.started(*DENSE, "--input", data, cwd=tmp_path)
+    product.read_until(process, "goes on after epoch")
+    [first, *_] = workers_of(process.pid)
+    os.kill(first, signal.SIGKILL)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "was killed by SIGKILL. If memory ran out, use fewer --jobs." in text
+    assert "Traceback" not in text
+
+    process = product.started(*DENSE, "--input", data, cwd=tmp_path)
+    product.read_until(process, "epoch ")
+    pids = workers_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. Every finished epoch is kept in run; go on with:" in text
+    assert "Traceback" not in text
+    assert gone(pids)
+
+    product.run(*DENSE, "--input", data, cwd=tmp_path)
+    assert same(tmp_path, undisturbed)
+    assert not list((tmp_path / "run").glob(".*.tmp*"))
+
+
+def test_what_a_fold_raises_arrives(data, tmp_path):
+    failed = product.run(*DENSE, "--learning-rate", "1e38", "--input", data, cwd=tmp_path, code=2)
+    assert "training diverged at a learning rate of 1e+38" in failed.stderr
+    assert "Traceback" not in failed.stderr
