@@ -142,28 +142,11 @@ def _seconds(work: Callable[[], Any]) -> float:
 # -------------------------------------------------------------------------------------- training
 
 
-def flop_of(network: Any) -> float:
-    """Return the floating-point operations of one image, forward and backward.
-
-    Convolutions and dense layers alone: two for each multiply-add, three passes (forward, gradient
-    of the weights, gradient of the inputs).
-    """
-    multiply_adds = 0
-    for layer in network.layers:
-        kind = type(layer).__name__
-        if kind == "Conv2D":
-            multiply_adds += int(np.prod(layer.output.shape[1:3])) * int(
-                np.prod(layer.kernel.shape)
-            )
-        elif kind == "Dense":
-            multiply_adds += int(np.prod(layer.kernel.shape))
-    return 2.0 * 3 * multiply_adds
-
-
 def training(bench: Bench) -> list[Item]:
     """`bn20` against plain Keras ``fit`` of its layers; the second epoch counts."""
     from kaggle_digits.backend import start_keras
     from kaggle_digits.recipes import find
+    from kaggle_digits.record import flop_of
 
     start_keras()
     flop = flop_of(find("bn20").network())

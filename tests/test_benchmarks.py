@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarks import harness, items
-from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes import find
 
 BEFORE = harness.Result(
     "read", "?", "ours", "theirs", "s", (1.0,), (2.0,), (0.45, 0.5, 0.6), {}, {"cores": 2}
@@ -61,14 +59,6 @@ def test_a_process_that_fails_says_what_it_printed(tmp_path):
     assert done.peak > 1
     with pytest.raises(RuntimeError, match="nothing to do"):
         harness.process((sys.executable, "-c", "raise SystemExit('nothing to do')"), tmp_path)
-
-
-def test_operations_are_counted_from_the_layers():
-    start_keras()
-    by_hand = 784 * 512 + 512 * 10
-    assert items.flop_of(find("dense").network()) == 6 * by_hand
-    convolutions = 26**2 * 9 * 32 + 13**2 * 9 * 32 * 48 + 7**2 * 4 * 48 * 64
-    assert items.flop_of(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
 
 
 def test_made_files_are_of_the_competitions_form(tmp_path):

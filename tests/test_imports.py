@@ -24,7 +24,7 @@ LAYERS = [
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
     ["comparison", "ensembling"],
     ["runs", "training"],
-    ["workers"],
+    ["record", "workers"],
     ["cross_validation", "exporting", "ledger", "predictions"],
     ["plots", "pushing"],
     ["cli"],

@@ -1,41 +1,38 @@
 """``fast``: four narrow convolutions that reach the source document's accuracy within seconds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
 
+Stage = tuple[int, int, bool]  # channels, kernel size, pooled
+STAGES: tuple[Stage, ...] = ((16, 5, True), (32, 3, False), (64, 3, True), (64, 3, False))
 
-def network(widths: tuple[int, int, int] = (16, 32, 64)) -> Any:
-    """Return four convolutions whose outputs are pooled before they are normalised.
+
+def network(stages: Sequence[Stage] = STAGES, dropout: float = 0.0) -> Any:
+    """Return convolutions without padding whose outputs are pooled before they are normalised.
 
     Pooling first leaves a quarter of the numbers to normalise and to activate.
 
     Args:
-        widths: channels of the first, the second and the last two convolutions.
+        stages: channels, kernel size and whether it is pooled, of each convolution.
+        dropout: rate before the last layer.
 
     """
     from keras import layers
 
-    def convolution(filters: int, size: int, *, pooled: bool) -> list[Any]:
+    def convolution(channels: int, size: int, *, pooled: bool) -> list[Any]:
         return [
-            layers.Conv2D(filters, size, use_bias=False),
+            layers.Conv2D(channels, size, use_bias=False),
             *([layers.MaxPooling2D(2)] if pooled else []),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
         ]
 
-    first, second, last = widths
-    return sequential(
-        (28, 28, 1),
-        [
-            *convolution(first, 5, pooled=True),
-            *convolution(second, 3, pooled=False),
-            *convolution(last, 3, pooled=True),
-            *convolution(last, 3, pooled=False),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ],
-    )
+    inner = [layer for c, size, pooled in stages for layer in convolution(c, size, pooled=pooled)]
+    rest = [layers.Dropout(dropout)] if dropout else []
+    answer = layers.Dense(10, activation="softmax")
+    return sequential((28, 28, 1), [*inner, layers.Flatten(), *rest, answer])
 
 
 RECIPE = Recipe(

@@ -1,0 +1,108 @@
+"""``kaggle-digits record``: the strongest ensemble that a budget of time allows."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+
+if TYPE_CHECKING:
+    from kaggle_digits.record import Plan
+
+
+def command(
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Such as 30m or 8h; without it, everything.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    input_: options.Input = Path("input"),
+    submission: Annotated[
+        Path | None, typer.Option("--submission", metavar="CSV", help="Where to write it.")
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Say what would be trained and how long it takes.")
+    ] = False,
+) -> None:
+    """Cross-validate different networks and average them.
+
+    Measures this machine for some seconds, then plans members, epochs and repetitions that fit
+    --budget, and says so. The plan is kept: started again, the same command goes on with it.
+    """
+    from kaggle_digits import record
+
+    seconds = None if budget is None else record.seconds_of(budget)
+    name = "-".join(
+        part
+        for part in (
+            "record",
+            (budget or "").lower(),
+            f"{folds}-fold",
+            f"seed{seed}" if seed else "",
+            f"n{limit}" if limit else "",
+        )
+        if part
+    )
+    csv = submission or options.SUBMISSIONS / f"{name}.csv"
+    plan = _plan(options.RUNS / name / "plan.json", seconds, folds, input_, limit)
+    if plan_only:
+        return
+    runs = [_trained(member, plan, seed, limit, input_) for member in plan.members]
+    from kaggle_digits.cli import ensemble
+
+    ensemble.command(runs, csv)
+
+
+def _plan(path: Path, budget: float | None, folds: int, input_: Path, limit: int | None) -> "Plan":
+    from kaggle_digits import datasets, record
+
+    plan = record.kept_plan(path)
+    if plan is None:
+        images = limit or len(datasets.load(input_).train)
+        with tempfile.TemporaryDirectory() as folder:
+            rate = record.measured_rate(Path(folder))
+        plan = record.planned(budget, images, folds, rate, record.flop_of_members())
+        record.keep_plan(path, plan)
+    models = plan.folds * plan.seeds * len(plan.members)
+    typer.echo(
+        f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
+        f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models\n"
+        f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
+        f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here",
+        err=True,
+    )
+    return plan
+
+
+def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Path) -> Path:
+    """Cross-validate one member and return its run's folder."""
+    from kaggle_digits.cli.running import Order, carry_out
+
+    folder = options.RUNS / "-".join(
+        [member, f"{plan.folds}-fold", f"{plan.seeds}-seeds", f"e{plan.epochs}"]
+        + ([f"seed{seed}"] if seed else [])
+        + ([f"n{limit}"] if limit else [])
+    )
+    carry_out(
+        Order(
+            command="cv",
+            recipe=member,
+            folds=plan.folds,
+            seeds=plan.seeds,
+            validation_split=None,
+            epochs=plan.epochs,
+            batch_size=None,
+            learning_rate=None,
+            limit=limit,
+            seed=seed,
+            jobs=1,
+            input=input_,
+            run=folder,
+            submission=folder / "submission.csv",
+            json=False,
+        )
+    )
+    return folder

@@ -1,0 +1,17 @@
+"""``fast5``: `fast` with twice the channels and more epochs, for a minute or two."""
+
+from dataclasses import replace
+from functools import partial
+
+from kaggle_digits.recipes import fast
+from kaggle_digits.recipes.recipe import Recipe
+
+STAGES: tuple[fast.Stage, ...] = ((32, 5, True), (64, 3, False), (128, 3, True), (128, 3, False))
+RECIPE = Recipe(
+    name="fast5",
+    summary="fast's layers with twice the channels, eight epochs",
+    source="this project: what comes nearest to 99.5 % in a tenth of bn20-seed's time",
+    measured="",
+    network=partial(fast.network, STAGES),
+    training=replace(fast.RECIPE.training, epochs=8),
+)

@@ -1,0 +1,22 @@
+"""``record-3``: the record's member with kernels of 3 where the digit comes in."""
+
+from dataclasses import replace
+from functools import partial
+
+from kaggle_digits.recipes import fast, record5
+from kaggle_digits.recipes.recipe import Recipe
+
+STAGES: tuple[fast.Stage, ...] = (
+    (16, 3, False),
+    (32, 3, True),
+    (64, 3, False),
+    (64, 3, True),
+    (128, 3, False),
+)
+RECIPE: Recipe = replace(
+    record5.RECIPE,
+    name="record-3",
+    summary="a member of the record: five convolutions of 3",
+    measured="",
+    network=partial(fast.network, STAGES, dropout=0.3),
+)

@@ -1,0 +1,21 @@
+"""``record-7``: the record's member with kernels of 7 where the digit comes in."""
+
+from dataclasses import replace
+from functools import partial
+
+from kaggle_digits.recipes import fast, record5
+from kaggle_digits.recipes.recipe import Recipe
+
+STAGES: tuple[fast.Stage, ...] = (
+    (48, 7, True),
+    (64, 3, False),
+    (128, 3, True),
+    (192, 3, False),
+)
+RECIPE: Recipe = replace(
+    record5.RECIPE,
+    name="record-7",
+    summary="a member of the record: one convolution of 7, three of 3",
+    measured="",
+    network=partial(fast.network, STAGES, dropout=0.3),
+)

@@ -1,0 +1,97 @@
+"""What a budget of time is spent on, and that the record goes on where it was."""
+
+import json
+
+import pytest
+
+from kaggle_digits import record
+from kaggle_digits.backend import start_keras
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import find
+from tests import product
+from tests.helpers import write_competition
+
+FLOP = dict.fromkeys(record.MEMBERS, 1e7)
+RATE = 1e11
+
+
+def plan(budget, images=42_000, rate=RATE):
+    return record.planned(budget, images, 5, rate, FLOP)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
+def test_a_budget_is_a_number_and_a_unit(text, seconds):
+    assert record.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", ""])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(InputError, match=r"is no time\. Expected a number and s, m or h"):
+        record.seconds_of(text)
+
+
+@pytest.mark.parametrize("budget", [300, 600, 1800, 7200, 20_000])
+def test_a_plan_fits_and_hardly_more_would(budget):
+    found = plan(budget)
+    assert found.seconds <= record.RESERVE * budget
+    assert found.flop == 42_000 * 4 * found.seeds * found.epochs * len(found.members) * 1e7
+    bigger = plan(2 * budget)
+    assert bigger.flop > found.flop
+
+
+def test_more_time_first_brings_members_then_epochs_then_repetitions():
+    plans = [plan(60 * minutes) for minutes in (5, 10, 30, 60, 240)]
+    assert [len(one.members) for one in plans] == sorted(len(one.members) for one in plans)
+    assert plans[-1].seeds > 1
+    assert plans[-1].epochs == find("record-5").training.epochs
+
+
+def test_a_faster_machine_trains_longer():
+    assert plan(1800, rate=2 * RATE).epochs > plan(1800).epochs
+
+
+def test_a_budget_too_short_says_what_fits():
+    with pytest.raises(InputError, match=r"5 folds of 4 epochs take \d+m"):
+        plan(30)
+
+
+def test_without_a_budget_it_is_everything():
+    assert plan(None).members == record.MEMBERS
+    assert plan(None).seeds == 3
+
+
+def test_a_plan_is_kept(tmp_path):
+    path = tmp_path / "plan.json"
+    assert record.kept_plan(path) is None
+    record.keep_plan(path, plan(1800))
+    assert record.kept_plan(path) == plan(1800)
+    path.write_text("{")
+    with pytest.raises(InputError, match="remove it to plan anew"):
+        record.kept_plan(path)
+
+
+def test_operations_are_counted_from_the_layers():
+    start_keras()
+    assert record.flop_of(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
+    convolutions = 26**2 * 9 * 32 + 13**2 * 9 * 32 * 48 + 7**2 * 4 * 48 * 64
+    assert record.flop_of(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
+
+
+def test_the_command_follows_the_plan_that_it_finds(tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    small = record.Plan(("record-3", "record-5"), 2, 1, 1, 1e9, 1e9, 60.0)
+    record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small)
+    done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
+    assert "record-3, record-5: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
+    assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
+    assert "= mean" in done.stdout
+    settings = json.loads((tmp_path / "runs/record-3-2-fold-1-seeds-e1/run.json").read_text())
+    assert settings["settings"]["recipe"] == "record-3"
+
+
+def test_the_command_measures_and_says_its_plan(tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    done = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    assert "GFLOP/s, measured here" in done.stderr
+    again = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    assert again.stderr == done.stderr, "the plan is kept"
