@@ -11,7 +11,7 @@ import math
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from kaggle_digits import files
 from kaggle_digits.backend import (
     batches_of,
+    faster_precision,
     make_repeatable,
     seed_everything,
     steps_per_execution,
@@ -90,6 +91,7 @@ def fit(
 
     """
     make_repeatable()
+    training = on_this_machine(training)
     model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
     judge = predictor(recipe.network())
@@ -104,6 +106,13 @@ def fit(
             model.save(path)
         watcher.epoch_done(row)
     return judge, history
+
+
+def on_this_machine(training: Training) -> Training:
+    """Return ``training`` with the precision that ``auto`` stands for here."""
+    if training.precision != "auto":
+        return training
+    return replace(training, precision=faster_precision())
 
 
 def predictor(network: Any) -> Any:

@@ -12,6 +12,7 @@ from kaggle_digits.cli import display, options
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.training import on_this_machine
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _training(order: Order, training: Training) -> Training:
             "as 0.001."
         )
     return replace(
-        training,
+        on_this_machine(training),
         epochs=order.epochs or training.epochs,
         batch_size=order.batch_size or training.batch_size,
         learning_rate=order.learning_rate or training.learning_rate,

@@ -21,7 +21,7 @@ RECIPE = Recipe(
         batch_size=64,
         epochs=60,
         weight_decay=0.05,
-        precision="bfloat16",
+        precision="auto",
         augmentation=Affine(rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"),
     ),
 )

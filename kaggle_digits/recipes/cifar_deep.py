@@ -51,6 +51,6 @@ RECIPE = Recipe(
         epochs=20,
         label_smoothing=0.1,
         weight_decay=0.01,
-        precision="bfloat16",
+        precision="auto",
     ),
 )

@@ -50,7 +50,7 @@ RECIPE = Recipe(
         epochs=3,
         augmentation=Affine(rotation=8, shift=0.07, zoom=0.08, shear=4),
         label_smoothing=0.05,
-        precision="bfloat16",
+        precision="auto",
         parts=2,
     ),
 )

@@ -44,7 +44,7 @@ class Training:
         label_smoothing: share of the target spread evenly over the classes.
         weight_decay: share of each weight taken away a step, times the learning rate.
         precision: of the arithmetic in training. ``bfloat16`` keeps the weights, the output layer
-            and the saved model in float32.
+            and the saved model in float32; ``auto`` is whichever is faster on this processor.
         parts: a batch is computed in that many parts side by side, one core each; batch
             normalisation sees one part at a time.
 
@@ -59,7 +59,7 @@ class Training:
     augmentation: Affine | None = None
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
     parts: int = 1
 
 
