@@ -5,6 +5,7 @@ A reader, or the same command after a crash, sees either the old file or the new
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # What `read_npz` raises for a file that is missing, cut short or something else.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
+LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -142,3 +144,24 @@ def read_npz(path: Path) -> dict[str, "np.ndarray[Any, Any]"]:
 
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time."""
+    from filelock import FileLock, Timeout
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path).acquire(timeout=seconds)
+    except Timeout as error:
+        raise InputError(busy) from error
+    except OSError as error:
+        raise error_from(error, path) from error
+    with held:
+        yield
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the bytes of ``path``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

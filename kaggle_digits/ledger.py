@@ -6,7 +6,6 @@ read is kept as it is. Standard library alone: listing starts at once.
 """
 
 import contextlib
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from kaggle_digits.errors import InputError
 
 NAME = "ledger.jsonl"
 UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer: Kaggle's list of submissions knows
-LOCK_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Entry:
         reference: Kaggle's number; None while it is not known.
         status: Kaggle's, or UNKNOWN.
         public_score: None while there is none.
+        external: whether images other than the competition's had a part in it.
 
     """
 
@@ -50,6 +49,7 @@ class Entry:
     reference: int | None
     status: str
     public_score: float | None
+    external: bool = False
 
     @property
     def push(self) -> tuple[str, str]:
@@ -62,15 +62,6 @@ class Entry:
         if self.public_score is None or self.oof_accuracy is None:
             return None
         return self.public_score - self.oof_accuracy
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The run that a CSV came from."""
-
-    run: str
-    recipe: str
-    oof_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -123,46 +114,11 @@ class Ledger:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with locked(
+        with files.locked(
             self.path.with_name(f".{self.path.name}.lock"),
-            seconds=LOCK_SECONDS,
             busy=f"{self.path} is being written by another `kaggle-digits`. Try again.",
         ):
             yield
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, seconds: float, busy: str) -> Iterator[None]:
-    """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time."""
-    from filelock import FileLock, Timeout
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path).acquire(timeout=seconds)
-    except Timeout as error:
-        raise InputError(busy) from error
-    except OSError as error:
-        raise files.error_from(error, path) from error
-    with held:
-        yield
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of ``path``."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def origin_of(sha256: str, root: Path) -> Origin | None:
-    """Return the run below ``root`` whose CSV has these bytes; None if there is none."""
-    from kaggle_digits import runs
-
-    for run in runs.listed(root)[0]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            if sha256_of(run.submission) == sha256:
-                oof = (run.metrics or {}).get("oof") or {}
-                recipe = str(run.description["settings"]["recipe"])
-                return Origin(str(run.folder), recipe, oof.get("accuracy"))
-    return None
 
 
 def _line(entry: Entry) -> str:
@@ -172,7 +128,8 @@ def _line(entry: Entry) -> str:
 def _entry(line: str) -> Entry | None:
     try:
         values: dict[str, Any] = dict(json.loads(line))
-        entry = Entry(**{field.name: values[field.name] for field in fields(Entry)})
+        known = {"external": False} | values  # which lines of the first version do not have
+        entry = Entry(**{field.name: known[field.name] for field in fields(Entry)})
     except (ValueError, KeyError, TypeError):
         return None
     texts = (entry.time, entry.file, entry.sha256, entry.message, entry.status)
@@ -181,4 +138,4 @@ def _entry(line: str) -> Entry | None:
         number is None or (isinstance(number, int | float) and math.isfinite(number))
         for number in numbers
     )
-    return entry if good else None
+    return entry if good and isinstance(entry.external, bool) else None

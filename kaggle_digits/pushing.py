@@ -13,8 +13,10 @@ from pathlib import Path
 
 from kaggle_digits import kaggle_api, runs
 from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.files import locked, sha256_of
 from kaggle_digits.kaggle_api import Kaggle, KaggleError, Submission
-from kaggle_digits.ledger import UNKNOWN, Entry, Ledger, locked, origin_of, sha256_of
+from kaggle_digits.ledger import UNKNOWN, Entry, Ledger
+from kaggle_digits.origins import Origin
 
 LOOKS = 3  # at the list of submissions, before a push that is not in it counts as lost
 GROWTH = 1.5
@@ -38,18 +40,18 @@ class Package:
         csv: the file.
         message: what Kaggle's list of submissions will say of it.
         sha256: of its bytes when it was checked.
-        runs: the folder of runs, to look for the one that made it.
+        origin: what it was made of; None where nothing here knows it.
 
     """
 
     csv: Path
     message: str
     sha256: str
-    runs: Path
+    origin: Origin | None
 
     def entry(self) -> Entry:
         """Return the ledger's line for it, as it is now about to be sent."""
-        origin = origin_of(self.sha256, self.runs)
+        origin = self.origin
         return Entry(
             time=runs.now(),
             file=str(self.csv),
@@ -61,6 +63,7 @@ class Package:
             reference=None,
             status=UNKNOWN,
             public_score=None,
+            external=origin.external if origin else False,
         )
 
 

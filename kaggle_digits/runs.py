@@ -48,6 +48,7 @@ class Settings:
         test_fingerprint: SHA-256 of the test images.
         backend: Keras's.
         threads: of each model's training; None for all that the machine has.
+        external: whether it is for the competition, but trained on other images than train.csv's.
 
     """
 
@@ -64,6 +65,7 @@ class Settings:
     test_fingerprint: str
     backend: str
     threads: int | None = None
+    external: bool = False
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, as JSON would give it back."""

@@ -8,7 +8,8 @@ import pytest
 from matplotlib import image
 
 from kaggle_digits import files, submissions
-from kaggle_digits.ledger import Entry, Ledger, sha256_of
+from kaggle_digits.files import sha256_of
+from kaggle_digits.ledger import Entry, Ledger
 from tests import product
 from tests.helpers import labels, write_competition
 from tests.test_imports import modules_after

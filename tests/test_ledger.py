@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.errors import InputError
-from kaggle_digits.ledger import Entry, Ledger, locked, origin_of, sha256_of
+from kaggle_digits.files import locked
+from kaggle_digits.ledger import Entry, Ledger
 from tests import product
 
 ENTRY = Entry(
@@ -103,20 +104,3 @@ def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
         locked(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass
-
-
-def test_origin_is_the_run_with_the_same_bytes(tmp_path):
-    for name, text in (("one", "1"), ("two", "2"), ("three", None)):
-        run = tmp_path / name
-        run.mkdir()
-        settings = {"recipe": f"of-{name}"}
-        (run / "run.json").write_text(json.dumps({"settings": settings, "started": ""}))
-        if text:
-            (run / "submission.csv").write_text(text)
-    (tmp_path / "a.csv").write_text("2")
-    origin = origin_of(sha256_of(tmp_path / "a.csv"), tmp_path)
-    assert origin is not None
-    assert (origin.run, origin.recipe, origin.oof_accuracy) == (
-        str(tmp_path / "two"), "of-two", None
-    )  # fmt: skip
-    assert origin_of("0", tmp_path) is None

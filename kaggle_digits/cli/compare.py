@@ -64,15 +64,18 @@ def command(
         if scores
     ]
     paired = _paired([path for path in paths if path.is_dir()])
+    external = _external(paths, csvs)
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
     if json:
         written = {"vote": vote, "picture": picture if drawn else None}
-        options.print_json(_described(compared, scores, implied, paired, written))
+        options.print_json(
+            _described(compared, scores, implied, paired, written) | {"external": sorted(external)}
+        )
         return
     for line in chain(
-        _agreement(compared),
+        _agreement(compared, external),
         _differences(compared),
         _disputed(compared),
         _scores(compared, scores, implied),
@@ -113,9 +116,20 @@ def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path])
         files.require_writable(picture)
 
 
+def _external(paths: Sequence[Path], csvs: Sequence[Path]) -> set[str]:
+    """Return the names of those that other images than the competition's had a part in."""
+    from kaggle_digits import origins
+    from kaggle_digits.files import sha256_of
+
+    found = [origins.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS) for csv in csvs]
+    return {
+        str(path) for path, origin in zip(paths, found, strict=True) if origin and origin.external
+    }
+
+
 def _known_scores(names: Sequence[str], csvs: Sequence[Path]) -> dict[str, float]:
     """Return the public scores that the ledger has for exactly these bytes."""
-    from kaggle_digits.ledger import sha256_of
+    from kaggle_digits.files import sha256_of
 
     entries = options.opened_ledger().entries()
     scores = {one.sha256: one.public_score for one in entries if one.public_score is not None}
@@ -154,10 +168,10 @@ def _draw(picture: Path, images: Path, compared: "Comparison") -> int:
 # ---------------------------------------------------------------------------------------- print
 
 
-def _agreement(compared: "Comparison") -> Iterator[str]:
+def _agreement(compared: "Comparison", external: set[str]) -> Iterator[str]:
     names = compared.names
     for number, name in enumerate(names, start=1):
-        yield f"[{number}] {name}"
+        yield f"[{number}] {name}" + (" (external images)" if name in external else "")
     yield f"\nagreement over {_count(len(compared.ids), 'image')}"
     for first in range(0, len(names), COLUMNS):  # blocks: a terminal would break wider rows
         block = slice(first, first + COLUMNS)

@@ -148,9 +148,17 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
     )
     if report.repeated_in_train:
         print(f"{INDENT}(they leak between folds: the scores of `cv` flatter by them)")
-    print(f"test images in train {report.test_images_in_train:,}")
-    if report.test_images_in_train:
+    print(
+        f"test images in train {report.test_images_in_train:,} to the pixel, "
+        f"{report.test_images_near_train:,} to within {datasets.NEAR:g} grey levels"
+    )
+    if report.test_images_near_train:
         print(f"{INDENT}(they are looked up, not recognised)")
+    if report.external:
+        print(
+            "training images      NOT the competition's train.csv: a run on them is marked as\n"
+            f"{INDENT}external, and `submit` wants --declared-external for it"
+        )
 
 
 @app.command()

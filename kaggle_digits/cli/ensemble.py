@@ -1,11 +1,16 @@
 """``kaggle-digits ensemble``: several runs into one submission."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
+
+if TYPE_CHECKING:
+    from kaggle_digits.evaluation import Scores
+    from kaggle_digits.runs import Run
 
 
 def command(
@@ -17,8 +22,9 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Blend finished runs into one CSV."""
-    from kaggle_digits import ensembling, predictions, runs, submissions
+    from kaggle_digits import ensembling, origins, predictions, runs, submissions
     from kaggle_digits.errors import InputError
+    from kaggle_digits.evaluation import scores
 
     ensembling.require_method(method)
     submissions.require_target(submission)
@@ -33,43 +39,57 @@ def command(
             )
         weights = ensembling.hill_climb(oof.probabilities, oof.labels)
     blended = ensembling.blend(test.probabilities, method, weights)
+    judged = None
+    if oof is not None and oof.labels is not None:
+        judged = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
     submissions.write(submission, test.ids, blended.argmax(axis=1))
-    _report(folders, weights, oof, method, submission, rows=len(test.ids), as_json=json)
+    origins.note_blend(
+        submission, members, judged.accuracy if judged else None, options.SUBMISSIONS
+    )
+    _report(members, weights, oof, judged, method, submission, rows=len(test.ids), as_json=json)
 
 
 def _report(
-    folders: list[Path],
+    runs: "list[Run]",
     weights: Any,
     oof: Any,
+    blend: "Scores | None",
     method: str,
     csv: Path,
     *,
     rows: int,
     as_json: bool,
 ) -> None:
-    from dataclasses import asdict
-
-    from kaggle_digits import ensembling
+    from kaggle_digits import origins
     from kaggle_digits.evaluation import scores
 
-    members: list[Any] = [None] * len(folders)
-    blend = None
+    folders = [str(run.folder) for run in runs]
+    external = [str(run.folder) for run in runs if origins.is_external(run)]
+    members: list[Any] = [None] * len(runs)
     if oof is not None:
         members = [asdict(scores(member, oof.labels)) for member in oof.probabilities]
-        blend = asdict(scores(ensembling.blend(oof.probabilities, method, weights), oof.labels))
-    shares = [1 / len(folders)] * len(folders) if weights is None else weights.tolist()
+    shares = [1 / len(runs)] * len(runs) if weights is None else weights.tolist()
     if as_json:
         judged_members = [
-            {"run": str(folder), "weight": share, "oof": judged}
+            {"run": folder, "weight": share, "oof": judged, "external": folder in external}
             for folder, share, judged in zip(folders, shares, members, strict=True)
         ]
-        options.print_json({"members": judged_members, "blend": blend, "submission": str(csv)})
+        options.print_json(
+            {
+                "members": judged_members,
+                "blend": blend and asdict(blend),
+                "submission": str(csv),
+            }
+        )
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)
-    rows_ = [*zip(map(str, folders), shares, members, strict=True), (f"= {method}", None, blend)]
+    rows_ = [
+        *zip(folders, shares, members, strict=True),
+        (f"= {method}", None, blend and asdict(blend)),
+    ]
     for name, share, judged in rows_:
         figures = ("", "", "")
         if judged:
@@ -84,4 +104,6 @@ def _report(
         print("No image was held out by every run: there is no out-of-fold accuracy to show.")
     if method == "hill-climb":
         print("The weights were chosen on these same images: the blend's figures flatter a little.")
+    if external:
+        print(f"Not trained on train.csv alone: {', '.join(external)}")
     print(f"Submission   {csv} ({rows:,} rows)")

@@ -60,11 +60,15 @@ def _print_table(entries: list[Any]) -> None:
             _five(entry.public_score),
             _five(entry.oof_accuracy),
             "" if entry.gap is None else f"{entry.gap:+.5f}",
-            *map(Text, (entry.status, entry.file, entry.message)),  # not markup
+            *map(Text, (entry.status, _marked(entry), entry.message)),  # not markup
             str(entry.reference or ""),
             entry.time,
         )
     Console().print(table)
+
+
+def _marked(entry: Any) -> str:
+    return f"{entry.file} (external images)" if entry.external else str(entry.file)
 
 
 def _five(number: float | None) -> str:

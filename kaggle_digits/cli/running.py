@@ -41,8 +41,9 @@ def carry_out(order: Order) -> None:
     recipe = find(order.recipe)
     splits = datasets.load(order.input)
     cross_validation.require_shape(recipe, splits.train.images)
+    external = splits.has_external_images
     splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
-    settings = _settings(order, recipe, splits)
+    settings = _settings(order, recipe, splits, external=external)
     name = _name(order, recipe, splits)
     folder = order.run or options.RUNS / name
     csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
@@ -95,7 +96,7 @@ def _result(
         raise
 
 
-def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
+def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -> runs.Settings:
     return runs.Settings(
         command=order.command,
         recipe=recipe.name,
@@ -110,6 +111,7 @@ def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
         threads=None if order.jobs == 1 else max(1, cores() // order.jobs),
+        external=external,
     )
 
 
@@ -171,5 +173,7 @@ def _report(result: cross_validation.Result, csv: Path, splits: Splits, *, as_js
             )
     print(f"Training     {result.seconds:,.0f} s")
     print(f"Submission   {csv} ({len(splits.test):,} rows)")
+    if result.run.description["settings"].get("external"):
+        print("             rests on other images than train.csv's: marked as external")
     if splits.source == "sample":
         print("             made from the embedded sample: it is no entry for the competition")

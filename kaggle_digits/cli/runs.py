@@ -44,6 +44,7 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
         "run": str(run.folder),
         "recipe": settings["recipe"],
         "data": settings["source"],
+        "external": bool(settings.get("external")),
         "state": description["state"],
         "models": f"{done}/{settings['folds'] * settings['seeds']}",
         "epochs": settings["training"]["epochs"],
@@ -66,7 +67,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(
             row["run"],
-            row["data"],
+            f"{row['data']}, external" if row["external"] else row["data"],
             row["models"] if row["state"] == "finished" else f"{row['models']} …",
             str(row["epochs"]),
             "" if row["oof_accuracy"] is None else f"{row['oof_accuracy']:.5f}",

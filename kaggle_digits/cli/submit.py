@@ -2,12 +2,18 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
 from kaggle_digits.errors import InputError
+
+if TYPE_CHECKING:
+    from kaggle_digits.origins import Origin
+    from kaggle_digits.pushing import Package
+
+EXTERNAL = " (external images)"  # behind the message that Kaggle's list shows
 
 
 def command(
@@ -22,6 +28,13 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check only, and print the command that pushes.")
     ] = False,
+    declared_external: Annotated[
+        bool,
+        typer.Option(
+            "--declared-external",
+            help="Push it although other images than train.csv's had a part in it.",
+        ),
+    ] = False,
     if_possible: Annotated[
         bool,
         typer.Option(
@@ -35,13 +48,19 @@ def command(
 
     Kaggle has 60 seconds for an answer; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
     """
-    from kaggle_digits import credentials
+    from kaggle_digits import credentials, datasets, files, origins, pushing
 
-    sha256, reason = _checked(csv, input_)
+    splits = datasets.load(input_)
+    _require_all_answered(csv, splits, input_)
+    sha256 = files.sha256_of(csv)
+    origin = origins.origin_of(sha256, options.RUNS, options.SUBMISSIONS)
+    reason = _unwanted(csv, origin, splits, input_)
+    if reason is None and origin and origin.external and not declared_external:
+        reason = _undeclared(csv, origin)
     if reason:
         _leave_it(reason, if_possible=if_possible)
         return
-    later = _command(csv, message, input_)
+    later = _command(csv, message, input_, declared_external=declared_external)
     if dry_run:
         print(f"Nothing was pushed. To push it:\n  {later}")
         return
@@ -49,33 +68,32 @@ def command(
         reason = f"there are no credentials for Kaggle. {credentials.HOW_TO_GET}. Then:\n  {later}"
         _leave_it(reason, if_possible=if_possible)
         return
-    ledger = options.opened_ledger()
-    _push(csv, message, sha256, ledger, wait=wait, again=again, if_possible=if_possible)
+    text = message or f"kaggle-digits {csv.stem}"
+    if origin and origin.external:
+        text += EXTERNAL
+    package = pushing.Package(csv, text, sha256, origin)
+    _push(package, wait=wait, again=again, if_possible=if_possible)
 
 
-def _checked(csv: Path, input_: Path) -> tuple[str, str | None]:
-    """Return the SHA-256 of ``csv``, and why the competition does not want it, if so.
+def _require_all_answered(csv: Path, splits: Any, input_: Path) -> None:
+    """Raise an InputError unless ``csv`` answers every test image in ``input_`` and no other.
 
-    Raises:
-        InputError: it does not answer every test image in ``input_``, or others too.
-
+    Says what it answers, and which of these images training may have seen.
     """
     from kaggle_digits import datasets, submissions
-    from kaggle_digits.ledger import sha256_of
 
-    splits = datasets.load(input_)
     answers = submissions.read(csv)
-    sha256 = sha256_of(csv)
     submissions.check(answers, splits.test.ids, name=str(csv), source=f"test images in {input_}")
     print(f"{csv}: {len(answers):,} rows, one for each test image in {input_}.")
-    return sha256, _unwanted(csv, sha256, splits, input_)
+    if splits.is_competition and (seen := datasets.near(splits.test.images, splits.train.images)):
+        print(
+            f"{seen:,} of them occur in the training images there, to the pixel or nearly: these "
+            "are looked up, not recognised."
+        )
 
 
-def _unwanted(csv: Path, sha256: str, splits: Any, input_: Path) -> str | None:
+def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> str | None:
     """Return why ``csv`` answers no question of the competition's; None if it may."""
-    from kaggle_digits.ledger import origin_of
-    from kaggle_digits.runs import Run
-
     if splits.source == "rehearsal":
         score = [options.program(), "evaluate", str(csv), "--labels", str(input_ / "answers.csv")]
         return (
@@ -91,16 +109,21 @@ def _unwanted(csv: Path, sha256: str, splits: Any, input_: Path) -> str | None:
             "  kaggle-digits data get --from PATH/digit-recognizer.zip"
         )
     # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
-    origin = origin_of(sha256, options.RUNS)
-    if origin is None:
-        return None
-    settings = Run(Path(origin.run)).description["settings"]
-    if settings.get("test_fingerprint") in (None, splits.test.fingerprint):
+    if origin is None or origin.test_fingerprint in (None, splits.test.fingerprint):
         return None
     return (
-        f"{csv} is not for the competition: the run {origin.run} made it from "
-        f"{settings.get('source')} data, for other test images than those in {input_}. "
+        f"{csv} is not for the competition: the run {origin.run} made it from {origin.source} "
+        f"data, for other test images than those in {input_}. "
         "Expected the CSV of a run on these; `kaggle-digits runs` lists them."
+    )
+
+
+def _undeclared(csv: Path, origin: "Origin") -> str:
+    return (
+        f"{csv} rests on other images than the competition's train.csv: {origin.run} was trained "
+        "on them. If the competition's rules allow that, say so with --declared-external: it is "
+        "noted in the ledger and in the message. Else train on train.csv alone: "
+        "`kaggle-digits data check` tells whether it is as Kaggle gives it out."
     )
 
 
@@ -111,29 +134,20 @@ def _leave_it(reason: str, *, if_possible: bool) -> None:
     print(f"Nothing was pushed: {reason}")
 
 
-def _command(csv: Path, message: str | None, input_: Path) -> str:
+def _command(csv: Path, message: str | None, input_: Path, *, declared_external: bool) -> str:
     """Return the command that pushes ``csv``, as it can be typed here."""
     words = [options.program(), "submit", str(csv)]
     words += ["--input", str(input_)] if input_ != Path("input") else []
     words += ["--message", message] if message else []
+    words += ["--declared-external"] if declared_external else []
     return shlex.join(words)
 
 
-def _push(
-    csv: Path,
-    message: str | None,
-    sha256: str,
-    ledger: Any,
-    *,
-    wait: bool,
-    again: bool,
-    if_possible: bool,
-) -> None:
+def _push(package: "Package", *, wait: bool, again: bool, if_possible: bool) -> None:
     from kaggle_digits import pushing
     from kaggle_digits.kaggle_api import Kaggle
 
-    text = message or f"kaggle-digits {csv.stem}"
-    package = pushing.Package(csv, text, sha256, options.RUNS)
+    ledger = options.opened_ledger()
     with Kaggle() as kaggle:
         try:
             entry = pushing.push(package, ledger, kaggle, again=again, tell=print)
@@ -142,7 +156,7 @@ def _push(
                 raise
             print(error)
             return
-        print(f"Pushed as {text!r}: reference {entry.reference}, noted in {ledger.path}")
+        print(f"Pushed as {package.message!r}: reference {entry.reference}, noted in {ledger.path}")
         if wait:
             _print_score(pushing.wait(entry, ledger, kaggle, tell=print), kaggle)
         elif entry.public_score is None:

@@ -1,11 +1,12 @@
 """Where images come from: every source returns the same frozen `Dataset`."""
 
-from kaggle_digits.datasets.checking import Report, SplitReport, check
+from kaggle_digits.datasets.checking import NEAR, Report, SplitReport, check, near
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.datasets.getting import SOURCES, Obtained, get, get_rehearsal
 from kaggle_digits.datasets.loading import load
 
 __all__ = [
+    "NEAR",
     "SOURCES",
     "Dataset",
     "Obtained",
@@ -16,4 +17,5 @@ __all__ = [
     "get",
     "get_rehearsal",
     "load",
+    "near",
 ]

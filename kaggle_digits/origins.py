@@ -1,0 +1,107 @@
+"""Which runs a CSV came from, told by its bytes. Standard library alone: listing starts at once.
+
+A run keeps its own CSV. A blend of several has no folder, so `blends.jsonl` beside the CSVs notes
+one line a blend.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import files, runs
+from kaggle_digits.runs import Run
+
+BLENDS = "blends.jsonl"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a CSV was made of.
+
+    Attributes:
+        run: the run's folder; of a blend, all of them.
+        recipe: that run's, or all of them.
+        oof_accuracy: out-of-fold; None where nothing was held out.
+        source: of the data.
+        test_fingerprint: of the images that it answers; None where it is not known.
+        external: whether a model in it was trained on other images than the competition's.
+
+    """
+
+    run: str
+    recipe: str
+    oof_accuracy: float | None
+    source: str | None
+    test_fingerprint: str | None
+    external: bool
+
+
+def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
+    """Return what the CSV with these bytes was made of; None if nothing here knows it.
+
+    Args:
+        sha256: of the CSV's bytes.
+        root: the folder of runs.
+        submissions: the folder with the notes about blends.
+
+    """
+    for run in runs.listed(root)[0]:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if files.sha256_of(run.submission) == sha256:
+                return _of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
+    for noted, origin in _blends(submissions / BLENDS):
+        if noted == sha256:
+            return origin
+    return None
+
+
+def is_external(run: Run) -> bool:
+    """Return whether ``run`` was for the competition, with other images than train.csv's."""
+    return bool(run.description["settings"].get("external"))
+
+
+def note_blend(
+    csv: Path, members: Sequence[Run], oof_accuracy: float | None, submissions: Path
+) -> None:
+    """Note what ``csv`` was made of.
+
+    Args:
+        csv: the file, written.
+        members: the runs that were blended.
+        oof_accuracy: the blend's.
+        submissions: the folder to note it in.
+
+    """
+    path = submissions / BLENDS
+    line = json.dumps({"sha256": files.sha256_of(csv), **asdict(_of_runs(members, oof_accuracy))})
+    with files.locked(path.with_name(f".{BLENDS}.lock"), busy=f"{path} is being written. Again?"):
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        others = [old for old in before.splitlines() if old != line]
+        files.write_text(path, "".join(f"{one}\n" for one in [*others, line]))
+
+
+def _of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
+    settings = [run.description["settings"] for run in members]
+    return Origin(
+        run=" + ".join(str(run.folder) for run in members),
+        recipe=" + ".join(str(one["recipe"]) for one in settings),
+        oof_accuracy=oof_accuracy,
+        source=settings[0].get("source"),
+        test_fingerprint=settings[0].get("test_fingerprint"),
+        external=any(is_external(run) for run in members),
+    )
+
+
+def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
+    """Yield each note that can be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            values: dict[str, Any] = dict(json.loads(line))
+            yield values["sha256"], Origin(**{one.name: values[one.name] for one in fields(Origin)})
