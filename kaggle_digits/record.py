@@ -113,17 +113,9 @@ def measured_rate(folder: Path) -> float:
         None,
         seed=(0,),
         folder=folder,
-        watcher=_Nobody(),
+        watcher=training.Unwatched(),
     )
     return flop_of(recipe.network()) * history[-1].images_per_second  # the first built the graph
-
-
-class _Nobody:
-    def epochs_found(self, count: int) -> None: ...
-
-    def images_trained(self, count: int) -> None: ...
-
-    def epoch_done(self, epoch: training.Epoch) -> None: ...
 
 
 def planned(

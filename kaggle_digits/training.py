@@ -64,6 +64,19 @@ class Watcher(Protocol):
         """An epoch is finished and its checkpoint is on the disk."""
 
 
+class Unwatched:
+    """A watcher that does nothing."""
+
+    def epochs_found(self, count: int) -> None:
+        """Do nothing."""
+
+    def images_trained(self, count: int) -> None:
+        """Do nothing."""
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """Do nothing."""
+
+
 def fit(
     recipe: Recipe,
     training: Training,
@@ -220,6 +233,10 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
             decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
+        )
+    elif training.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, decay_steps=steps_per_epoch, decay_rate=training.decay, staircase=True
         )
     config = {"learning_rate": rate}
     if training.weight_decay or training.optimizer == "adamw":  # whose default is not 0

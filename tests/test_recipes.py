@@ -34,6 +34,16 @@ LAYERS = [
 ]
 
 
+def pooled_first(layers):
+    """Return the list with each pooling moved to behind its convolution."""
+    moved = []
+    for start in (0, 5, 10):
+        convolution, activation, normalisation, pooling = layers[start : start + 4]
+        pooled = [(kind, pooling[1]) for kind, _ in (pooling, activation, normalisation)]
+        moved += [convolution, *pooled, layers[start + 4]]
+    return moved + layers[15:]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def keras():
     return start_keras()
@@ -51,7 +61,8 @@ def test_the_20_layers(name, activation, axis, parameters):
     model = find(name).network()
     scaling, *layers = model.layers
     assert type(scaling).__name__ == "Rescaling"
-    assert [(type(layer).__name__, layer.output.shape[1:]) for layer in layers] == LAYERS
+    expected = pooled_first(LAYERS) if name == "bn20" else LAYERS
+    assert [(type(layer).__name__, layer.output.shape[1:]) for layer in layers] == expected
     assert model.count_params() == parameters
     activations = [layer.activation.__name__ for layer in layers if hasattr(layer, "activation")]
     assert activations == ["linear", activation] * 4 + ["linear", "softmax"]
@@ -182,6 +193,21 @@ def test_the_augmented_network_is_the_deep_one_on_moved_images():
     assert augmented.training.augmentation == Affine(
         rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"
     )
+
+
+def test_the_reference_for_the_record_is_as_published():
+    scaling, *layers = find("deotte15").network().layers
+    assert type(scaling).__name__ == "Rescaling"
+    shapes = [one.output.shape[1:] for one in layers if type(one).__name__ == "Conv2D"]
+    assert shapes == [
+        (26, 26, 32), (24, 24, 32), (12, 12, 32), (10, 10, 64), (8, 8, 64), (4, 4, 64), (1, 1, 128)
+    ]  # fmt: skip
+    kinds = ["Conv2D", "BatchNormalization"]
+    stage = [*kinds * 3, "Dropout"]
+    assert [type(one).__name__ for one in layers] == [
+        *stage, *stage, *kinds, "Flatten", "Dropout", "Dense"
+    ]  # fmt: skip
+    assert sum(one.count_params() for one in layers) == 327_242
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from kaggle_digits import training
+from kaggle_digits import backend, training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
@@ -99,6 +99,12 @@ def test_learning_rate_rises_for_an_epoch_and_falls_to_zero(data, tmp_path):
     assert rates[-1] == pytest.approx(0, abs=1e-6)
 
 
+def test_exponential_learning_rate_falls_after_each_epoch(data, tmp_path):
+    settings = replace(SCHEDULE, schedule="exponential", decay=0.5, epochs=3)
+    _, history, _ = fitted(data, tmp_path, settings)
+    assert [epoch.learning_rate for epoch in history] == pytest.approx([0.005, 0.0025, 0.00125])
+
+
 def test_constant_learning_rate_without_held_out_images(data, tmp_path):
     settings = replace(SCHEDULE, schedule="constant", epochs=2)
     _, history, _ = fitted(data, tmp_path, settings)
@@ -184,6 +190,30 @@ def test_bfloat16_in_parts_learns_and_is_saved_in_float32(data, tmp_path):
     trained = training.loaded(tmp_path / "checkpoint.keras")
     assert trained.network.layers[-2].dtype_policy.name == "mixed_bfloat16"
     assert trained.network.layers[-1].compute_dtype == "float32", "what the loss sees is exact"
+
+
+@pytest.mark.parametrize(
+    ("processor", "precision"),
+    [
+        ("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16\n", "float32"),
+        ("vendor_id : GenuineIntel\nflags : avx512_bf16 amx_bf16 amx_tile\n", "bfloat16"),
+        ("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16\n", "bfloat16"),
+        ("vendor_id : AuthenticAMD\nflags : avx2\n", "float32"),
+    ],
+)
+def test_the_precision_follows_the_processor(processor, precision, tmp_path, monkeypatch):
+    path = tmp_path / "cpuinfo"
+    path.write_text(processor)
+    assert backend.faster_precision(path) == precision
+    assert backend.faster_precision(tmp_path / "missing") == "float32"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert backend.faster_precision(path) == "float32"
+
+
+def test_auto_becomes_a_precision():
+    chosen = training.on_this_machine(replace(SCHEDULE, precision="auto"))
+    assert chosen.precision == backend.faster_precision()
+    assert training.on_this_machine(IN_PARTS) == IN_PARTS
 
 
 def test_a_network_in_parts_goes_on_with_the_same_bytes(data, tmp_path):

@@ -1,6 +1,6 @@
 """The competition's train.csv and test.csv: plain, gzipped, or inside its zip, which stays packed.
 
-Measured by benchmarks/read_csv.py, which also says why the reader is pyarrow.csv.
+Why the reader is pyarrow.csv is measured in docs/LOG.md.
 """
 
 import contextlib

@@ -36,7 +36,9 @@ class Training:
         optimizer: what `keras.optimizers.get` knows by that name, with its defaults; ``sgd`` has a
             Nesterov momentum of 0.9.
         learning_rate: at the start, or at the peak of the schedule.
-        schedule: ``constant``, or ``cosine``: falls to 0 at the last step.
+        schedule: ``constant``; ``cosine``: falls to 0 at the last step; ``exponential``: is
+            multiplied by ``decay`` after every epoch.
+        decay: of the exponential schedule.
         warmup_epochs: the cosine rises linearly from 0 during the first of its epochs.
         batch_size: images a step.
         epochs: passes over the training images.
@@ -52,9 +54,10 @@ class Training:
 
     optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd"]
     learning_rate: float
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "exponential"]
     batch_size: int
     epochs: int
+    decay: float = 1.0
     warmup_epochs: float = 0.0
     augmentation: Affine | None = None
     label_smoothing: float = 0.0
