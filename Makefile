@@ -45,8 +45,9 @@ cv: data ## data -> cross-validated training -> CSV; goes on where it was broken
 data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedded sample
 	$(DIGITS) data get --input "$(INPUT)" $(if $(FROM),--from "$(FROM)")
 
+# A file's tests share what they trained: they stay together in one process.
 test: lint ## format, lint, types and the tests that need no more than minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY) ## the tests that need longer
 	$(BIN)/python -m pytest -m slow

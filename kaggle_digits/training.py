@@ -159,7 +159,9 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
     try:
         return keras.models.load_model(path, compile=to_train, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).rstrip(".") if path.exists() else "there is no such file"
+        # Keras may quote the whole model after its first sentence.
+        said = str(error).partition(". ")[0].rstrip(".")
+        reason = said if path.exists() else "there is no such file"
         raise InputError(
             f"{path} is not a model that can be read: {reason}. Expected the .keras file that "
             "`train` or `cv` wrote; remove its folder and run them again to train it anew."
@@ -175,6 +177,8 @@ def _started_or_resumed(
     classes = len(train.class_names)
     steps = _steps(len(train), training)
     if checkpoint.exists():
+        import kaggle_digits.parts  # noqa: F401 — Keras must know its class
+
         model = loaded(checkpoint)
         _build_state(model, classes)
         finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps

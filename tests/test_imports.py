@@ -25,7 +25,7 @@ LAYERS = [
     ["comparison", "ensembling"],
     ["runs", "training"],
     ["record", "workers"],
-    ["cross_validation", "exporting", "ledger", "predictions"],
+    ["cross_validation", "exporting", "ledger", "origins", "predictions"],
     ["plots", "pushing"],
     ["cli"],
     ["__main__", "__init__"],

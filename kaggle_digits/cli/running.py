@@ -3,16 +3,19 @@
 import math
 import shlex
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kaggle_digits import cross_validation, datasets, runs, submissions
-from kaggle_digits.backend import backend_name, cores
+from kaggle_digits.backend import backend_name, cores, start_keras
 from kaggle_digits.cli import display, options
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
 from kaggle_digits.training import on_this_machine
+
+MOMENT = 0.3  # seconds
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Order:
 def carry_out(order: Order) -> None:
     """Train, resume or find finished what ``order`` asks for, and print what came of it."""
     recipe = find(order.recipe)
-    splits = datasets.load(order.input)
+    splits = _loaded(order, recipe)
     cross_validation.require_shape(recipe, splits.train.images)
     external = splits.has_external_images
     splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
@@ -57,6 +60,19 @@ def carry_out(order: Order) -> None:
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     _report(result, csv, splits, as_json=order.json)
+
+
+def _loaded(order: Order, recipe: Recipe) -> Splits:
+    """Return the data; what takes longer than a moment to read is read while Keras starts.
+
+    A cache and most mistakes are known within that moment.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(datasets.load, order.input)
+        done, _ = wait([reading], timeout=MOMENT)
+        if not done and order.jobs == 1:
+            start_keras(recipe.training.parts)
+        return reading.result()
 
 
 def _warn_of_other_versions(run: runs.Run) -> None:
