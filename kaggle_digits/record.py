@@ -23,7 +23,7 @@ from kaggle_digits.recipes import find
 
 # By what each adds to the others: the first alone is the best alone.
 MEMBERS = ("record-5", "record-3", "record-7")
-FEWEST_EPOCHS = 4  # below, more members are worth less than more epochs
+FEWEST_EPOCHS = 4  # below, the recipe `fast` is the better one
 SECONDS_A_MODEL = 12.0  # its graph, its predictions and its files
 RESERVE = 0.9  # of the budget is planned: the rate was measured for seconds and holds for hours
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -123,8 +123,8 @@ def planned(
 ) -> Plan:
     """Return the largest plan whose estimate fits.
 
-    Full epochs of all members come first; then what is left repeats them with other splits. A
-    smaller budget takes epochs away down to four, then members.
+    The first member's full epochs come first: they gain more than other members with few epochs
+    (docs/LOG.md). Then come the other members, then repetitions with other splits.
 
     Args:
         budget: seconds; None asks for every member, its recipe's epochs, three repetitions.
@@ -163,7 +163,7 @@ def planned(
             f"{FEWEST_EPOCHS} epochs take {math.ceil(least / 60)}m. Give that, or take the recipe "
             "`fast`."
         )
-    return max(fits, key=lambda one: (len(one.members), one.seeds, one.epochs))
+    return max(fits, key=lambda one: (one.epochs, len(one.members), one.seeds))
 
 
 def kept_plan(path: Path) -> Plan | None:
