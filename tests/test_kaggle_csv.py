@@ -232,7 +232,7 @@ def test_a_train_file_as_test_file(folder: Path) -> None:
         (b"", "an empty file"),
         (b"\n\n", "an empty file"),
         (b"<!DOCTYPE html>\n<html><body>Sign in", "a web page"),
-        (gzip.compress(b"label"), "a packed file"),
+        (gzip.compress(b"label", mtime=0), "a packed file"),
         (b"PK\x03\x04 and so on", "a packed file"),
         (b"\x89PNG\r\n\x1a\n\0\0", "binary data"),
         (b"\xff\xfel\0a\0b\0", "binary data"),
@@ -266,7 +266,7 @@ def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
     assert "is no folder" in message_of(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", [b"junk", gzip.compress(HEADER.encode())[:-20]])
+@pytest.mark.parametrize("content", [b"junk", gzip.compress(HEADER.encode(), mtime=0)[:-20]])
 def test_a_broken_gzip(folder: Path, content: bytes) -> None:
     (folder / "train.csv").unlink()
     (folder / "train.csv.gz").write_bytes(content)

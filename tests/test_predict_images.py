@@ -60,7 +60,6 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
     ("arguments", "expected"),
     [
         (["nosuch.png"], "nosuch.png does not exist"),
-        (["three.png", "run"], "run is a folder. Expected pictures"),
         (["input/train.csv"], "input/train.csv is not a picture that can be read"),
         (["three.png", "--submission", "b.csv"], "received --submission b.csv and pictures"),
         (["--save-debug", "seen2"], "received --save-debug seen2 and no pictures"),
@@ -97,6 +96,17 @@ def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path
     )
     assert "would be replaced" in done.stderr
     assert mine.read_bytes() == three.read_bytes()
+
+
+def test_a_picture_that_cannot_be_read_does_not_keep_back_the_others(trained, three):
+    command = ("predict", "run", "input/train.csv", three, "run")
+    done = product.run(*command, cwd=trained, code=2)
+    assert done.stdout.startswith(f"{three}: ")
+    assert "Error: input/train.csv is not a picture that can be read" in done.stderr
+    assert "run is a folder. Expected pictures" in done.stderr
+    found = json.loads(product.run(*command, "--json", cwd=trained, code=2).stdout)
+    assert [one["picture"] for one in found["pictures"]] == [str(three)]
+    assert list(found["faults"]) == ["input/train.csv", "run"]
 
 
 def test_an_exported_model_answers_like_its_run(trained, three):

@@ -145,16 +145,26 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
 def _pictures(
     predicted: "Predicted", paths: Sequence[Path], save_debug: Path | None, *, json: bool
 ) -> None:
-    """Print the digits in the pictures; none is predicted before all could be read."""
+    """Print the digits in the pictures; one that cannot be read does not keep back the others."""
     import numpy as np
 
     from kaggle_digits import handwriting
+    from kaggle_digits.errors import InputError
     from kaggle_digits.handwriting import drawing
 
-    targets = drawing.targets(save_debug, paths) if save_debug is not None else []
-    pictures = [handwriting.read(path) for path in paths]
-    for picture, target in zip(pictures, targets, strict=bool(targets)):
-        drawing.draw(picture, target)
+    targets = drawing.targets(save_debug, paths) if save_debug is not None else [None] * len(paths)
+    pictures, faults = [], {}
+    for path, target in zip(paths, targets, strict=True):
+        try:
+            picture = handwriting.read(path)
+        except InputError as error:
+            faults[str(path)] = str(error)
+            continue
+        pictures.append(picture)
+        if target is not None:
+            drawing.draw(picture, target)
+    if not pictures:
+        raise InputError("\n".join(faults.values()))
     probabilities = predicted(np.concatenate([picture.images for picture in pictures]))
     ends = np.cumsum([len(picture.digits) for picture in pictures])
     found = [
@@ -162,12 +172,15 @@ def _pictures(
         for picture, rows in zip(pictures, np.split(probabilities, ends[:-1]), strict=True)
     ]
     if json:
-        options.print_json({"pictures": found, "save_debug": save_debug and str(save_debug)})
-        return
-    for one in found:
-        _print(one)
-    if save_debug is not None:
-        print(f"{save_debug}: what the network saw, and where")
+        drawn = save_debug and str(save_debug)
+        options.print_json({"pictures": found, "faults": faults, "save_debug": drawn})
+    else:
+        for one in found:
+            _print(one)
+        if save_debug is not None:
+            print(f"{save_debug}: what the network saw, and where")
+    if faults:
+        raise InputError("\n".join(faults.values()))
 
 
 def _described(picture: "Picture", probabilities: "Probabilities") -> dict[str, Any]:
