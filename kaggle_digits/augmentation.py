@@ -23,6 +23,7 @@ from kaggle_digits.recipes.recipe import Affine
 keras = start_keras()
 ops = keras.ops
 Layer: Any = keras.layers.Layer
+Targets = npt.NDArray[np.float32]
 
 CHUNK = 4096  # images resampled at once: bounds the float32 copy to 13 MB of 28×28 images
 NUMBERS = 6  # drawn for each image: angle, slant, zoom, two shifts, flip
@@ -152,3 +153,28 @@ def augmented(images: Images, affine: Affine, rng: np.random.Generator) -> Image
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(move, range(0, len(images), CHUNK)))
     return moved
+
+
+def mixed(
+    images: Images, targets: Targets, mixup: float, rng: np.random.Generator
+) -> tuple[Images, Targets]:
+    """Return every image blended with another one, and its target alike (mixup, Zhang et al. 2018).
+
+    Args:
+        images: uint8 ``[n, h, w, c]``; so are those returned, rounded.
+        targets: float32 ``[n, classes]``.
+        mixup: both parameters of the Beta distribution that the shares come from.
+        rng: draws the shares and who is blended with whom.
+
+    """
+    share = rng.beta(mixup, mixup, len(images)).astype(np.float32)
+    share = np.minimum(share, 1 - share)  # an image stays the larger part of itself
+    other = rng.permutation(len(images))
+    blended = np.empty_like(images)
+    for start in range(0, len(images), CHUNK):
+        rows = slice(start, start + CHUNK)
+        weight = share[rows, None, None, None]
+        blend = images[rows] * (1 - weight) + images[other[rows]] * weight
+        blended[rows] = np.rint(blend)
+    weight = share[:, None]
+    return blended, targets * (1 - weight) + targets[other] * weight

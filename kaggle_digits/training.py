@@ -272,6 +272,10 @@ def _trained_epoch(
     _seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
     targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
+    if training.mixup:
+        from kaggle_digits.augmentation import mixed
+
+        images, targets = mixed(images, targets, training.mixup, rng)
     history = model.fit(
         **batches_of(images, targets, training.batch_size),
         shuffle=False,

@@ -182,3 +182,22 @@ def test_same_generator_same_pictures_and_every_image_moves_differently():
     assert first.shape == images.shape
     assert first.dtype == np.uint8
     assert len(np.unique(first.reshape(len(first), -1), axis=0)) > 0.99 * len(first)
+
+
+def test_mixup_blends_images_and_their_targets_alike():
+    from kaggle_digits.augmentation import mixed
+
+    count, classes = CHUNK + 5, 10  # more than one chunk
+    labels = np.arange(count) % classes
+    images = np.repeat(labels[:, None, None, None] * 20, 4, axis=1).astype(np.uint8)
+    targets = np.eye(classes, dtype=np.float32)[labels]
+    blended, shares = mixed(images, targets, 0.4, np.random.default_rng(0))
+    assert blended.shape == images.shape
+    assert blended.dtype == np.uint8
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    # A grey is what its target says, to the rounding: both were blended with the same other image.
+    np.testing.assert_allclose(blended[:, 0, 0, 0], shares @ (np.arange(classes) * 20), atol=0.51)
+    assert (shares[np.arange(count), labels] >= 0.5 - 1e-6).all(), "the larger part is its own"
+    assert 0.3 < (shares.max(axis=1) < 0.95).mean() < 0.6
+    again, _ = mixed(images, targets, 0.4, np.random.default_rng(0))
+    np.testing.assert_array_equal(again, blended)

@@ -237,3 +237,11 @@ def test_a_rest_too_small_to_be_divided_is_left_out(data, tmp_path):
     assert training._steps(60, settings) == 1
     assert training._steps(61, settings) == 2
     assert training._steps(60, replace(settings, parts=1)) == 2
+
+
+def test_mixup_goes_on_with_the_same_bytes_and_trains_on_other_images(data, tmp_path):
+    settings = replace(SCHEDULE, mixup=0.3)
+    whole = weights(fitted(data, tmp_path / "whole", settings)[0])
+    stop_before(3, data, tmp_path / "stopped", settings)
+    assert weights(fitted(data, tmp_path / "stopped", settings)[0]) == whole
+    assert weights(fitted(data, tmp_path / "without", SCHEDULE)[0]) != whole

@@ -84,6 +84,7 @@ def _learning_curves(run: Run) -> "Figure":
         raise InputError("the folds' history.csv have different numbers of epochs, or none")
     harder = {
         "augmented images": settings.training.augmentation is not None,
+        "blended images": settings.training.mixup > 0,
         "smoothed labels": settings.training.label_smoothing > 0,
     }
     words = " and ".join(name for name, is_so in harder.items() if is_so)

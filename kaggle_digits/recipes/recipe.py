@@ -43,6 +43,8 @@ class Training:
         batch_size: images a step.
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
+        mixup: 0 is off; else each training image is blended with another one of its epoch, and
+            their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
         weight_decay: share of each weight taken away a step, times the learning rate.
         precision: of the arithmetic in training. ``bfloat16`` keeps the weights, the output layer
@@ -60,6 +62,7 @@ class Training:
     decay: float = 1.0
     warmup_epochs: float = 0.0
     augmentation: Affine | None = None
+    mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
