@@ -88,7 +88,7 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     assert "record-3, record-5: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
-    settings = json.loads((tmp_path / "runs/record-3-2-fold-1-seeds-e1/run.json").read_text())
+    settings = json.loads((tmp_path / "runs/record-3-2-fold-e1/run.json").read_text())
     assert settings["settings"]["recipe"] == "record-3"
 
 

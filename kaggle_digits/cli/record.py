@@ -31,6 +31,7 @@ def command(
 
     Measures this machine for some seconds, then plans members, epochs and repetitions that fit
     --budget, and says so. The plan is kept: started again, the same command goes on with it.
+    Members that another budget trained for as many epochs are not trained again.
     """
     from kaggle_digits import record
 
@@ -50,7 +51,11 @@ def command(
     plan = _plan(options.RUNS / name / "plan.json", seconds, folds, input_, limit)
     if plan_only:
         return
-    runs = [_trained(member, plan, seed, limit, input_) for member in plan.members]
+    runs = [
+        _trained(member, plan, seed + repeat, limit, input_)
+        for repeat in range(plan.seeds)
+        for member in plan.members
+    ]
     from kaggle_digits.cli import ensemble
 
     ensemble.command(runs, csv)
@@ -78,11 +83,14 @@ def _plan(path: Path, budget: float | None, folds: int, input_: Path, limit: int
 
 
 def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Path) -> Path:
-    """Cross-validate one member and return its run's folder."""
+    """Cross-validate one member and return its run's folder.
+
+    A run of its own each, so that a larger budget goes on from what a smaller one trained.
+    """
     from kaggle_digits.cli.running import Order, carry_out
 
     folder = options.RUNS / "-".join(
-        [member, f"{plan.folds}-fold", f"{plan.seeds}-seeds", f"e{plan.epochs}"]
+        [member, f"{plan.folds}-fold", f"e{plan.epochs}"]
         + ([f"seed{seed}"] if seed else [])
         + ([f"n{limit}"] if limit else [])
     )
@@ -91,7 +99,7 @@ def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Pa
             command="cv",
             recipe=member,
             folds=plan.folds,
-            seeds=plan.seeds,
+            seeds=1,
             validation_split=None,
             epochs=plan.epochs,
             batch_size=None,
