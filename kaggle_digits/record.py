@@ -11,7 +11,7 @@ import re
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,14 +19,16 @@ from kaggle_digits import files, training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import find
+from kaggle_digits.recipes import Recipe, find
 
 # By what each adds to the others: the first alone is the best alone.
 MEMBERS = ("record-5", "record-3", "record-7")
+ENOUGH_EPOCHS = 15  # from here on another member gains more than further epochs of the first
 FEWEST_EPOCHS = 4  # below, the recipe `fast` is the better one
 SECONDS_A_MODEL = 12.0  # its graph, its predictions and its files
 RESERVE = 0.9  # of the budget is planned: the rate was measured for seconds and holds for hours
-UNITS = {"s": 1, "m": 60, "h": 3600}
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+FLOP = {"t": 1e12, "p": 1e15}
 MEASURED_BATCHES = 40
 
 
@@ -40,7 +42,7 @@ class Plan:
         seeds: repetitions of each, with other splits.
         epochs: of each model.
         flop: of the whole training.
-        rate: FLOP a second, measured before.
+        rate: FLOP a second of the training, by what was measured before.
         seconds: what it is estimated to take.
 
     """
@@ -54,19 +56,42 @@ class Plan:
     seconds: float
 
 
-def seconds_of(text: str) -> float:
-    """Return the seconds in ``90s``, ``30m`` or ``8h``.
+@dataclass(frozen=True)
+class Budget:
+    """What a plan may take.
+
+    Attributes:
+        amount: seconds or FLOP; infinite if it does not matter.
+        unit: which of them.
+
+    """
+
+    amount: float
+    unit: Literal["s", "FLOP"]
+
+    def holds(self, plan: Plan) -> bool:
+        """Tell whether ``plan`` fits: with a reserve of time, to the letter of FLOP."""
+        if self.unit == "FLOP":
+            return plan.flop <= self.amount
+        return plan.seconds <= RESERVE * self.amount
+
+
+def budget_of(text: str) -> Budget:
+    """Return the budget in ``90s``, ``30m``, ``8h``, ``500T`` or ``2P``: 10¹² and 10¹⁵ FLOP.
 
     Raises:
         InputError: it is none of these.
 
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
-    if match is None or not float(match[1]):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|t|p)(?:flop)?", text.strip().lower())
+    if match is None or not float(match[1]) or (match[0].endswith("flop") and match[2] in SECONDS):
         raise InputError(
-            f"--budget {text!r} is no time. Expected a number and s, m or h, such as 30m or 8h."
+            f"--budget {text!r} is neither a time nor an amount of work. Expected a number and s, "
+            "m or h, such as 30m or 8h; or T or P for 10¹² or 10¹⁵ FLOP, such as 500T."
         )
-    return float(match[1]) * UNITS[match[2]]
+    if match[2] in SECONDS:
+        return Budget(float(match[1]) * SECONDS[match[2]], "s")
+    return Budget(float(match[1]) * FLOP[match[2]], "FLOP")
 
 
 def flop_of(network: Any) -> float:
@@ -92,46 +117,54 @@ def flop_of_members() -> dict[str, float]:
     return {name: flop_of(find(name).network()) for name in MEMBERS}
 
 
-def measured_rate(folder: Path) -> float:
-    """Return the FLOP a second of training the first member, for some seconds.
+def measured_seconds(folder: Path) -> dict[str, float]:
+    """Return the seconds that training on one image takes, by member, each tried for some seconds.
 
     Args:
-        folder: where its files may lie meanwhile.
+        folder: where their files may lie meanwhile.
 
     """
-    recipe = find(MEMBERS[0])
+    return {name: _measured_seconds(find(name), folder / name) for name in MEMBERS}
+
+
+def _measured_seconds(recipe: Recipe, folder: Path) -> float:
     start_keras(recipe.training.parts)
+    folder.mkdir()
     random = np.random.default_rng(0)
     count = MEASURED_BATCHES * recipe.training.batch_size
     images = random.integers(0, 256, (count, *recipe.image_shape), np.uint8)
     labels = random.integers(0, 10, count).astype(np.uint8)
-    data = Dataset(images, labels, np.arange(count))
     _, history = training.fit(
         recipe,
         replace(recipe.training, epochs=2),
-        data,
+        Dataset(images, labels, np.arange(count)),
         None,
         seed=(0,),
         folder=folder,
         watcher=training.Unwatched(),
     )
-    return flop_of(recipe.network()) * history[-1].images_per_second  # the first built the graph
+    return 1 / history[-1].images_per_second  # the first epoch built the graph
 
 
 def planned(
-    budget: float | None, images: int, folds: int, rate: float, flop: dict[str, float]
+    budget: Budget | None,
+    images: int,
+    folds: int,
+    seconds: dict[str, float],
+    flop: dict[str, float],
 ) -> Plan:
     """Return the largest plan whose estimate fits.
 
-    The first member's full epochs come first: they gain more than other members with few epochs
-    (docs/LOG.md). Then come the other members, then repetitions with other splits.
+    Enough epochs of the first member come first: they gain more than other members with few epochs
+    (docs/LOG.md). Then come the other members, then the recipes' full epochs, then repetitions with
+    other splits.
 
     Args:
-        budget: seconds; None asks for every member, its recipe's epochs, three repetitions.
+        budget: None asks for every member, its recipe's epochs, three repetitions.
         images: in the training data.
         folds: of each cross-validation.
-        rate: FLOP a second.
-        flop: of an image, by member.
+        seconds: of training on an image, by member.
+        flop: of the same.
 
     Raises:
         InputError: not even one member of four epochs fits.
@@ -142,10 +175,9 @@ def planned(
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
         seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its part
         total = seen * sum(flop[name] for name in members)
-        models = folds * seeds * len(members)
-        return Plan(
-            members, folds, seeds, epochs, total, rate, total / rate + models * SECONDS_A_MODEL
-        )
+        trained = seen * sum(seconds[name] for name in members)
+        whole = trained + folds * seeds * len(members) * SECONDS_A_MODEL
+        return Plan(members, folds, seeds, epochs, total, total / trained, whole)
 
     if budget is None:
         return plan(MEMBERS, 3, most)
@@ -154,16 +186,30 @@ def planned(
         for count in range(1, len(MEMBERS) + 1)
         for epochs in range(FEWEST_EPOCHS, most + 1)
         for seeds in ([1] if epochs < most else range(1, 21))
-        if plan(MEMBERS[:count], seeds, epochs).seconds <= RESERVE * budget
+        if budget.holds(plan(MEMBERS[:count], seeds, epochs))
     ]
     if not fits:
-        least = plan(MEMBERS[:1], 1, FEWEST_EPOCHS).seconds / RESERVE
-        raise InputError(
-            f"--budget {budget:.0f}s is too short: on this machine {folds} folds of "
-            f"{FEWEST_EPOCHS} epochs take {math.ceil(least / 60)}m. Give that, or take the recipe "
-            "`fast`."
-        )
-    return max(fits, key=lambda one: (one.epochs, len(one.members), one.seeds))
+        raise InputError(_too_short(budget, plan(MEMBERS[:1], 1, FEWEST_EPOCHS)))
+    return max(
+        fits,
+        key=lambda one: (
+            min(one.epochs, ENOUGH_EPOCHS),
+            len(one.members),
+            one.epochs,
+            one.seeds,
+        ),
+    )
+
+
+def _too_short(budget: Budget, least: Plan) -> str:
+    if budget.unit == "FLOP":
+        given, needed = f"{budget.amount / 1e12:g}T", f"{math.ceil(least.flop / 1e12)}T"
+    else:
+        given, needed = f"{budget.amount:g}s", f"{math.ceil(least.seconds / RESERVE / 60)}m"
+    return (
+        f"--budget {given} is too short: on this machine {least.folds} folds of {least.epochs} "
+        f"epochs take {needed}. Give that, or take the recipe `fast`."
+    )
 
 
 def kept_plan(path: Path) -> Plan | None:

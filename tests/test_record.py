@@ -16,18 +16,48 @@ RATE = 1e11
 
 
 def plan(budget, images=42_000, rate=RATE):
-    return record.planned(budget, images, 5, rate, FLOP)
+    seconds = {name: flop / rate for name, flop in FLOP.items()}
+    allowed = None if budget is None else record.Budget(budget, "s")
+    return record.planned(allowed, images, 5, seconds, FLOP)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
-def test_a_budget_is_a_number_and_a_unit(text, seconds):
-    assert record.seconds_of(text) == seconds
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"),
+    [
+        ("90s", 90, "s"),
+        ("30m", 1800, "s"),
+        ("1.5h", 5400, "s"),
+        ("500T", 5e14, "FLOP"),
+        ("0.5pflop", 5e14, "FLOP"),
+    ],
+)
+def test_a_budget_is_a_number_and_a_unit(text, amount, unit):
+    assert record.budget_of(text) == record.Budget(amount, unit)
 
 
-@pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", ""])
-def test_what_is_no_time_is_refused(text):
-    with pytest.raises(InputError, match=r"is no time\. Expected a number and s, m or h"):
-        record.seconds_of(text)
+@pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", "30mflop", "2G", ""])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(InputError, match=r"Expected a number and s, m or h, such as 30m or 8h; or"):
+        record.budget_of(text)
+
+
+def test_a_budget_of_work_does_not_depend_on_the_machine():
+    seconds = {name: flop / RATE for name, flop in FLOP.items()}
+    plans = [
+        record.planned(
+            record.Budget(4e14, "FLOP"),
+            42_000,
+            5,
+            {name: one * slower for name, one in seconds.items()},
+            FLOP,
+        )
+        for slower in (1, 10)
+    ]
+    assert 2e14 < plans[0].flop <= 4e14
+    assert plans[0].flop == plans[1].flop
+    assert plans[0].seconds < plans[1].seconds
+    with pytest.raises(InputError, match=r"--budget 1T is too short: .* 4 epochs take 7T"):
+        record.planned(record.Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
 
 
 @pytest.mark.parametrize("budget", [300, 600, 1800, 7200, 20_000])
@@ -39,18 +69,30 @@ def test_a_plan_fits_and_hardly_more_would(budget):
     assert bigger.flop > found.flop
 
 
-def test_more_time_first_brings_epochs_then_members_then_repetitions():
-    plans = [plan(60 * minutes) for minutes in (3, 5, 10, 30, 60, 240)]
-    sizes = [(one.epochs, len(one.members), one.seeds) for one in plans]
+def test_more_time_first_brings_enough_epochs_then_members_then_all_epochs_then_repetitions():
+    plans = [plan(60 * minutes) for minutes in (4, 5, 10, 15, 30, 60, 240)]
+    sizes = [
+        (min(one.epochs, record.ENOUGH_EPOCHS), len(one.members), one.epochs, one.seeds)
+        for one in plans
+    ]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == len(sizes)
-    assert plans[0].epochs < find("record-5").training.epochs
+    assert plans[0].epochs < record.ENOUGH_EPOCHS < find("record-5").training.epochs
     assert plans[-1].members == record.MEMBERS
     assert plans[-1].seeds > 1
 
 
 def test_a_faster_machine_trains_longer():
     assert plan(240, rate=2 * RATE).epochs > plan(240).epochs
+
+
+def test_a_slow_member_is_planned_as_slow():
+    seconds = {name: flop / RATE for name, flop in FLOP.items()}
+    slow = record.planned(None, 42_000, 5, seconds | {record.MEMBERS[2]: 3 * 1e7 / RATE}, FLOP)
+    models = 15 * len(record.MEMBERS)
+    trained = plan(None).seconds - models * record.SECONDS_A_MODEL
+    assert slow.seconds - models * record.SECONDS_A_MODEL == pytest.approx(5 / 3 * trained)
+    assert slow.rate == pytest.approx(3 / 5 * RATE)
 
 
 def test_a_budget_too_short_says_what_fits():

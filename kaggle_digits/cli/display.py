@@ -1,6 +1,7 @@
 """Folds × epochs as they are trained: a Rich display on a terminal, plain lines elsewhere."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -105,7 +106,7 @@ class FoldBar:
         self.bars.show(
             self.number,
             loss=f"loss {epoch.loss:.4f}",
-            accuracy=f"val {epoch.val_accuracy:.4f}",
+            accuracy=_accuracy(epoch, "val"),
             speed=f"{epoch.images_per_second:,.0f} img/s",
         )
 
@@ -178,6 +179,12 @@ class FoldLines:
         self.lines.print(
             self.number,
             f"epoch {epoch.epoch}/{self.lines.epochs}  loss {epoch.loss:.4f}  "
-            f"val accuracy {epoch.val_accuracy:.4f}  {epoch.images_per_second:,.0f} images/s  "
+            f"{_accuracy(epoch, 'val accuracy')}  {epoch.images_per_second:,.0f} images/s  "
             f"left {self.lines.time_left(self.images)}",
         )
+
+
+def _accuracy(epoch: "Epoch", name: str) -> str:
+    """Return how good the model is after ``epoch``, if images were held out to tell."""
+    held_out = not math.isnan(epoch.val_accuracy)
+    return f"{name} {epoch.val_accuracy:.4f}" if held_out else "nothing held out"

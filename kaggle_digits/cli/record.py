@@ -9,12 +9,15 @@ import typer
 from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
-    from kaggle_digits.record import Plan
+    from kaggle_digits.record import Budget, Plan
 
 
 def command(
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Such as 30m or 8h; without it, everything.")
+        str | None,
+        typer.Option(
+            metavar="TIME|FLOP", help="Such as 30m, 8h or 500T (FLOP); without it, everything."
+        ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
     limit: options.Limit = None,
@@ -35,7 +38,7 @@ def command(
     """
     from kaggle_digits import record
 
-    seconds = None if budget is None else record.seconds_of(budget)
+    allowed = None if budget is None else record.budget_of(budget)
     name = "-".join(
         part
         for part in (
@@ -48,7 +51,7 @@ def command(
         if part
     )
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
-    plan = _plan(options.RUNS / name / "plan.json", seconds, folds, input_, limit)
+    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, input_, limit)
     if plan_only:
         return
     runs = [
@@ -61,15 +64,17 @@ def command(
     ensemble.command(runs, csv)
 
 
-def _plan(path: Path, budget: float | None, folds: int, input_: Path, limit: int | None) -> "Plan":
+def _plan(
+    path: Path, budget: "Budget | None", folds: int, input_: Path, limit: int | None
+) -> "Plan":
     from kaggle_digits import datasets, record
 
     plan = record.kept_plan(path)
     if plan is None:
         images = limit or len(datasets.load(input_).train)
         with tempfile.TemporaryDirectory() as folder:
-            rate = record.measured_rate(Path(folder))
-        plan = record.planned(budget, images, folds, rate, record.flop_of_members())
+            seconds = record.measured_seconds(Path(folder))
+        plan = record.planned(budget, images, folds, seconds, record.flop_of_members())
         record.keep_plan(path, plan)
     models = plan.folds * plan.seeds * len(plan.members)
     typer.echo(
