@@ -6,12 +6,7 @@ from functools import partial
 from kaggle_digits.recipes import fast, record5
 from kaggle_digits.recipes.recipe import Recipe
 
-STAGES: tuple[fast.Stage, ...] = (
-    (48, 7, True),
-    (64, 3, False),
-    (128, 3, True),
-    (192, 3, False),
-)
+STAGES: tuple[fast.Stage, ...] = ((48, 7, True), (96, 3, False), (192, 3, True), (192, 3, False))
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-7",
