@@ -498,3 +498,20 @@ def test_answers_that_are_no_numbers_do_not_pass(tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: np.full((4, 10), np.nan))
     with pytest.raises(OutsideError, match="does not answer like the run"):
         comparing.compared(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])
+
+
+def test_a_saved_model_of_any_shape_is_refused_in_words(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    anything = tf.function(tf.identity, input_signature=[tf.TensorSpec(None, tf.uint8)])
+    tf.saved_model.save(module, str(tmp_path), signatures=anything.get_concrete_function())
+    with pytest.raises(InputError, match=r"takes uint8 \[any shape\]\. Expected one input"):
+        exporting.opened(tmp_path)
+
+
+def test_an_export_that_does_not_answer_is_not_waited_for_forever(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparing, "TIMEOUT", 0.01)
+    sample = comparing.Sample(np.zeros((2, 28, 28, 1), np.uint8), "made here")
+    with pytest.raises(OutsideError, match=r"no answers in a fresh process within 0\.01 seconds"):
+        comparing.compared(tmp_path / "m.keras", sample, np.full((2, 10), 0.1))

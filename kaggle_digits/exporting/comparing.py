@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.floating]
 
 IMAGES = 1000
 TOLERANCE = 1e-4
+TIMEOUT = 600  # seconds; an export of five folds answers within some ten of them
 STROKES, POINTS = 3, 16  # of a drawing, and dots a stroke
 PEN = 1.2  # pixels
 
@@ -130,16 +131,21 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         asked, answered = Path(folder, "images.npy"), Path(folder, "answers.npy")
         np.save(asked, images, allow_pickle=False)
         # -P: a file of the user's called keras.py is none of ours.
-        done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
-            [
-                *(sys.executable, "-P", "-m", f"{package.name}.exporting"),
-                *map(str, (export, asked, answered)),
-            ],
-            env=os.environ | {"PYTHONPATH": search},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-P", "-m", f"{package.name}.exporting"]
+        try:
+            done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
+                [*command, *map(str, (export, asked, answered))],
+                env=os.environ | {"PYTHONPATH": search},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=TIMEOUT,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OutsideError(
+                f"the export gave no answers in a fresh process within {TIMEOUT} seconds. It was "
+                "thrown away; try again when less else runs on this machine."
+            ) from error
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
             raise OutsideError(

@@ -80,10 +80,11 @@ def of(
     image_shape = shape[1:]
     fits = len(shape) == BATCH_DIMENSIONS and all(isinstance(size, int) for size in image_shape)
     if not fits or inputs[0][1] != "uint8":
-        taken = " and ".join(f"{dtype} {list(shape)}" for shape, dtype in inputs) or "nothing"
+        taken = " and ".join(f"{dtype} [{', '.join(map(str, shape))}]" for shape, dtype in inputs)
         raise InputError(
-            f"{path} takes {taken}. Expected one input, uint8 [n, height, width, channels]: "
-            "scaling belongs into the model, for nobody can tell from outside what it expects."
+            f"{path} takes {taken or 'nothing'}. Expected one input, uint8 [n, height, width, "
+            "channels]: scaling belongs into the model, for nobody can tell from outside what it "
+            "expects."
         )
     empty_and_full = np.stack([np.zeros(image_shape, np.uint8), np.full(image_shape, 255, "u1")])
     with reading(path, "a model that takes any number of images at once"):

@@ -62,7 +62,10 @@ def opened(path: Path) -> predictor.Predictor:
         (probabilities,) = served.values()
         return probabilities.numpy()
 
-    declared = [(spec.shape.as_list(), spec.dtype.name) for spec in inputs.values()]
+    declared = [
+        (("any shape",) if spec.shape.rank is None else spec.shape.as_list(), spec.dtype.name)
+        for spec in inputs.values()
+    ]
     return predictor.of(path, declared, answer)
 
 
