@@ -51,6 +51,10 @@ def main() -> None:
     parser.add_argument("--update", action="store_true", help="write a quick run's results, too")
     parser.add_argument("--input", type=Path, default=Path("input"))
     options = parser.parse_args()
+    makes = items.QUICK if options.quick else items.FULL
+    if unknown := set(options.names) - {make.__name__ for make in makes}:
+        known = " ".join(make.__name__ for make in makes)
+        parser.error(f"unknown item {' '.join(sorted(unknown))}: expected of {known}")
     with tempfile.TemporaryDirectory() as name:
         machine = harness.machine()
         print(", ".join(f"{key} {value}" for key, value in machine.items()))
@@ -59,21 +63,21 @@ def main() -> None:
         input_ = competition_csvs(options.input, Path(name) / "input")
         bench = items.Bench(folder, input_, options.quick, machine)
         print(f"{'ratio to baseline':20} {'median':>7} {'min':>7} {'max':>7}")
-        slower = []
-        for make in items.QUICK if options.quick else items.FULL:
+        slower, compared = [], 0
+        for make in makes:
             for item in _asked(make, bench, options.names):
                 result = harness.measured(item, machine)
                 print(row(result), flush=True)
-                slower.append(
-                    harness.regression(result, harness.kept(item.name, quick=options.quick))
-                )
+                before = harness.kept(item.name, quick=options.quick)
+                compared += before is not None
+                slower.append(harness.regression(result, before))
                 if options.update or not options.quick:
                     harness.keep(result, quick=options.quick)
     named = [line for line in slower if line]
     if named:
         print("\nSlower than the committed results by more than 15 %:\n  " + "\n  ".join(named))
         sys.exit(1)
-    print("\nNothing is slower than the committed results by more than 15 %.")
+    print(f"\nOf {compared} that were measured before, none is slower by more than 15 %.")
 
 
 def _asked(make: items.Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:

@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,15 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+# A small process between: what starts another one hands on its own peak memory, by Linux's count.
+RUNNER = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.call(sys.argv[2:])
+seconds = time.perf_counter() - started
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+open(sys.argv[1], "w").write(json.dumps([code, seconds, peak]))
+"""
 SLOWER = 1.15  # from here on a ratio counts as a regression
 Side = Callable[[], float]
 
@@ -106,7 +116,7 @@ def regression(new: Result, before: Result | None) -> str | None:
     """Return how much slower ``new`` is than ``before``; None if it is not, or nobody knows.
 
     The median must be worse by more than 15 %, and the best round worse than what was the median:
-    a single bad round is the machine's.
+    one bad round of several is the machine's.
     """
     if before is None:
         return None
@@ -156,23 +166,22 @@ def process(command: Sequence[str | Path], cwd: Path, **environment: str) -> Pro
         RuntimeError: it failed; with what it printed.
 
     """
-    started = time.perf_counter()
+    peak = cwd / "process.json"
     with (cwd / "output.txt").open("w+") as output:
-        child = subprocess.Popen(
-            [str(word) for word in command],
+        subprocess.run(
+            [sys.executable, "-c", RUNNER, str(peak), *map(str, command)],
             cwd=cwd,
             stdout=output,
             stderr=output,
             env={**os.environ, **environment},
+            check=True,
         )
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
         output.seek(0)
         text = output.read()
-    if child.returncode:
+    code, seconds, kilobytes = json.loads(peak.read_text())
+    if code:
         raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{text[-2000:]}")
-    return Process(text, seconds, usage.ru_maxrss / 1024)
+    return Process(text, seconds, kilobytes / 1024)
 
 
 def machine() -> dict[str, Any]:

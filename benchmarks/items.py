@@ -181,7 +181,7 @@ def training(bench: Bench) -> list[Item]:
             unit="s an image, last epoch",
             ours=ours,
             theirs=theirs,
-            rounds=1 if bench.quick else 3,
+            rounds=2 if bench.quick else 3,
             note=note,
         )
     ]

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " requested and ")
 
 
 def error_from(error: OSError, path: Path) -> KaggleDigitsError:
     """Return ``error`` as one that tells the user what to do about ``path``."""
-    # h5py raises OSError without errno and puts the number into its text.
-    if error.errno in NO_SPACE or "No space left" in str(error) or "File too large" in str(error):
+    # h5py and NumPy raise OSError without errno and put the reason into its text.
+    if error.errno in NO_SPACE or any(text in str(error) for text in NO_SPACE_TEXTS):
         return OutsideError(
             f"no room to write {path}: {error.strerror or 'the disk is full'}. "
             "What was there before is unchanged. Free some space and run the same command again."

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kaggle_digits import files, training
-from kaggle_digits.backend import start_keras
+from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, find
@@ -117,33 +117,37 @@ def flop_of_members() -> dict[str, float]:
     return {name: flop_of(find(name).network()) for name in MEMBERS}
 
 
-def measured_seconds(folder: Path) -> dict[str, float]:
-    """Return the seconds that training on one image takes, by member, each tried for some seconds.
+def measured_seconds(folds: int, folder: Path) -> dict[str, float]:
+    """Return the seconds that an image takes an epoch, by member, each tried for some seconds.
+
+    Augmentation and the judgement of what is held out are in it, by their shares.
 
     Args:
+        folds: of the cross-validation.
         folder: where their files may lie meanwhile.
 
     """
-    return {name: _measured_seconds(find(name), folder / name) for name in MEMBERS}
+    return {name: _measured_seconds(find(name), folds, folder / name) for name in MEMBERS}
 
 
-def _measured_seconds(recipe: Recipe, folder: Path) -> float:
+def _measured_seconds(recipe: Recipe, folds: int, folder: Path) -> float:
     start_keras(recipe.training.parts)
     folder.mkdir()
     random = np.random.default_rng(0)
     count = MEASURED_BATCHES * recipe.training.batch_size
     images = random.integers(0, 256, (count, *recipe.image_shape), np.uint8)
     labels = random.integers(0, 10, count).astype(np.uint8)
+    train = Dataset(images, labels, np.arange(count))
     _, history = training.fit(
         recipe,
         replace(recipe.training, epochs=2),
-        Dataset(images, labels, np.arange(count)),
-        None,
+        train,
+        train.take(np.arange(count // (folds - 1))),
         seed=(0,),
         folder=folder,
         watcher=training.Unwatched(),
     )
-    return 1 / history[-1].images_per_second  # the first epoch built the graph
+    return history[-1].seconds / count  # the first epoch built the graphs
 
 
 def planned(
@@ -212,8 +216,21 @@ def _too_short(budget: Budget, least: Plan) -> str:
     )
 
 
-def kept_plan(path: Path) -> Plan | None:
-    """Return the plan that an earlier call left at ``path``, None if there is none.
+def circumstances(train: Dataset) -> dict[str, str]:
+    """Return what a plan was made for: with other images or arithmetic it says nothing."""
+    return {
+        "train_fingerprint": train.fingerprint,
+        "backend": backend_name(),
+        "precision": training.on_this_machine(find(MEMBERS[0]).training).precision,
+    }
+
+
+def kept_plan(path: Path, made_for: dict[str, str]) -> Plan | None:
+    """Return the plan that an earlier call left at ``path``, None if there is none for this.
+
+    Args:
+        path: of the file.
+        made_for: as of `circumstances`.
 
     Raises:
         InputError: the file is damaged.
@@ -222,8 +239,10 @@ def kept_plan(path: Path) -> Plan | None:
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["plan"]
-        return Plan(**values | {"members": tuple(values["members"])})
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        values = kept["plan"]
+        plan = Plan(**values | {"members": tuple(values["members"])})
+        return plan if kept["made_for"] == made_for else None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
@@ -231,6 +250,7 @@ def kept_plan(path: Path) -> Plan | None:
         ) from error
 
 
-def keep_plan(path: Path, plan: Plan) -> None:
-    """Write ``plan`` to ``path``."""
-    files.write_json(path, {"plan": asdict(plan), "made": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+def keep_plan(path: Path, plan: Plan, made_for: dict[str, str]) -> None:
+    """Write ``plan`` and what it was made for to ``path``."""
+    made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    files.write_json(path, {"plan": asdict(plan), "made_for": made_for, "made": made})

@@ -278,7 +278,8 @@ def _require_same(run: Run, settings: Settings) -> None:
         raise InputError(
             f"{run.folder} holds a run with other settings or data:\n"
             + "\n".join(different)
-            + "\nGive the same settings to go on with it, or another --run to start a new one."
+            + "\nGive the same settings to go on with it; to start a new one, give another --run "
+            "or move this folder away."
         )
 
 

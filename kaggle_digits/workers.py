@@ -1,15 +1,18 @@
 """Folds trained at the same time, each in a process of its own.
 
-The processes get their fold numbers one after another, so each pays TensorFlow's start once. Images
-lie in files that all of them map: the system keeps one copy in memory. What they say comes back
-through pipes; a process whose parent is gone ends itself.
+The processes get their fold numbers one after another, so each pays TensorFlow's start once. The
+data set lies in files that all of them map: the system keeps one copy of it in memory, and each
+process takes from it what its fold trains on. What they say comes back through pipes; a process
+whose parent is gone ends itself.
 """
 
 import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
@@ -110,25 +113,35 @@ def _how_it_ended(worker: _Worker) -> str:
     code = worker.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     return (
-        f"the process that trained fold {worker.fold} {how}. If memory ran out, use fewer --jobs. "
-        "Every finished epoch is kept: start the command again to go on."
+        f"the process that trained fold {worker.fold} {how}. Every finished epoch is kept: start "
+        "the command again to go on. If memory ran out, start anew with fewer --jobs: with other "
+        "threads a fold it is another run."
     )
 
 
 @contextlib.contextmanager
 def _shared(task: Task) -> Iterator[tuple[Any, ...]]:
-    """Put the images where every process can map them, and yield what a process is started with."""
-    # A name that whoever opens the run next removes, if this process should not come to it.
-    paths = {part: task.folder / f".{part}-images.tmp.npy" for part in ("train", "test")}
+    """Put the data set where every process can map it, and yield what a process is started with."""
+    written: list[Path] = []
     described = {}
     try:
-        for part, path in paths.items():
+        for part in ("train", "test"):
             dataset: Dataset = getattr(task.splits, part)
-            _save(path, dataset.images)
-            described[part] = (path, dataset.labels, dataset.ids, dataset.class_names)
+            arrays = {"images": dataset.images, "labels": dataset.labels, "ids": dataset.ids}
+            paths = {
+                # A name that whoever opens the run next removes, if this process cannot.
+                name: task.folder / f".{part}-{name}.tmp.npy"
+                for name, array in arrays.items()
+                if array is not None
+            }
+            for name, path in paths.items():
+                written.append(path)
+                _save(path, arrays[name])
+            described[part] = (paths, dataset.class_names)
+        # Little enough for a pipe: a process that ends before it reads them holds up nobody.
         yield (task.train_fold, task.folder, task.threads, task.splits.source, described)
     finally:
-        for path in paths.values():
+        for path in written:
             path.unlink(missing_ok=True)
 
 
@@ -175,20 +188,44 @@ def serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     splits = Splits(source, **{part: _mapped(*values) for part, values in described.items()})
-    with contextlib.suppress(EOFError, OSError):
-        while True:
+    while True:
+        try:
             number = pipe.recv()
-            try:
-                train_fold(folder, splits, number, _Relay(pipe))
-            except KaggleDigitsError as error:
-                pipe.send(("failed", error))
-                return
-            pipe.send(("done", None))
+        except (EOFError, OSError):
+            return
+        answer = _outcome(train_fold, folder, splits, number, pipe)
+        with contextlib.suppress(OSError):  # nobody listens any more: the next number says so
+            pipe.send(answer)
+        if answer[0] == "failed":
+            return
 
 
-def _mapped(path: Path, labels: Any, ids: Any, class_names: tuple[str, ...]) -> Dataset:
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Dataset(images, labels, ids, class_names)
+def _outcome(
+    train_fold: TrainFold,
+    folder: Path,
+    splits: Splits,
+    number: int,
+    pipe: "connection.Connection[Any, Any]",
+) -> tuple[str, Any]:
+    try:
+        train_fold(folder, splits, number, _Relay(pipe))
+    except KaggleDigitsError as error:
+        return "failed", error
+    except Exception as error:  # noqa: BLE001 — it is raised where the user can be told
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        return "failed", OutsideError(
+            f"fold {number} broke off: unexpected {type(error).__name__}: {error}. Every finished "
+            "epoch is kept: start the command again to go on, with --debug to see where it is from."
+        )
+    return "done", None
+
+
+def _mapped(paths: dict[str, Path], class_names: tuple[str, ...]) -> Dataset:
+    arrays = {
+        name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()
+    }
+    return Dataset(arrays["images"], arrays.get("labels"), arrays["ids"], class_names)
 
 
 def _end_with_parent() -> None:

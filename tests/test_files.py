@@ -48,9 +48,16 @@ def test_full_disk_keeps_the_old_file_and_says_so(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_full_disk_as_h5py_reports_it(tmp_path):
-    error = OSError("Can't synchronously write data (errno = 28, 'No space left on device')")
-    assert isinstance(files.error_from(error, tmp_path), OutsideError)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Can't synchronously write data (errno = 28, 'No space left on device')",  # h5py
+        "Not enough free space to write 33600000 bytes",  # NumPy, before
+        "33600000 requested and 4096 written",  # and while it writes
+    ],
+)
+def test_full_disk_as_libraries_report_it(text, tmp_path):
+    assert isinstance(files.error_from(OSError(text), tmp_path), OutsideError)
 
 
 def test_a_file_in_the_way_of_the_folder(tmp_path):

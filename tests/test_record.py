@@ -6,6 +6,7 @@ import pytest
 
 from kaggle_digits import record
 from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from tests import product
@@ -105,14 +106,18 @@ def test_without_a_budget_it_is_everything():
     assert plan(None).seeds == 3
 
 
-def test_a_plan_is_kept(tmp_path):
+MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "precision": "float32"}
+
+
+def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
     path = tmp_path / "plan.json"
-    assert record.kept_plan(path) is None
-    record.keep_plan(path, plan(1800))
-    assert record.kept_plan(path) == plan(1800)
+    assert record.kept_plan(path, MADE_FOR) is None
+    record.keep_plan(path, plan(1800), MADE_FOR)
+    assert record.kept_plan(path, MADE_FOR) == plan(1800)
+    assert record.kept_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
     path.write_text("{")
     with pytest.raises(InputError, match="remove it to plan anew"):
-        record.kept_plan(path)
+        record.kept_plan(path, MADE_FOR)
 
 
 def test_operations_are_counted_from_the_layers():
@@ -124,13 +129,19 @@ def test_operations_are_counted_from_the_layers():
 
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
-    small = record.Plan(("record-3", "record-5"), 2, 1, 1, 1e9, 1e9, 60.0)
-    record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small)
+    small = record.Plan(("record-3", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
+    made_for = record.circumstances(load(data).train)
+    record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
-    assert "record-3, record-5: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
+    assert "record-3, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
-    settings = json.loads((tmp_path / "runs/record-3-2-fold-e1/run.json").read_text())
+    # One run for each repetition, so that a larger budget finds what a smaller one trained.
+    names = [path.parent.name for path in sorted((tmp_path / "runs").glob("*/run.json"))]
+    assert names == [
+        f"record-{kernel}-2-fold{seed}-e1-csv" for kernel in (3, 5) for seed in ("", "-seed1")
+    ]
+    settings = json.loads((tmp_path / "runs" / names[0] / "run.json").read_text())
     assert settings["settings"]["recipe"] == "record-3"
 
 
@@ -140,3 +151,18 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
     assert "GFLOP/s, measured here" in done.stderr
     again = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
     assert again.stderr == done.stderr, "the plan is kept"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--submission", "data/train.csv/x.csv"), "a file is in the way"),
+        (("--limit", "5"), "--limit 5 does not fit the data"),
+        (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_measured(options, expected, tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    done = product.run("record", "--input", data, *options, cwd=tmp_path, code=2)
+    assert expected in done.stderr
+    assert not (tmp_path / "runs").exists()

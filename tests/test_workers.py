@@ -84,7 +84,8 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     os.kill(first, signal.SIGKILL)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "was killed by SIGKILL. If memory ran out, use fewer --jobs." in text
+    assert "was killed by SIGKILL. Every finished epoch is kept" in text
+    assert "If memory ran out, start anew with fewer --jobs" in text
     assert "Traceback" not in text
 
     process = product.started(*DENSE, "--input", data, cwd=tmp_path)
@@ -105,4 +106,18 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
 def test_what_a_fold_raises_arrives(data, tmp_path):
     failed = product.run(*DENSE, "--learning-rate", "1e38", "--input", data, cwd=tmp_path, code=2)
     assert "training diverged at a learning rate of 1e+38" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_what_nobody_expected_of_a_fold_arrives_in_words(data, tmp_path):
+    process, _ = begun(tmp_path, data)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    histories = list((tmp_path / "run").glob("fold-*/history.csv"))
+    assert histories
+    for path in histories:
+        path.unlink()
+    failed = product.run(*DENSE, "--input", data, cwd=tmp_path, code=1)
+    assert "broke off: unexpected FileNotFoundError" in failed.stderr
+    assert "with --debug to see where it is from" in failed.stderr
     assert "Traceback" not in failed.stderr

@@ -81,11 +81,22 @@ def main() -> None:
     if "tensorflow" in sys.modules:
         # All files are closed and all processes joined. Python would take a second more to free
         # what TensorFlow holds, which the system frees at once.
-        with contextlib.suppress(OSError):  # nobody reads it any more
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        os._exit(_flushed(code))
     sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """Return ``code`` once all that was printed is out; 1 if there is no room for it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads it any more
+        pass
+    except OSError as error:
+        print(f"Error: the result could not be written to stdout: {error}", file=sys.stderr)
+        code = code or 1
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return code
 
 
 def _exit_code() -> int:

@@ -9,6 +9,7 @@ import typer
 from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Dataset
     from kaggle_digits.record import Budget, Plan
 
 
@@ -36,7 +37,8 @@ def command(
     --budget, and says so. The plan is kept: started again, the same command goes on with it.
     Members that another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import record
+    from kaggle_digits import record, submissions
+    from kaggle_digits.cli import ensemble
 
     allowed = None if budget is None else record.budget_of(budget)
     name = "-".join(
@@ -51,7 +53,9 @@ def command(
         if part
     )
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
-    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, input_, limit)
+    submissions.require_target(csv)  # before hours of work, not after them
+    train = _images(input_, limit, seed)
+    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train)
     if plan_only:
         return
     runs = [
@@ -59,23 +63,34 @@ def command(
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
-    from kaggle_digits.cli import ensemble
-
     ensemble.command(runs, csv)
 
 
-def _plan(
-    path: Path, budget: "Budget | None", folds: int, input_: Path, limit: int | None
-) -> "Plan":
-    from kaggle_digits import datasets, record
+def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
+    """Return what will be trained on.
 
-    plan = record.kept_plan(path)
+    Raises:
+        InputError: the members take other images, or there are fewer.
+
+    """
+    from kaggle_digits import cross_validation, datasets, record
+    from kaggle_digits.recipes import find
+
+    train = datasets.load(input_).train
+    cross_validation.require_shape(find(record.MEMBERS[0]), train.images)
+    return cross_validation.limited(train, limit, seed)
+
+
+def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> "Plan":
+    from kaggle_digits import record
+
+    made_for = record.circumstances(train)
+    plan = record.kept_plan(path, made_for)
     if plan is None:
-        images = limit or len(datasets.load(input_).train)
         with tempfile.TemporaryDirectory() as folder:
-            seconds = record.measured_seconds(Path(folder))
-        plan = record.planned(budget, images, folds, seconds, record.flop_of_members())
-        record.keep_plan(path, plan)
+            seconds = record.measured_seconds(folds, Path(folder))
+        plan = record.planned(budget, len(train), folds, seconds, record.flop_of_members())
+        record.keep_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
@@ -94,12 +109,7 @@ def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Pa
     """
     from kaggle_digits.cli.running import Order, carry_out
 
-    folder = options.RUNS / "-".join(
-        [member, f"{plan.folds}-fold", f"e{plan.epochs}"]
-        + ([f"seed{seed}"] if seed else [])
-        + ([f"n{limit}"] if limit else [])
-    )
-    carry_out(
+    return carry_out(
         Order(
             command="cv",
             recipe=member,
@@ -113,9 +123,8 @@ def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Pa
             seed=seed,
             jobs=1,
             input=input_,
-            run=folder,
-            submission=folder / "submission.csv",
+            run=None,
+            submission=None,
             json=False,
         )
     )
-    return folder

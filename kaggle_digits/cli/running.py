@@ -39,8 +39,13 @@ class Order:
     json: bool
 
 
-def carry_out(order: Order) -> None:
-    """Train, resume or find finished what ``order`` asks for, and print what came of it."""
+def carry_out(order: Order) -> Path:
+    """Train, resume or find finished what ``order`` asks for, print what came of it.
+
+    Returns:
+        the run's folder.
+
+    """
     recipe = find(order.recipe)
     splits = _loaded(order, recipe)
     cross_validation.require_shape(recipe, splits.train.images)
@@ -60,6 +65,7 @@ def carry_out(order: Order) -> None:
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     _report(result, csv, splits, as_json=order.json)
+    return folder
 
 
 def _loaded(order: Order, recipe: Recipe) -> Splits:
@@ -126,7 +132,7 @@ def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -
         train_fingerprint=splits.train.fingerprint,
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
-        threads=None if order.jobs == 1 else max(1, cores() // order.jobs),
+        threads=None if order.jobs == 1 else _threads(order.jobs),
         external=external,
     )
 
@@ -137,12 +143,23 @@ def _training(order: Order, training: Training) -> Training:
             f"--learning-rate {order.learning_rate:g} trains nothing: expected more than 0, such "
             "as 0.001."
         )
+    batch_size = order.batch_size or training.batch_size
+    if batch_size < training.parts:
+        raise InputError(
+            f"--batch-size {batch_size} is too small: {order.recipe} computes a batch in "
+            f"{training.parts} parts. Expected at least {training.parts}."
+        )
     return replace(
         on_this_machine(training),
         epochs=order.epochs or training.epochs,
-        batch_size=order.batch_size or training.batch_size,
+        batch_size=batch_size,
         learning_rate=order.learning_rate or training.learning_rate,
     )
+
+
+def _threads(jobs: int) -> int:
+    """Return the threads of each of ``jobs`` folds that are trained at the same time."""
+    return max(1, cores() // jobs)
 
 
 def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
@@ -159,7 +176,7 @@ def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
         order.batch_size and f"b{order.batch_size}",
         order.learning_rate and f"lr{order.learning_rate:g}",
         order.limit and f"n{order.limit}",
-        order.jobs > 1 and f"jobs{order.jobs}",
+        order.jobs > 1 and f"t{_threads(order.jobs)}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]

@@ -37,17 +37,17 @@ def network(stages: Sequence[Stage] = STAGES, dropout: float = 0.0) -> Any:
 
 RECIPE = Recipe(
     name="fast",
-    summary="four narrow convolutions, three epochs in bfloat16",
+    summary="four narrow convolutions, two epochs",
     source="this project: what comes nearest to 99.2 % in a fiftieth of bn20-seed's time",
     measured="",
     network=network,
     training=Training(
         optimizer="adamw",
-        learning_rate=1e-2,
+        learning_rate=1.5e-2,
         schedule="cosine",
         warmup_epochs=0.5,
         batch_size=128,
-        epochs=3,
+        epochs=2,
         augmentation=Affine(rotation=8, shift=0.07, zoom=0.08, shear=4),
         label_smoothing=0.05,
         precision="auto",

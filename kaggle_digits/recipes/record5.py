@@ -16,6 +16,7 @@ RECIPE = Recipe(
     training=replace(
         fast.RECIPE.training,
         epochs=20,
+        learning_rate=1e-2,
         augmentation=Affine(rotation=10, shift=0.08, zoom=0.1, shear=6),
     ),
 )
