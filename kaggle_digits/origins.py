@@ -1,18 +1,21 @@
 """Which runs a CSV came from, told by its bytes. Standard library alone: listing starts at once.
 
-A run keeps its own CSV. A blend of several has no folder, so `blends.jsonl` beside the CSVs notes
-one line a blend.
+A run keeps its own CSV. What was made of runs later, a blend or a prediction, has no folder, so
+`blends.jsonl` beside the CSVs notes one line a file.
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files, runs
 from kaggle_digits.runs import Run
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Splits
 
 BLENDS = "blends.jsonl"
 
@@ -51,7 +54,7 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
     for run in runs.listed(root)[0]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             if files.sha256_of(run.submission) == sha256:
-                return _of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
+                return of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
     for noted, origin in _blends(submissions / BLENDS):
         if noted == sha256:
             return origin
@@ -63,27 +66,25 @@ def is_external(run: Run) -> bool:
     return bool(run.description["settings"].get("external"))
 
 
-def note_blend(
-    csv: Path, members: Sequence[Run], oof_accuracy: float | None, submissions: Path
-) -> None:
+def note(csv: Path, origin: Origin, submissions: Path) -> None:
     """Note what ``csv`` was made of.
 
     Args:
         csv: the file, written.
-        members: the runs that were blended.
-        oof_accuracy: the blend's.
+        origin: such as `of_runs` returns.
         submissions: the folder to note it in.
 
     """
     path = submissions / BLENDS
-    line = json.dumps({"sha256": files.sha256_of(csv), **asdict(_of_runs(members, oof_accuracy))})
+    line = json.dumps({"sha256": files.sha256_of(csv), **asdict(origin)})
     with files.locked(path.with_name(f".{BLENDS}.lock"), busy=f"{path} is being written. Again?"):
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         others = [old for old in before.splitlines() if old != line]
         files.write_text(path, "".join(f"{one}\n" for one in [*others, line]))
 
 
-def _of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
+def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
+    """Return the origin of what ``members`` say together about their own test images."""
     settings = [run.description["settings"] for run in members]
     return Origin(
         run=" + ".join(str(run.folder) for run in members),
@@ -92,6 +93,41 @@ def _of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
         source=settings[0].get("source"),
         test_fingerprint=settings[0].get("test_fingerprint"),
         external=any(is_external(run) for run in members),
+    )
+
+
+def of_prediction(run: Run, splits: "Splits") -> Origin:
+    """Return the origin of what ``run`` says about the test images of ``splits``.
+
+    For the competition's images, whatever was trained on another source's is external.
+    """
+    origin = of_runs([run], None)
+    elsewhere = splits.is_competition and origin.source != splits.source
+    return replace(
+        origin,
+        source=splits.source,
+        test_fingerprint=splits.test.fingerprint,
+        external=origin.external or elsewhere,
+    )
+
+
+def of_vote(voters: Sequence[tuple[Path, Origin | None]]) -> Origin | None:
+    """Return the origin of a majority's labels; None if nothing is known of any of the files.
+
+    Args:
+        voters: the CSVs, and what is known of each.
+
+    """
+    known = [origin for _, origin in voters if origin is not None]
+    if not known:
+        return None
+    names = [str(path) if origin is None else origin.run for path, origin in voters]
+    return replace(
+        known[0],
+        run=" + ".join(names),
+        recipe=" + ".join(origin.recipe for origin in known),
+        oof_accuracy=None,
+        external=any(origin.external for origin in known),
     )
 
 

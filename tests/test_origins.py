@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.files import sha256_of
-from kaggle_digits.origins import is_external, origin_of
+from kaggle_digits.origins import is_external, of_prediction, origin_of
 from kaggle_digits.runs import Run
 from tests import product
 from tests.helpers import write_competition
@@ -104,3 +105,31 @@ def test_what_is_trained_on_other_images_is_marked(data, tmp_path):
     text = product.run(*train, "--input", data, cwd=tmp_path).stdout
     assert "marked as external" in text
     assert is_external(Run(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("source", "external"), [("kaggle", False), ("mnist", True)])
+def test_what_was_trained_on_other_digits_is_external_for_the_competitions(
+    source, external, tmp_path
+):
+    path = write_run(tmp_path / "run", external=False) / "run.json"
+    description = json.loads(path.read_text())
+    description["settings"]["source"] = source
+    path.write_text(json.dumps(description))
+    images = Dataset(np.zeros((3, 28, 28, 1), np.uint8), None, np.arange(3))
+    origin = of_prediction(Run(tmp_path / "run"), Splits("kaggle", images, images))
+    assert origin.external == external
+    assert origin.test_fingerprint == images.fingerprint
+    elsewhere = of_prediction(Run(tmp_path / "run"), Splits("sample", images, images))
+    assert not elsewhere.external
+
+
+def test_a_vote_is_as_external_as_its_files(tmp_path):
+    for name, external in (("a", False), ("b", True)):
+        write_run(tmp_path / "runs" / name, external=external, label=ord(name) % 10)
+    product.run("compare", "runs/a", "runs/b", "--vote", "vote.csv", cwd=tmp_path)
+    voted = origin_of(
+        sha256_of(tmp_path / "vote.csv"), tmp_path / "nothing", tmp_path / "submissions"
+    )
+    assert voted is not None
+    assert voted.external
+    assert voted.run == "runs/a + runs/b"

@@ -12,6 +12,7 @@ from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
     from kaggle_digits.comparison import Comparison, Implied, Paired
+    from kaggle_digits.origins import Origin
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
 SHOWN_PAIRS = 20  # of files
@@ -64,10 +65,12 @@ def command(
         if scores
     ]
     paired = _paired([path for path in paths if path.is_dir()])
-    external = _external(paths, csvs)
+    found = _origins(paths, csvs)
+    external = {str(path) for path, origin in found if origin and origin.external}
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
+        _note(vote, found)
     if json:
         written = {"vote": vote, "picture": picture if drawn else None}
         options.print_json(
@@ -116,15 +119,23 @@ def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path])
         files.require_writable(picture)
 
 
-def _external(paths: Sequence[Path], csvs: Sequence[Path]) -> set[str]:
-    """Return the names of those that other images than the competition's had a part in."""
+def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Origin | None]]":
+    """Return what is known of each file's making."""
     from kaggle_digits import origins
     from kaggle_digits.files import sha256_of
 
-    found = [origins.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS) for csv in csvs]
-    return {
-        str(path) for path, origin in zip(paths, found, strict=True) if origin and origin.external
-    }
+    return [
+        (path, origins.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
+        for path, csv in zip(paths, csvs, strict=True)
+    ]
+
+
+def _note(vote: Path, found: "Sequence[tuple[Path, Origin | None]]") -> None:
+    """Note what a vote came from, if anything is known of that."""
+    from kaggle_digits import origins
+
+    if origin := origins.of_vote(found):
+        origins.note(vote, origin, options.SUBMISSIONS)
 
 
 def _known_scores(names: Sequence[str], csvs: Sequence[Path]) -> dict[str, float]:

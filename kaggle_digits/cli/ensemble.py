@@ -43,9 +43,8 @@ def command(
     if oof is not None and oof.labels is not None:
         judged = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
     submissions.write(submission, test.ids, blended.argmax(axis=1))
-    origins.note_blend(
-        submission, members, judged.accuracy if judged else None, options.SUBMISSIONS
-    )
+    origin = origins.of_runs(members, judged.accuracy if judged else None)
+    origins.note(submission, origin, options.SUBMISSIONS)
     _report(members, weights, oof, judged, method, submission, rows=len(test.ids), as_json=json)
 
 

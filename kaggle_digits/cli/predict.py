@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kaggle_digits.datasets.dataset import Images
     from kaggle_digits.handwriting import Picture
+    from kaggle_digits.runs import Run
 
     # uint8 [n, height, width, channels] in, probabilities [n, classes] out.
     Probabilities = npt.NDArray[np.floating]
@@ -29,13 +30,18 @@ class Source:
     Attributes:
         name: what a CSV is named by.
         predicted: uint8 images to probabilities.
-        trained_on: the data set's source, where it is known.
+        run: whose models they are, where that is known.
 
     """
 
     name: str
     predicted: "Predicted"
-    trained_on: str | None
+    run: "Run | None"
+
+    @property
+    def trained_on(self) -> str | None:
+        """The data set's source, where it is known."""
+        return None if self.run is None else self.run.description["settings"].get("source")
 
 
 def command(
@@ -97,8 +103,7 @@ def _of_run(folder: Path) -> Source:
 
     run = runs.Run(folder)
     run.require_finished()
-    trained_on = run.description["settings"].get("source")
-    return Source(folder.resolve().name, partial(cross_validation.predicted, run), trained_on)
+    return Source(folder.resolve().name, partial(cross_validation.predicted, run), run)
 
 
 def _of_model(path: Path) -> Source:
@@ -127,12 +132,15 @@ def _require_belonging(
 
 def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
     """Write the CSV for the test images in ``input_``."""
-    from kaggle_digits import datasets, submissions
+    from kaggle_digits import datasets, origins, submissions
 
     submissions.require_target(csv)
     splits = datasets.load(input_)
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
+    if source.run is not None:
+        origin = origins.of_prediction(source.run, splits)
+        origins.note(csv, origin, options.SUBMISSIONS)
     is_sample = "sample" in (splits.source, source.trained_on)
     if json:
         options.print_json({"submission": str(csv), "rows": len(test), "sample": is_sample})
