@@ -29,7 +29,7 @@ from kaggle_digits.backend import (
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
-from kaggle_digits.recipes import Recipe, Training
+from kaggle_digits.recipes import Affine, Recipe, Training
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -265,10 +265,10 @@ def _trained_epoch(
     rng = np.random.default_rng(seed)
     order = _order(len(train), training, rng)
     images = train.images[order]
-    if training.augmentation:
+    if affine := _augmentation(training, epoch=seed[-1]):
         from kaggle_digits.augmentation import augmented
 
-        images = augmented(images, training.augmentation, rng)
+        images = augmented(images, affine, rng)
     _seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
     targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
@@ -301,6 +301,13 @@ def _trained_epoch(
         seconds=time.perf_counter() - started,
         images_per_second=len(order) / trained,
     )
+
+
+def _augmentation(training: Training, epoch: int) -> Affine | None:
+    """Return how images are moved in that epoch (1 … epochs), None if they are not."""
+    if training.augmentation and epoch > training.epochs - training.undistorted_epochs:
+        return training.augmentation.undistorted()
+    return training.augmentation
 
 
 def _steps(images: int, training: Training) -> int:

@@ -245,3 +245,22 @@ def test_mixup_goes_on_with_the_same_bytes_and_trains_on_other_images(data, tmp_
     stop_before(3, data, tmp_path / "stopped", settings)
     assert weights(fitted(data, tmp_path / "stopped", settings)[0]) == whole
     assert weights(fitted(data, tmp_path / "without", SCHEDULE)[0]) != whole
+
+
+def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
+    from kaggle_digits import augmentation
+
+    seen = []
+
+    def unmoved(images, affine, _rng):
+        seen.append(affine)
+        return images
+
+    monkeypatch.setattr(augmentation, "augmented", unmoved)
+    strong = Affine(rotation=40, shift=0.2, flip=True, fill="nearest")
+    settings = replace(SCHEDULE, epochs=3, augmentation=strong, undistorted_epochs=2)
+    fitted(data, tmp_path / "flipped", settings)
+    assert seen == [strong, Affine(flip=True), Affine(flip=True)]
+    seen.clear()
+    fitted(data, tmp_path / "not", replace(settings, augmentation=replace(strong, flip=False)))
+    assert seen == [replace(strong, flip=False)]

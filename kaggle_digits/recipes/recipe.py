@@ -27,6 +27,10 @@ class Affine:
     flip: bool = False
     fill: Literal["constant", "nearest"] = "constant"
 
+    def undistorted(self) -> "Affine | None":
+        """Return what is left without distortion: mirroring, or nothing."""
+        return Affine(flip=True) if self.flip else None
+
 
 @dataclass(frozen=True)
 class Training:
@@ -43,6 +47,8 @@ class Training:
         batch_size: images a step.
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
+        undistorted_epochs: in so many of the last epochs images are only mirrored, if at all: what
+            is judged is not distorted either.
         mixup: 0 is off; else each training image is blended with another one of its epoch, and
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
@@ -62,6 +68,7 @@ class Training:
     decay: float = 1.0
     warmup_epochs: float = 0.0
     augmentation: Affine | None = None
+    undistorted_epochs: int = 0
     mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
