@@ -5,12 +5,13 @@ are seeded by (seed, epoch) alone. So an epoch that was broken off can be run ag
 same weights to the byte, and a checkpoint needs no generator states.
 """
 
+import contextlib
 import csv
 import io
 import math
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -156,8 +157,25 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
     """
     import keras
 
-    try:
+    with _reading(path):
         return keras.models.load_model(path, compile=to_train, safe_mode=True)
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give ``network`` the weights of the model at ``path``, whose layers are the same.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    with _reading(path):
+        network.load_weights(path)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         # Keras may quote the whole model after its first sentence.
         said = str(error).partition(". ")[0].rstrip(".")
