@@ -19,7 +19,7 @@ from tests.helpers import mnist_arrays, write_competition
 CONSOLE_COMMAND = Path(sys.executable).with_name("kaggle-digits")
 COMMANDS = (
     "data", "recipes", "train", "cv", "predict", "evaluate", "ensemble", "export", "compare",
-    "submit", "leaderboard", "runs",
+    "record", "submit", "leaderboard", "runs",
 )  # fmt: skip
 
 
@@ -296,3 +296,20 @@ def test_a_labelled_test_set_is_scored(tmp_path):
     assert again["test"]["errors"] == wrong
     assert json.loads((run / "metrics.json").read_text())["test"] == again["test"]
     assert json.loads((run / "run.json").read_text())["class_names"] == list("0123456789")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a disk that is full")
+@pytest.mark.parametrize("command", [["runs", "--json"], ["recipes", "dense", "--json"]])
+def test_a_result_that_finds_no_room_is_no_success(command, tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kaggle_digits", *command],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Error: no room to write the result to stdout: [Errno 28]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -29,6 +29,7 @@ from kaggle_digits.cli import (
     train,
 )
 from kaggle_digits.errors import KaggleDigitsError
+from kaggle_digits.files import NO_SPACE
 
 app = typer.Typer(
     name="kaggle-digits",
@@ -77,11 +78,11 @@ def root(
 
 def main() -> None:
     """Run the command line; turn our exceptions into a message on stderr and an exit code."""
-    code = _exit_code()
+    code = _flushed(_exit_code())
     if "tensorflow" in sys.modules:
         # All files are closed and all processes joined. Python would take a second more to free
         # what TensorFlow holds, which the system frees at once.
-        os._exit(_flushed(code))
+        os._exit(code)
     sys.exit(code)
 
 
@@ -90,13 +91,24 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads it any more
-        pass
+        _give_up_stdout()
     except OSError as error:
-        print(f"Error: the result could not be written to stdout: {error}", file=sys.stderr)
-        code = code or 1
+        return code or _no_room(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     return code
+
+
+def _no_room(error: OSError) -> int:
+    """Say that the result could not be written; return the exit code."""
+    _give_up_stdout()
+    print(f"Error: no room to write the result to stdout: {error}", file=sys.stderr)
+    return 1
+
+
+def _give_up_stdout() -> None:
+    """Let Python not stumble again, at its end, over what stays in the buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code() -> int:
@@ -111,14 +123,22 @@ def _exit_code() -> int:
             traceback.print_exc()
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        # Whatever we write into files names them: what is left is what was printed.
+        return _no_room(error) if error.errno in NO_SPACE else _unexpected(error, debug=debug)
     except Exception as error:  # noqa: BLE001 — a user gets a message, never a bare traceback
-        if debug:
-            traceback.print_exc()
-        print(
-            f"Error: unexpected {type(error).__name__}: {error}\n"
-            "This is a bug or a broken installation. Run the same command with --debug to see "
-            "where it comes from.",
-            file=sys.stderr,
-        )
-        return 1
+        return _unexpected(error, debug=debug)
     return 0
+
+
+def _unexpected(error: Exception, *, debug: bool) -> int:
+    """Say what nobody foresaw; return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    print(
+        f"Error: unexpected {type(error).__name__}: {error}\n"
+        "This is a bug or a broken installation. Run the same command with --debug to see "
+        "where it comes from.",
+        file=sys.stderr,
+    )
+    return 1
