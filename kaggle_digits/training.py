@@ -6,13 +6,11 @@ same weights to the byte, and a checkpoint needs no generator states.
 """
 
 import contextlib
-import csv
-import io
 import math
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,26 +28,13 @@ from kaggle_digits.backend import (
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
+from kaggle_digits.history import Epoch, read_history, write_history
 from kaggle_digits.recipes import Affine, Recipe, Training
 
 Probabilities = npt.NDArray[np.float32]
 
 PREDICTION_BATCH = 512
 PREDICTION_PARTS = 2  # the same everywhere: the last digits of a probability depend on it
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A finished epoch: one row of ``history.csv``. ``val_*`` are nan without held-out images."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
 
 
 class Watcher(Protocol):
@@ -369,21 +354,3 @@ def _batch_callback(report: Callable[[int], None], batch_size: int, images: int)
         report(min((batch + 1) * batch_size, images))
 
     return keras.callbacks.LambdaCallback(on_train_batch_end=on_batch_end)
-
-
-def write_history(path: Path, history: list[Epoch]) -> None:
-    """Write one row an epoch, columns as in `Epoch`."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(field.name for field in fields(Epoch))
-    table.writerows(astuple(epoch) for epoch in history)
-    files.write_text(path, text.getvalue())
-
-
-def read_history(path: Path) -> list[Epoch]:
-    """Return the rows that `write_history` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        return [
-            Epoch(int(row.pop("epoch")), **{k: float(v) for k, v in row.items()}) for row in rows
-        ]

@@ -25,7 +25,8 @@ import numpy as np
 from kaggle_digits import files
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError
-from kaggle_digits.training import Epoch, Watcher
+from kaggle_digits.history import Epoch
+from kaggle_digits.training import Watcher
 
 TrainFold = Callable[[Path, Splits, int, Watcher], None]
 

@@ -22,7 +22,7 @@ LAYERS = [
     ["datasets"],
     ["backend", "kaggle_api", "recipes"],
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
-    ["comparison", "ensembling"],
+    ["comparison", "ensembling", "history"],
     ["runs", "training"],
     ["record", "workers"],
     ["cross_validation", "exporting", "ledger", "origins", "predictions"],

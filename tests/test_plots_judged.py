@@ -9,9 +9,9 @@ import pytest
 from kaggle_digits import evaluation
 from kaggle_digits.datasets.dataset import DIGITS
 from kaggle_digits.evaluation import WorstImage
+from kaggle_digits.history import Epoch
 from kaggle_digits.plots import canvas, judged, learning
 from kaggle_digits.predictions import Prediction
-from kaggle_digits.training import Epoch
 from tests.figures import require_readable, words
 from tests.test_plots_data import CIFAR
 

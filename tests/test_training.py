@@ -11,6 +11,7 @@ from kaggle_digits import backend, training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
+from kaggle_digits.history import Epoch, read_history
 from kaggle_digits.recipes import Affine, Recipe, Training
 from kaggle_digits.recipes.recipe import sequential
 from tests import helpers
@@ -33,7 +34,7 @@ class Silent:
     def __init__(self) -> None:
         self.found = -1
         self.counts: list[int] = []
-        self.epochs: list[training.Epoch] = []
+        self.epochs: list[Epoch] = []
 
     def epochs_found(self, count: int) -> None:
         self.found = count
@@ -41,7 +42,7 @@ class Silent:
     def images_trained(self, count: int) -> None:
         self.counts.append(count)
 
-    def epoch_done(self, epoch: training.Epoch) -> None:
+    def epoch_done(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)
 
 
@@ -115,7 +116,7 @@ def test_constant_learning_rate_without_held_out_images(data, tmp_path):
 def test_the_watcher_sees_every_image_and_epoch(data, tmp_path):
     _, history, watcher = fitted(data, tmp_path, held_out=data)
     assert watcher.found == 0
-    assert watcher.epochs == history == training.read_history(tmp_path / "history.csv")
+    assert watcher.epochs == history == read_history(tmp_path / "history.csv")
     assert max(watcher.counts) == len(data)
     assert history[-1].val_accuracy == pytest.approx(1.0, abs=0.5)
     assert history[-1].loss < history[0].loss

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kaggle_digits.cross_validation import Watcher
     from kaggle_digits.evaluation import Scores
-    from kaggle_digits.training import Epoch
+    from kaggle_digits.history import Epoch
 
 
 @contextlib.contextmanager

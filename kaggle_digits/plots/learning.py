@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits.history import Epoch
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, FAINT, MARGIN, VERMILION, WIDTH
-from kaggle_digits.training import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

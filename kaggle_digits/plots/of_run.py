@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_digits import cross_validation, datasets, evaluation, training
+from kaggle_digits import cross_validation, datasets, evaluation
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Floats, Integers
+from kaggle_digits.history import read_history
 from kaggle_digits.plots import canvas, judged, learning
 from kaggle_digits.predictions import Prediction, out_of_fold
 from kaggle_digits.runs import Run
@@ -77,7 +78,7 @@ def _learning_curves(run: Run) -> "Figure":
     settings = run.settings
     paths = [run.fold(number) / "history.csv" for number in range(1, settings.members + 1)]
     try:
-        histories = [training.read_history(path) for path in paths]
+        histories = [read_history(path) for path in paths]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"a fold's history.csv cannot be read: {error}") from error
     if len(set(map(len, histories))) != 1 or not histories[0]:
