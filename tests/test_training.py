@@ -154,6 +154,8 @@ def test_a_damaged_model_is_named(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
         training.loaded(path)
+    with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
+        training.load_weights(small_network(), path)
 
 
 def test_a_model_with_code_in_it_is_refused(tmp_path, keras):

@@ -11,7 +11,7 @@ RECIPE = Recipe(
     name="fast5",
     summary="fast's layers with twice the channels, eight epochs",
     source="this project: what comes nearest to 99.5 % in a tenth of bn20-seed's time",
-    measured="",
+    measured="0.99619 ± 0.00069 on 20 % held out of the competition's 42,000 images, five seeds",
     network=partial(fast.network, STAGES),
     training=replace(fast.RECIPE.training, epochs=8, learning_rate=1e-2),
 )

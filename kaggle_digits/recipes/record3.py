@@ -18,7 +18,7 @@ RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-3",
     summary="a member of the record: six convolutions of 3, blended images",
-    measured="",
+    measured="0.99512 out-of-fold: 5 folds of 15 epochs on the competition's 42,000 images, seed 0",
     network=partial(fast.network, STAGES, dropout=0.3),
     training=replace(record5.RECIPE.training, mixup=0.1),
 )
