@@ -313,3 +313,23 @@ def test_a_result_that_finds_no_room_is_no_success(command, tmp_path):
     assert done.returncode == 1
     assert "Error: no room to write the result to stdout: [Errno 28]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(60, {"started", "log loss"}), (200, set())])
+def test_runs_leaves_out_columns_rather_than_digits(width, left_out, monkeypatch, capsys):
+    from functools import partial
+
+    from rich.console import Console
+
+    from kaggle_digits.cli import runs
+
+    row = {"run": "runs/bn20-5-fold", "data": "kaggle", "external": False, "models": "5/5"}
+    row |= {"state": "finished", "epochs": 15, "oof_accuracy": 0.99493, "oof_log_loss": 0.0619}
+    row |= {"public_score": 0.995, "seconds": 2152.0, "started": "2026-11-22T10:00:00"}
+    terminal = partial(Console, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr("rich.console.Console", terminal)
+    runs._print_table([row])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("runs/bn20-5-fold", "0.99493", "0.99500"))
+    assert "…" not in text
+    assert all((name in text) != (name in left_out) for name in ("started", "log loss"))

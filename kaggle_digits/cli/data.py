@@ -88,8 +88,8 @@ def get(
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
             "  1,797 small digits of scikit-learn, to try things out: a CSV made from it is no\n"
             "  entry for the competition. With its real data:\n"
-            "    kaggle-digits data get --source kaggle\n"
-            "    kaggle-digits data get --from PATH/digit-recognizer.zip\n",
+            f"    {options.program()} data get --source kaggle\n"
+            f"    {options.program()} data get --from PATH/digit-recognizer.zip\n",
             bold=True,
             err=True,
         )

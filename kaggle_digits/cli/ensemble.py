@@ -103,6 +103,12 @@ def _report(
         print("No image was held out by every run: there is no out-of-fold accuracy to show.")
     if method == "hill-climb":
         print("The weights were chosen on these same images: the blend's figures flatter a little.")
+    best = min((judged["errors"] for judged in members if judged), default=None)
+    if blend is not None and best is not None and blend.errors > best:
+        print(
+            f"Worse than its best member, which has {best:,} errors: leave weak ones out, or try "
+            "another --method. hill-climb looks at log loss, Kaggle at accuracy."
+        )
     if external:
         print(f"Not trained on train.csv alone: {', '.join(external)}")
     print(f"Submission   {csv} ({rows:,} rows)")

@@ -87,6 +87,9 @@ def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> 
     made_for = record.circumstances(train)
     plan = record.kept_plan(path, made_for)
     if plan is None:
+        typer.echo(
+            "Measuring how fast this machine trains the members, for half a minute", err=True
+        )
         with tempfile.TemporaryDirectory() as folder:
             seconds = record.measured_seconds(folds, Path(folder))
         plan = record.planned(budget, len(train), folds, seconds, record.flop_of_members())
@@ -96,7 +99,8 @@ def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> 
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
         f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models\n"
         f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
-        f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here",
+        f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here\n"
+        f"             kept in {path}; remove it to measure and plan anew",
         err=True,
     )
     return plan

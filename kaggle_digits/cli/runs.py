@@ -1,11 +1,15 @@
 """``kaggle-digits runs``: what has been trained here."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def command(
@@ -56,24 +60,52 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     }
 
 
+ROOM = 10_000  # characters
+# What a narrow terminal goes without, the first first.
+LEAST_WANTED = ("started", "log loss", "epochs", "data", "time", "models")
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Column, Table
 
-    headings = ("data", "models", "epochs", "accuracy", "log loss", "public", "time", "started")
-    # A name is there to be copied: rather let the other columns wrap.
-    name = Column("run", no_wrap=True, min_width=max(len(row["run"]) for row in rows))
-    table = Table(name, *headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(
-            row["run"],
-            f"{row['data']}, external" if row["external"] else row["data"],
-            row["models"] if row["state"] == "finished" else f"{row['models']} …",
-            str(row["epochs"]),
-            "" if row["oof_accuracy"] is None else f"{row['oof_accuracy']:.5f}",
-            "" if row["oof_log_loss"] is None else f"{row['oof_log_loss']:.5f}",
-            "" if row["public_score"] is None else f"{row['public_score']:.5f}",
-            "" if row["seconds"] is None else f"{row['seconds']:,.0f} s",
-            row["started"][:16].replace("T", " "),
-        )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or another program has room
+        console = Console(width=ROOM)
+    room = console.options.update(max_width=ROOM)
+    for count in range(len(LEAST_WANTED) + 1):
+        table = _table(rows, LEAST_WANTED[:count])
+        if console.measure(table, options=room).maximum <= console.width:
+            break
+    console.print(table)
+
+
+def _table(rows: list[dict[str, Any]], left_out: Sequence[str]) -> "Table":
+    from rich.table import Table
+
+    described = [_described(row) for row in rows]
+    headings = [name for name in described[0] if name not in left_out]
+    table = Table(box=None, pad_edge=False)
+    for name in headings:
+        table.add_column(name, no_wrap=True)
+    for one in described:
+        table.add_row(*(one[name] for name in headings))
+    return table
+
+
+def _described(row: dict[str, Any]) -> dict[str, str]:
+    """Return a run as words, by the heading of each column."""
+
+    def score(name: str) -> str:
+        return "" if row[name] is None else f"{row[name]:.5f}"
+
+    return {
+        "run": row["run"],
+        "data": f"{row['data']}, external" if row["external"] else row["data"],
+        "models": row["models"] if row["state"] == "finished" else f"{row['models']} …",
+        "epochs": str(row["epochs"]),
+        "accuracy": score("oof_accuracy"),
+        "log loss": score("oof_log_loss"),
+        "public": score("public_score"),
+        "time": "" if row["seconds"] is None else f"{row['seconds']:,.0f} s",
+        "started": row["started"][:16].replace("T", " "),
+    }

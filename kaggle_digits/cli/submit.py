@@ -61,12 +61,13 @@ def command(
         _leave_it(reason, if_possible=if_possible)
         return
     later = _command(csv, message, input_, declared_external=declared_external)
-    if dry_run:
-        print(f"Nothing was pushed. To push it:\n  {later}")
-        return
-    if credentials.find() is None:
+    if not dry_run and credentials.find() is None:
         reason = f"there are no credentials for Kaggle. {credentials.HOW_TO_GET}. Then:\n  {later}"
         _leave_it(reason, if_possible=if_possible)
+        return
+    _say_what_it_is(splits, origin)
+    if dry_run:
+        print(f"Nothing was pushed. To push it:\n  {later}")
         return
     text = message or f"kaggle-digits {csv.stem}"
     if origin and origin.external:
@@ -78,13 +79,21 @@ def command(
 def _require_all_answered(csv: Path, splits: Any, input_: Path) -> None:
     """Raise an InputError unless ``csv`` answers every test image in ``input_`` and no other.
 
-    Says what it answers, and which of these images training may have seen.
+    Says what it answers.
     """
-    from kaggle_digits import datasets, submissions
+    from kaggle_digits import submissions
 
     answers = submissions.read(csv)
     submissions.check(answers, splits.test.ids, name=str(csv), source=f"test images in {input_}")
     print(f"{csv}: {len(answers):,} rows, one for each test image in {input_}.")
+
+
+def _say_what_it_is(splits: Any, origin: "Origin | None") -> None:
+    """Print how good ``origin`` is, and which of the images training may have seen."""
+    from kaggle_digits import datasets
+
+    if origin and origin.oof_accuracy is not None:
+        print(f"Made by {origin.run}: accuracy {origin.oof_accuracy:.5f} on what it held out.")
     if splits.is_competition and (seen := datasets.near(splits.test.images, splits.train.images)):
         print(
             f"{seen:,} of them occur in the training images there, to the pixel or nearly: these "

@@ -7,21 +7,23 @@ from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
 RECIPE = Recipe(
     name="cifar-augmented",
-    summary="cifar-deep's layers, less dropout, turned, shifted, zoomed and mirrored images",
-    source="the same tutorial as cifar-deep",
-    measured="not measured to its end yet",
+    summary="cifar-deep's layers, AdamW, images turned, shifted, zoomed and mirrored",
+    source="the same CIFAR-10 tutorial; optimizer, dropout rates and epochs are this project's",
+    measured="0.8144 on 5,000 held out of CIFAR-10's training images, one seed",
     # Where no image is seen twice there is less to overfit: lower rates than cifar-deep's.
     network=partial(cifar_deep.network, dropout=(0.05, 0.1, 0.2)),
     image_shape=cifar_deep.RECIPE.image_shape,
     training=Training(
         optimizer="adamw",
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         schedule="cosine",
         warmup_epochs=1,
-        batch_size=64,
-        epochs=60,
+        batch_size=128,
+        epochs=50,
+        undistorted_epochs=12,
         weight_decay=0.05,
         precision="auto",
+        parts=2,
         augmentation=Affine(rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"),
     ),
 )

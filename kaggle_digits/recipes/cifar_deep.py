@@ -5,7 +5,7 @@ from typing import Any
 from kaggle_digits.recipes.recipe import Recipe, Training, sequential
 
 
-def network(dropout: tuple[float, float, float] = (0.2, 0.3, 0.5)) -> Any:
+def network(dropout: tuple[float, float, float] = (0.1, 0.2, 0.4)) -> Any:
     """Return the model, 1,676,842 parameters.
 
     Args:
@@ -38,10 +38,11 @@ RECIPE = Recipe(
     name="cifar-deep",
     summary="CIFAR-10: four convolutions, dropout, a dense layer of 512",
     source="a CIFAR-10 tutorial: more than 80 % on CIFAR-10's 10,000 test images",
-    measured="not measured with this training yet; with AdamW 0.787 on 5,000 held out",
+    measured="0.8050 on 5,000 held out of CIFAR-10's training images, one seed",
     network=network,
     image_shape=(32, 32, 3),
-    # The document names neither optimizer nor batch size; constant Adam overfits at 76.8 %.
+    # The document names neither optimizer nor batch size; constant Adam overfits at 76.8 %. Blended
+    # images do more against that than higher dropout rates (docs/LOG.md).
     training=Training(
         optimizer="sgd",
         learning_rate=0.025,
@@ -49,8 +50,10 @@ RECIPE = Recipe(
         warmup_epochs=1,
         batch_size=32,
         epochs=20,
-        label_smoothing=0.1,
+        mixup=0.2,
+        label_smoothing=0.05,
         weight_decay=0.01,
         precision="auto",
+        parts=2,
     ),
 )
