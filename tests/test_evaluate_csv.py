@@ -90,9 +90,9 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     assert "there is no nosuch.csv. Expected a CSV with answers" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
-    assert "--labels nosuch.csv does not exist" in evaluated(
-        folder, "mine.csv", "--labels", "nosuch.csv", code=2
-    )
+    for labels, expected in (("nosuch.csv", "does not exist"), ("run", "is a folder")):
+        message = evaluated(folder, "mine.csv", "--labels", labels, code=2)
+        assert f"--labels {labels} {expected}. Expected a file with the true" in message
 
 
 def test_certain_answers_score_as_themselves() -> None:

@@ -135,3 +135,9 @@ def test_an_exported_model_answers_like_its_run(trained, three):
 def test_what_gives_probabilities_must_be_one_thing(trained, arguments, expected):
     done = product.run("predict", *arguments, cwd=trained, code=2)
     assert expected in " ".join(done.stderr.split())
+
+
+def test_pictures_without_a_run_say_where_it_goes(trained, three):
+    done = product.run("predict", three, cwd=trained, code=2)
+    assert f"{three} is a file. Expected the folder of a finished run before" in done.stderr
+    assert f"kaggle-digits predict RUN {three}" in done.stderr

@@ -26,8 +26,9 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
             f"  {command} input/answers.csv"
         )
     if not labels.is_file():
+        what = "is a folder" if labels.is_dir() else "does not exist"
         raise InputError(
-            f"--labels {labels} does not exist. Expected a file with the true ImageId,Label; a "
+            f"--labels {labels} {what}. Expected a file with the true ImageId,Label; a "
             "rehearsal's lies in its --input folder as answers.csv."
         )
     answers, truth = submissions.read(csv), submissions.read(labels)

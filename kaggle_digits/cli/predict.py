@@ -94,6 +94,11 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
             "received neither a run nor --model. Expected the folder of a finished run, as "
             "`kaggle-digits runs` lists them, or --model FILE with an exported model."
         )
+    if named[0].is_file():
+        raise InputError(
+            f"{named[0]} is a file. Expected the folder of a finished run before any pictures, or "
+            f"--model FILE:\n  kaggle-digits predict RUN {' '.join(map(str, named))}"
+        )
     return named[0], named[1:]
 
 
