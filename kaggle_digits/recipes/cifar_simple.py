@@ -27,7 +27,7 @@ RECIPE = Recipe(
     name="cifar-simple",
     summary="CIFAR-10: one convolution, dropout, a dense layer of 512",
     source="a CIFAR-10 tutorial: 66.58 % on CIFAR-10's 10,000 test images",
-    measured="not measured yet",
+    measured="0.6634 on 5,000 held out of CIFAR-10's training images, one seed",
     network=network,
     image_shape=(32, 32, 3),
     # The document names neither optimizer nor batch size: Keras's RMSprop, and 128.
