@@ -114,8 +114,8 @@ def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> 
             f"{csv} is not for the competition: {input_} holds {splits.source} data with "
             f"{len(splits.test):,} test images, expected the competition's 28,000. "
             "Get those, and train on them, with one of:\n"
-            "  kaggle-digits data get --source kaggle\n"
-            "  kaggle-digits data get --from PATH/digit-recognizer.zip"
+            f"  {options.program()} data get --source kaggle\n"
+            f"  {options.program()} data get --from PATH/digit-recognizer.zip"
         )
     # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
     if origin is None or origin.test_fingerprint in (None, splits.test.fingerprint):
