@@ -3,11 +3,14 @@
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets import Obtained
 
 FIRST = 40  # images that `show` draws
 INDENT = " " * 21  # under the first figure of `check`
@@ -67,10 +70,14 @@ def get(
         )
     else:
         obtained = _rehearsal(source, input_, from_path, as_, seed, again=again)
+    _print_obtained(obtained, input_)
+
+
+def _print_obtained(obtained: "Obtained", folder: Path) -> None:
     splits = obtained.splits
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(
-        f"{input_}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
+        f"{folder}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
         f"test images ({origin})"
     )
     for path in obtained.moved_aside:
@@ -80,7 +87,7 @@ def get(
             "This is a rehearsal, not the competition's data: `submit` refuses what a run makes "
             "of it. Score a CSV with:\n"
             f"  {shlex.join([options.program(), 'evaluate'])} CSV "
-            f"--labels {shlex.quote(str(input_ / 'answers.csv'))}"
+            f"--labels {shlex.quote(str(folder / 'answers.csv'))}"
         )
     if obtained.is_sample:
         typer.secho(

@@ -3,13 +3,17 @@
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kaggle_digits.cli import options
 
+if TYPE_CHECKING:
+    from kaggle_digits.exporting import Export
+
 EXPORTS = Path("exports")
+INDENT = " " * 13
 
 
 def command(
@@ -51,28 +55,35 @@ def command(
     path = output or EXPORTS / f"{run.resolve().name}{variant}{chosen.suffix}"
     export = exporting.exported(finished, numbers, chosen, path, input_)
     if json:
-        options.print_json(
-            {
-                "format": chosen.name,
-                "files": [{"path": str(file), "bytes": size} for file, size in export.files],
-                "folds": numbers,
-                "image_shape": export.image_shape,
-                "classes": export.classes,
-                "comparison": asdict(export.comparison),
-            }
-        )
-        return
+        _print_json(export, chosen.name, numbers)
+    else:
+        _print(export, finished.folder, members if ensemble else 1, numbers[0])
+        print(f"Load it with\n{textwrap.indent(chosen.loading(path), INDENT)}")
+
+
+def _print_json(export: "Export", name: str, folds: tuple[int, ...]) -> None:
+    options.print_json(
+        {
+            "format": name,
+            "files": [{"path": str(file), "bytes": size} for file, size in export.files],
+            "folds": folds,
+            "image_shape": export.image_shape,
+            "classes": export.classes,
+            "comparison": asdict(export.comparison),
+        }
+    )
+
+
+def _print(export: "Export", run: Path, models: int, first: int) -> None:
     for file, size in export.files:
         print(f"Model        {file} ({size / 1000:,.0f} kB)")
-    of = f"fold {numbers[0]}" if members == 1 or not ensemble else f"the mean of {members} models"
-    print(f"             {of} of {run}")
+    of = f"fold {first}" if models == 1 else f"the mean of {models} models"
+    print(f"{INDENT}{of} of {run}")
     shape = ", ".join(map(str, export.image_shape))
     print(f"Takes        uint8 [n, {shape}], and gives float32 [n, {export.classes}]")
     comparison = export.comparison
     print(
-        f"Compared     in a fresh process, {comparison.images:,} images "
-        f"({comparison.source}):\n"
-        "             labels equal, largest difference of probabilities "
+        f"Compared     in a fresh process, {comparison.images:,} images ({comparison.source}):\n"
+        f"{INDENT}labels equal, largest difference of probabilities "
         f"{comparison.largest_difference:.1g}"
     )
-    print(f"Load it with\n{textwrap.indent(chosen.loading(path), '             ')}")
