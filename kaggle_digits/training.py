@@ -91,9 +91,10 @@ def fit(
     """
     make_repeatable()
     training = on_this_machine(training)
+    train = replace(train, images=recipe.seen(train.images))
     model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
-    judge = predictor(recipe.network())
+    judge = predictor(recipe.complete())
     judge.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -308,7 +309,8 @@ def _trained_epoch(
 
 def _augmentation(training: Training, epoch: int) -> Affine | None:
     """Return how images are moved in that epoch (1 … epochs), None if they are not."""
-    if training.augmentation and epoch > training.epochs - training.undistorted_epochs:
+    undistorted = min(training.undistorted_epochs, training.epochs // 4)
+    if training.augmentation and epoch > training.epochs - undistorted:
         return training.augmentation.undistorted()
     return training.augmentation
 

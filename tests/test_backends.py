@@ -51,7 +51,7 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
     start_keras()
     for name, recipe in RECIPES.items():
         seed_everything(1)
-        network = recipe.network()
+        network = recipe.complete()
         network.save(tmp_path / f"{name}.keras")
         data = images_for(recipe)
         said = training.probabilities_of(training.predictor(network), data.images)

@@ -148,7 +148,7 @@ def test_the_two_models_differ(said):
     ],
 )
 def test_every_kind_of_network_becomes_onnx(name, tmp_path):
-    model = shaken(find(name).network())
+    model = shaken(find(name).complete())
     images = comparing.drawings(20, find(name).image_shape)
     exporting.find("onnx").write(model, tmp_path / "m.onnx")
     found = exporting.opened(tmp_path / "m.onnx").probabilities(images)

@@ -213,7 +213,7 @@ def test_the_reference_for_the_record_is_as_published():
 @pytest.mark.parametrize("name", RECIPES)
 def test_takes_the_images_that_it_declares(name):
     recipe = find(name)
-    model = recipe.network()
+    model = recipe.complete()
     assert model.input_shape == (None, *recipe.image_shape)
     assert recipe.image_shape == ((32, 32, 3) if name.startswith("cifar") else (28, 28, 1))
 
@@ -240,7 +240,7 @@ def test_the_seed_is_trained_to_the_letter():
 def test_takes_uint8_and_gives_probabilities(name):
     recipe = find(name)
     images = np.random.default_rng(0).integers(0, 256, (3, *recipe.image_shape), dtype=np.uint8)
-    probabilities = recipe.network().predict(images, verbose=0)
+    probabilities = recipe.complete().predict(images, verbose=0)
     assert probabilities.shape == (3, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 

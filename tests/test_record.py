@@ -90,10 +90,11 @@ def test_a_faster_machine_trains_longer():
 def test_a_slow_member_is_planned_as_slow():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
     slow = record.planned(None, 42_000, 5, seconds | {record.MEMBERS[2]: 3 * 1e7 / RATE}, FLOP)
-    models = 15 * len(record.MEMBERS)
+    members = len(record.MEMBERS)
+    models, slower = 15 * members, (members + 2) / members
     trained = plan(None).seconds - models * record.SECONDS_A_MODEL
-    assert slow.seconds - models * record.SECONDS_A_MODEL == pytest.approx(5 / 3 * trained)
-    assert slow.rate == pytest.approx(3 / 5 * RATE)
+    assert slow.seconds - models * record.SECONDS_A_MODEL == pytest.approx(slower * trained)
+    assert slow.rate == pytest.approx(RATE / slower)
 
 
 def test_a_budget_too_short_says_what_fits():
@@ -129,20 +130,20 @@ def test_operations_are_counted_from_the_layers():
 
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
-    small = record.Plan(("record-3", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
+    small = record.Plan(("record-7", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
     made_for = record.circumstances(load(data).train)
     record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
-    assert "record-3, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
+    assert "record-7, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
     # One run for each repetition, so that a larger budget finds what a smaller one trained.
     names = [path.parent.name for path in sorted((tmp_path / "runs").glob("*/run.json"))]
     assert names == [
-        f"record-{kernel}-2-fold{seed}-e1-csv" for kernel in (3, 5) for seed in ("", "-seed1")
+        f"record-{kernel}-2-fold{seed}-e1-csv" for kernel in (5, 7) for seed in ("", "-seed1")
     ]
     settings = json.loads((tmp_path / "runs" / names[0] / "run.json").read_text())
-    assert settings["settings"]["recipe"] == "record-3"
+    assert settings["settings"]["recipe"] == "record-5"
 
 
 def test_the_command_measures_and_says_its_plan(tmp_path):

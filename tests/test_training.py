@@ -261,9 +261,12 @@ def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(augmentation, "augmented", unmoved)
     strong = Affine(rotation=40, shift=0.2, flip=True, fill="nearest")
-    settings = replace(SCHEDULE, epochs=3, augmentation=strong, undistorted_epochs=2)
+    settings = replace(SCHEDULE, epochs=5, augmentation=strong, undistorted_epochs=1)
     fitted(data, tmp_path / "flipped", settings)
-    assert seen == [strong, Affine(flip=True), Affine(flip=True)]
+    assert seen == [*[strong] * 4, Affine(flip=True)]
     seen.clear()
     fitted(data, tmp_path / "not", replace(settings, augmentation=replace(strong, flip=False)))
-    assert seen == [replace(strong, flip=False)]
+    assert seen == [replace(strong, flip=False)] * 4
+    seen.clear()  # of few epochs a quarter at most
+    fitted(data, tmp_path / "few", replace(settings, epochs=3))
+    assert seen == [strong] * 3

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Images
+
+VIEW_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Training:
         batch_size: images a step.
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
-        undistorted_epochs: in so many of the last epochs images are only mirrored, if at all: what
-            is judged is not distorted either.
+        undistorted_epochs: in so many of the last epochs, but a quarter of all at most, images are
+            only mirrored, if at all: what is judged is not distorted either.
         mixup: 0 is off; else each training image is blended with another one of its epoch, and
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
@@ -86,10 +91,11 @@ class Recipe:
         source: where the network comes from.
         measured: what it was measured to reach, and on what.
         network: builds the Keras model, uint8 ``[n, *image_shape]`` → probabilities ``[n, 10]``.
-            `sequential` begins it.
-            Scaling is inside, so that a saved model is complete by itself.
+            `sequential` begins it. Scaling is inside.
         image_shape: height, width, channels.
         training: how it is trained unless the command line overrides it.
+        view: what the network sees of images, of the same shape and in 0 … 255: a function of Keras
+            tensors; None for the images themselves. Training distorts what is seen, not what comes.
 
     """
 
@@ -100,6 +106,34 @@ class Recipe:
     network: Callable[[], Any]
     training: Training
     image_shape: tuple[int, int, int] = (28, 28, 1)
+    view: Callable[[Any], Any] | None = None
+
+    def complete(self) -> Any:
+        """Return the Keras model that takes images as they come: the network behind the view.
+
+        Its weights are the network's. It is what is saved and exported: complete by itself.
+        """
+        network = self.network()
+        if self.view is None:
+            return network
+        from keras import Input, Model, ops
+
+        images = Input(self.image_shape, dtype="uint8")
+        values = ops.round(self.view(images))  # as `seen` rounds
+        for layer in network.layers:
+            values = layer(values)
+        return Model(images, values)
+
+    def seen(self, images: "Images") -> "Images":
+        """Return what the network sees of ``images``, both uint8 ``[n, *image_shape]``."""
+        if self.view is None:
+            return images
+        from keras import Input, Model, ops
+
+        inputs = Input(self.image_shape, dtype="uint8")
+        view = Model(inputs, ops.round(self.view(inputs)))
+        seen: Images = view.predict(images, batch_size=VIEW_BATCH, verbose=0).astype("uint8")
+        return seen
 
 
 def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:

@@ -1,0 +1,17 @@
+"""``record-upright``: the record's member that sees digits without their slant."""
+
+from dataclasses import replace
+
+from kaggle_digits.recipes import record5
+from kaggle_digits.recipes.recipe import Recipe
+from kaggle_digits.recipes.upright import upright
+
+RECIPE: Recipe = replace(
+    record5.RECIPE,
+    name="record-upright",
+    summary="a member of the record: record-5 over digits without their slant",
+    source="this project: deslanting as of LeCun et al. 1998",
+    measured="",
+    training=record5.DISTORTED,
+    view=upright,
+)

@@ -1,0 +1,18 @@
+"""``record-width``: the record's member that sees all digits upright and equally wide."""
+
+from dataclasses import replace
+from functools import partial
+
+from kaggle_digits.recipes import record5
+from kaggle_digits.recipes.recipe import Recipe
+from kaggle_digits.recipes.upright import upright
+
+RECIPE: Recipe = replace(
+    record5.RECIPE,
+    name="record-width",
+    summary="a member of the record: record-5 over upright digits of the same width",
+    source="this project: width normalisation as of Ciresan et al. 2012",
+    measured="",
+    training=record5.DISTORTED,
+    view=partial(upright, width=14),
+)
