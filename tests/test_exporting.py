@@ -141,6 +141,7 @@ def test_the_two_models_differ(said):
     "name",
     [
         "bn20-seed",
+        "record-width",
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("bn20", "bn20-selu", "dense", "cifar-deep")

@@ -84,6 +84,8 @@ def test_a_complete_model_says_what_its_network_says_of_what_it_sees(name, tmp_p
     said = complete.predict(images, verbose=0)
     np.testing.assert_allclose(network.predict(recipe.seen(images), verbose=0), said, atol=1e-6)
     assert (network.predict(images, verbose=0) != said).any()
+    for row in range(4):  # a single image is no special case
+        np.testing.assert_allclose(complete(images[row : row + 1])[0], said[row], atol=1e-5)
     complete.save(tmp_path / "model.keras")  # of Keras's own operations: safe mode opens it
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(again.predict(images, verbose=0), said)

@@ -81,24 +81,12 @@ def _report(
             }
         )
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)
-    rows_ = [
-        *zip(folders, shares, members, strict=True),
-        (f"= {method}", None, blend and asdict(blend)),
-    ]
-    for name, share, judged in rows_:
-        figures = ("", "", "")
-        if judged:
-            figures = (
-                f"{judged['accuracy']:.5f}",
-                f"{judged['log_loss']:.5f}",
-                f"{judged['errors']:,}",
-            )
-        table.add_row(name, "" if share is None else f"{share:.3f}", *figures)
-    Console().print(table)
+    _print_table(
+        [
+            *zip(folders, shares, members, strict=True),
+            (f"= {method}", None, blend and asdict(blend)),
+        ]
+    )
     if oof is None:
         print("No image was held out by every run: there is no out-of-fold accuracy to show.")
     if method == "hill-climb":
@@ -112,3 +100,21 @@ def _report(
     if external:
         print(f"Not trained on train.csv alone: {', '.join(external)}")
     print(f"Submission   {csv} ({rows:,} rows)")
+
+
+def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) -> None:
+    """Print run or blend, weight and out-of-fold scores of each row, where there are such."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)
+    for name, share, judged in rows:
+        figures = ("", "", "")
+        if judged:
+            figures = (
+                f"{judged['accuracy']:.5f}",
+                f"{judged['log_loss']:.5f}",
+                f"{judged['errors']:,}",
+            )
+        table.add_row(name, "" if share is None else f"{share:.3f}", *figures)
+    Console().print(table)

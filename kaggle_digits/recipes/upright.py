@@ -29,12 +29,12 @@ def upright(images: Any, width: float | None = None) -> Any:
     from keras import ops
 
     height, across = images.shape[1:3]
-    ink = ops.cast(images, "float32")[..., 0] / 255
-    x = ops.arange(across, dtype="float32")
-    shift = _shift(ink)
-    source = x + shift if width is None else _spread(ink, x - shift, width) + shift
+    ink = ops.squeeze(ops.cast(images, "float32"), 3) / 255
+    x, shift = _places(ink, 2), _shift(ink)
+    # Subtracted: a sum of these shapes, of a single image, Keras takes for that of a bias.
+    source = (x if width is None else _spread(ink, x - shift, width)) - -shift
     # Linear interpolation as a product: what each pixel of a row gives to each of the new row.
-    shares = ops.relu(1 - ops.absolute(ops.expand_dims(source, 2) - ops.reshape(x, (-1, 1))))
+    shares = ops.relu(1 - ops.absolute(ops.expand_dims(source, 2) - ops.expand_dims(x, 3)))
     rows = ops.matmul(ops.expand_dims(ink, 2), shares)
     return 255 * ops.reshape(rows, (-1, height, across, 1))
 
@@ -43,11 +43,11 @@ def _shift(ink: Any) -> Any:
     """Return how far each row lies aside for the digit's slant, float32 ``[n, height, 1]``."""
     from keras import ops
 
-    height, across = ink.shape[1:]
-    x, y = (ops.arange(size, dtype="float32") for size in (across, height))
     rows = ops.sum(ink, 2)
+    x, y = _places(ink, 2), _places(rows, 1)
     total = ops.sum(rows, 1, keepdims=True) + LEAST_INK
-    aside = ops.sum(ink * x, 2) - ops.sum(ops.sum(ink, 1) * x, 1, keepdims=True) / total * rows
+    sideways = ops.sum(ink * x, 2)
+    aside = sideways - ops.sum(sideways, 1, keepdims=True) / total * rows
     below = y - ops.sum(rows * y, 1, keepdims=True) / total
     covariance = ops.sum(aside * below, 1, keepdims=True)
     variance = ops.sum(rows * below * below, 1, keepdims=True)
@@ -70,5 +70,15 @@ def _spread(ink: Any, place: Any, width: float) -> Any:
     left = ops.min(ops.where(ink > INK, place, float(across)), (1, 2), keepdims=True)
     right = ops.max(ops.where(ink > INK, place, -1.0), (1, 2), keepdims=True)
     scale = ops.clip((right - left + 1) / width, *SCALES)
-    column = ops.arange(across, dtype="float32") - (across - 1) / 2
-    return (left + right) / 2 + scale * column
+    column = _places(ops.max(ink, 1, keepdims=True), 2)
+    return (left + right) / 2 + scale * (column - (across - 1) / 2)
+
+
+def _places(values: Any, axis: int) -> Any:
+    """Return each value's place along ``axis``, from 0, float32 of the same shape.
+
+    Counted, not a constant: that would become an input of what is exported to ONNX.
+    """
+    from keras import ops
+
+    return ops.cumsum(ops.ones_like(values), axis) - 1
