@@ -84,7 +84,7 @@ def _report(
     _print_table(
         [
             *zip(folders, shares, members, strict=True),
-            (f"= {method}", None, blend and asdict(blend)),
+            (f"= {method}", None, asdict(blend) if blend else None),
         ]
     )
     if oof is None:
