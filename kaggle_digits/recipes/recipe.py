@@ -116,16 +116,17 @@ class Recipe:
         network = self.network()
         if self.view is None:
             return network
-        from keras import Input, Model, ops
+        from keras import Input, Model
 
         images = Input(self.image_shape, dtype="uint8")
-        values = ops.round(self.view(images))  # as `seen` rounds
+        # Not rounded as `seen` is: between two grey levels backends would differ by a whole one.
+        values = self.view(images)
         for layer in network.layers:
             values = layer(values)
         return Model(images, values)
 
     def seen(self, images: "Images") -> "Images":
-        """Return what the network sees of ``images``, both uint8 ``[n, *image_shape]``."""
+        """Return what the network sees of ``images``, both uint8 ``[n, *image_shape]``, rounded."""
         if self.view is None:
             return images
         from keras import Input, Model, ops

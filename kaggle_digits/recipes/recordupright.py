@@ -11,7 +11,7 @@ RECIPE: Recipe = replace(
     name="record-upright",
     summary="a member of the record: record-5 over digits without their slant",
     source="this project: deslanting as of LeCun et al. 1998",
-    measured="",
+    measured="0.99650 out-of-fold: 8 folds of 15 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,
     view=upright,
 )

@@ -12,7 +12,7 @@ RECIPE: Recipe = replace(
     name="record-width",
     summary="a member of the record: record-5 over upright digits of the same width",
     source="this project: width normalisation as of Ciresan et al. 2012",
-    measured="",
+    measured="0.99621 out-of-fold: 5 folds of 16 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,
     view=partial(upright, width=14),
 )

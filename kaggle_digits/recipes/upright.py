@@ -8,7 +8,7 @@ Plain operations of Keras, no layer of our own: a saved model can be read wherev
 from typing import Any
 
 MOST_SLANT = 1.0  # pixels sideways a row: 45°
-INK = 60 / 255  # as much counts towards the width
+INK = 60.5 / 255  # more counts towards the width; no grey level, which backends may round apart
 SCALES = (0.4, 1.6)  # old pixels a new one: a 1 does not become a bar, nor a page a digit
 LEAST_INK = 1e-6  # an empty image has none to divide by
 LEAST_VARIANCE = 0.5  # of rows: a dash has no slant
