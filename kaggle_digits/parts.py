@@ -37,11 +37,17 @@ class InParts(Model):  # type: ignore[misc]  # Keras has no types of its own
 
     def call(self, images: Any, *, training: bool = False) -> Any:
         """Return the network's answers ``[n, classes]`` for ``images`` ``[n, h, w, c]``."""
-        count = ops.shape(images)[0]
+        asked = count = ops.shape(images)[0]
+        if not training:
+            # Copies of the first, so that no part is empty: backends fail at pooling nothing.
+            spare = -count % self.parts
+            images = ops.concatenate([images, *[images[:1]] * (self.parts - 1)])[: count + spare]
+            count = count + spare
         bounds = [count * part // self.parts for part in range(self.parts + 1)]
-        return ops.concatenate(
+        answers = ops.concatenate(
             [self.network(images[start:end], training=training) for start, end in pairwise(bounds)]
         )
+        return answers if training else answers[:asked]
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs to make the same model, without its weights."""

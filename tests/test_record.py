@@ -107,7 +107,7 @@ def test_without_a_budget_it_is_everything():
     assert plan(None).seeds == 3
 
 
-MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "precision": "float32"}
+MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "members": {"record-5": {}}}
 
 
 def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
@@ -116,6 +116,7 @@ def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
     record.keep_plan(path, plan(1800), MADE_FOR)
     assert record.kept_plan(path, MADE_FOR) == plan(1800)
     assert record.kept_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
+    assert record.kept_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
     path.write_text("{")
     with pytest.raises(InputError, match="remove it to plan anew"):
         record.kept_plan(path, MADE_FOR)
@@ -130,17 +131,17 @@ def test_operations_are_counted_from_the_layers():
 
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
-    small = record.Plan(("record-7", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
+    small = record.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
     made_for = record.circumstances(load(data).train)
     record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
-    assert "record-7, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
+    assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
     # One run for each repetition, so that a larger budget finds what a smaller one trained.
     names = [path.parent.name for path in sorted((tmp_path / "runs").glob("*/run.json"))]
     assert names == [
-        f"record-{kernel}-2-fold{seed}-e1-csv" for kernel in (5, 7) for seed in ("", "-seed1")
+        f"record-{member}-2-fold{seed}-e1-csv" for member in (5, "width") for seed in ("", "-seed1")
     ]
     settings = json.loads((tmp_path / "runs" / names[0] / "run.json").read_text())
     assert settings["settings"]["recipe"] == "record-5"

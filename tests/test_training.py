@@ -12,7 +12,7 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.history import Epoch, read_history
-from kaggle_digits.recipes import Affine, Recipe, Training
+from kaggle_digits.recipes import Affine, Recipe, Training, find
 from kaggle_digits.recipes.recipe import sequential
 from tests import helpers
 
@@ -223,6 +223,13 @@ def test_a_network_in_parts_goes_on_with_the_same_bytes(data, tmp_path):
     whole = weights(fitted(data, tmp_path / "whole", IN_PARTS)[0])
     stop_before(3, data, tmp_path / "stopped", IN_PARTS)
     assert weights(fitted(data, tmp_path / "stopped", IN_PARTS)[0]) == whole
+
+
+def test_a_single_image_is_predicted_like_many(data):
+    network = find("record-5").network()
+    together = training.probabilities_of(training.predictor(network), data.images[:3])
+    alone = training.probabilities_of(training.predictor(network), data.images[:1])
+    np.testing.assert_allclose(alone, together[:1], atol=1e-5)
 
 
 def test_parts_give_the_answers_of_the_whole(data):

@@ -49,8 +49,8 @@ def test_an_upright_image_stays_as_it_is():
     np.testing.assert_allclose(seen(bar(0)), bar(0), atol=0.1)
 
 
-@pytest.mark.parametrize("slant", [0.0, 0.4])
-@pytest.mark.parametrize("width", [9, 12, 15])
+@pytest.mark.parametrize("slant", [0.0, 0.2])
+@pytest.mark.parametrize("width", [7, 9, 19])
 def test_every_digit_becomes_as_wide_and_stands_in_the_middle(width, slant):
     moved = seen(bar(slant, width), width=14)[0, :, :, 0]
     columns = np.flatnonzero((moved > 127).sum(axis=0) > 10)
@@ -118,3 +118,4 @@ def test_training_distorts_what_is_seen(monkeypatch, tmp_path):
     network.set_weights(model.network.get_weights())
     expected = network.predict(recipe.seen(images), verbose=0)
     np.testing.assert_allclose(training.probabilities_of(model, images), expected, atol=1e-3)
+    assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-2

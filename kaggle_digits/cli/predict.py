@@ -60,7 +60,7 @@ def command(
     submission: options.Submission = None,
     save_debug: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="With pictures: draw there what the network saw."),
+        typer.Option(metavar="DIR", help="With pictures: draw there what the model was given."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -191,7 +191,7 @@ def _pictures(
         for one in found:
             _print(one)
         if save_debug is not None:
-            print(f"{save_debug}: what the network saw, and where")
+            print(f"{save_debug}: what the model was given, and where")
     if faults:
         raise InputError("\n".join(faults.values()))
 

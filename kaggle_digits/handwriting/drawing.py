@@ -1,4 +1,4 @@
-"""What the network saw, as pictures to look at."""
+"""What the model was given, as pictures to look at."""
 
 import re
 from collections.abc import Sequence

@@ -149,7 +149,7 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
             f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
             f"to show. Expected one that augments: {', '.join(able)}."
         )
-    repeated = np.repeat(originals, count, axis=0)
+    repeated = np.repeat(recipe.seen(originals), count, axis=0)
     moved = augmented(repeated, affine, np.random.default_rng(0))
     return moved.reshape(len(originals), count, *originals.shape[1:])
 

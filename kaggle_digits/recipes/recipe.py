@@ -132,8 +132,11 @@ class Recipe:
         from keras import Input, Model, ops
 
         inputs = Input(self.image_shape, dtype="uint8")
-        view = Model(inputs, ops.round(self.view(inputs)))
-        seen: Images = view.predict(images, batch_size=VIEW_BATCH, verbose=0).astype("uint8")
+        view = Model(inputs, ops.clip(ops.round(self.view(inputs)), 0, 255))
+        seen = images.copy()
+        for start in range(0, len(images), VIEW_BATCH):  # all at once would be floats in memory
+            rows = slice(start, start + VIEW_BATCH)
+            seen[rows] = view.predict_on_batch(images[rows])
         return seen
 
 

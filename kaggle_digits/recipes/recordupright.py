@@ -9,7 +9,7 @@ from kaggle_digits.recipes.upright import upright
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-upright",
-    summary="a member of the record: record-5 over digits without their slant",
+    summary="a member of the record: record-5's network over digits without their slant",
     source="this project: deslanting as of LeCun et al. 1998",
     measured="0.99650 out-of-fold: 8 folds of 15 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,

@@ -10,7 +10,7 @@ from kaggle_digits.recipes.upright import upright
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-width",
-    summary="a member of the record: record-5 over upright digits of the same width",
+    summary="a member of the record: record-5's network over upright digits of the same width",
     source="this project: width normalisation as of Ciresan et al. 2012",
     measured="0.99621 out-of-fold: 5 folds of 16 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,
