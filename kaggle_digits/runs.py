@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import __version__, files
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Affine, Training
+from kaggle_digits.recipes import Affine, Deslant, Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +38,7 @@ class Settings:
         command: ``train`` or ``cv``.
         recipe: its name.
         training: the recipe's, with what the command line overrode.
+        deslant: the recipe's.
         folds: models a seed; 1 for ``train``.
         seeds: how many times the whole cross-validation is repeated.
         seed: the first of them.
@@ -64,6 +65,7 @@ class Settings:
     train_fingerprint: str
     test_fingerprint: str
     backend: str
+    deslant: Deslant | None = None
     threads: int | None = None
     external: bool = False
 
@@ -128,7 +130,11 @@ class Run:
             training = dict(values["training"])
             affine = training["augmentation"]
             training["augmentation"] = affine and Affine(**affine)
-            return Settings(**values | {"training": Training(**training)})
+            deslant = values.get("deslant")
+            return Settings(
+                **values
+                | {"training": Training(**training), "deslant": deslant and Deslant(**deslant)}
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{self.folder / 'run.json'} holds settings that this version does not know: "

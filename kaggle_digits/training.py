@@ -26,6 +26,7 @@ from kaggle_digits.backend import (
     steps_per_execution,
 )
 from kaggle_digits.datasets.dataset import Dataset, Images
+from kaggle_digits.deslanting import deslanted_images
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import scores
 from kaggle_digits.history import Epoch, read_history, write_history
@@ -91,7 +92,7 @@ def fit(
     """
     make_repeatable()
     training = on_this_machine(training)
-    train = replace(train, images=recipe.seen(train.images))
+    train = replace(train, images=deslanted_images(train.images, recipe.deslant))
     model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
     judge = predictor(recipe.complete())
@@ -309,8 +310,7 @@ def _trained_epoch(
 
 def _augmentation(training: Training, epoch: int) -> Affine | None:
     """Return how images are moved in that epoch (1 … epochs), None if they are not."""
-    undistorted = min(training.undistorted_epochs, training.epochs // 4)
-    if training.augmentation and epoch > training.epochs - undistorted:
+    if training.augmentation and epoch > training.epochs - training.undistorted_epochs:
         return training.augmentation.undistorted()
     return training.augmentation
 

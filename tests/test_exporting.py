@@ -63,12 +63,12 @@ def small_network(seed=0, shape=SHAPE, dtype="uint8", end="softmax"):
     )
 
 
-def made_run(folder, members=2):
+def made_run(folder, members=2, network=small_network):
     """Return a folder like that of a finished run."""
     for number in range(1, members + 1):
         path = folder / f"fold-{number}" / "model.keras"
         path.parent.mkdir(parents=True)
-        model = small_network(number)
+        model = network(number)
         model.compile(optimizer="rmsprop", loss="categorical_crossentropy")
         model.save(path)
     settings = {"folds": members, "seeds": 1, "recipe": "bn20"}
@@ -129,6 +129,24 @@ def test_every_format_answers_like_the_run(name, numbers, said, run, tmp_path):
     elsewhere = {"images": IMAGES}
     exec(format_.loading(path), elsewhere)  # noqa: S102 — what users are told to type
     np.testing.assert_allclose(elsewhere["probabilities"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", exporting.FORMATS)
+@pytest.mark.usefixtures("at_once")
+def test_every_format_deslants_as_the_run_does(name, keras, tmp_path):
+    def deslanting(number):
+        recipe = replace(find("record-width"), network=lambda: small_network(number))
+        return recipe.complete()
+
+    run = made_run(tmp_path / "run", network=deslanting)
+    models = [keras.models.load_model(path, compile=False) for path in run.models()]
+    expected = np.mean([model.predict(IMAGES, verbose=0) for model in models], axis=0)
+    path = tmp_path / f"m{exporting.find(name).suffix}"
+    export(run, name, path, (1, 2))
+    found = exporting.opened(path).probabilities(IMAGES)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    slanted = np.mean([small_network(n).predict(IMAGES, verbose=0) for n in (1, 2)], axis=0)
+    assert np.abs(found - slanted).max() > 1e-3
 
 
 def test_the_two_models_differ(said):

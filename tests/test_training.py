@@ -274,6 +274,10 @@ def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
     seen.clear()
     fitted(data, tmp_path / "not", replace(settings, augmentation=replace(strong, flip=False)))
     assert seen == [replace(strong, flip=False)] * 4
-    seen.clear()  # of few epochs a quarter at most
-    fitted(data, tmp_path / "few", replace(settings, epochs=3))
-    assert seen == [strong] * 3
+
+
+def test_of_fewer_epochs_a_quarter_at_most_is_not_distorted():
+    settings = replace(SCHEDULE, epochs=20, undistorted_epochs=4)
+    undistorted = [settings.over(epochs).undistorted_epochs for epochs in (3, 4, 15, 16, 40)]
+    assert undistorted == [0, 1, 3, 4, 4]
+    assert settings.over(15).epochs == 15

@@ -73,8 +73,10 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     console.print(table)
     console.print(f"{model.count_params():,} parameters\n")
     for setting, value in asdict(recipe.training).items():
-        console.print(f"{setting:16} {_spelled(value)}")
-    console.print(f"\n{'source':16} {recipe.source}\n{'measured':16} {recipe.measured}")
+        console.print(f"{setting:18} {_spelled(value)}")
+    deslant = recipe.deslant and asdict(recipe.deslant)
+    console.print(f"{'deslant':18} {_spelled(deslant)}")
+    console.print(f"\n{'source':18} {recipe.source}\n{'measured':18} {recipe.measured}")
 
 
 def _detail(layer: Any) -> str:
@@ -92,7 +94,7 @@ def _detail(layer: Any) -> str:
 
 def _spelled(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+        return ", ".join(f"{name} {_spelled(inner)}" for name, inner in value.items())
     return "none" if value is None else str(value)
 
 
@@ -102,6 +104,7 @@ def _described(recipe: recipes.Recipe) -> dict[str, Any]:
         "summary": recipe.summary,
         "image_shape": recipe.image_shape,
         "training": asdict(recipe.training),
+        "deslant": recipe.deslant and asdict(recipe.deslant),
         "source": recipe.source,
         "measured": recipe.measured,
     }

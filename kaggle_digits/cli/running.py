@@ -123,6 +123,7 @@ def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -
         command=order.command,
         recipe=recipe.name,
         training=_training(order, recipe.training),
+        deslant=recipe.deslant,
         folds=order.folds,
         seeds=order.seeds,
         seed=order.seed,
@@ -150,8 +151,7 @@ def _training(order: Order, training: Training) -> Training:
             f"{training.parts} parts. Expected at least {training.parts}."
         )
     return replace(
-        on_this_machine(training),
-        epochs=order.epochs or training.epochs,
+        on_this_machine(training).over(order.epochs or training.epochs),
         batch_size=batch_size,
         learning_rate=order.learning_rate or training.learning_rate,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaggle_digits.datasets.dataset import Dataset, Images
+from kaggle_digits.deslanting import deslanted_images
 from kaggle_digits.errors import InputError
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, LINE, MARGIN, QUIET, WIDTH, write
@@ -149,7 +150,7 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
             f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
             f"to show. Expected one that augments: {', '.join(able)}."
         )
-    repeated = np.repeat(recipe.seen(originals), count, axis=0)
+    repeated = np.repeat(deslanted_images(originals, recipe.deslant), count, axis=0)
     moved = augmented(repeated, affine, np.random.default_rng(0))
     return moved.reshape(len(originals), count, *originals.shape[1:])
 

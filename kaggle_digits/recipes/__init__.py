@@ -20,14 +20,14 @@ from kaggle_digits.recipes import (
     one_conv,
     record5,
     record7,
-    record_upright,
+    record_deslanted,
     record_width,
     three_conv,
     two_conv,
 )
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training
+from kaggle_digits.recipes.recipe import Affine, Deslant, Recipe, Training
 
-__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find"]
+__all__ = ["RECIPES", "Affine", "Deslant", "Recipe", "Training", "find"]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
@@ -43,7 +43,7 @@ RECIPES: dict[str, Recipe] = {
         fast5,
         record5,
         record7,
-        record_upright,
+        record_deslanted,
         record_width,
         deotte15,
         cifar_simple,

@@ -1,13 +1,8 @@
 """What a recipe is: a network and how it is trained. Imports neither Keras nor NumPy."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from kaggle_digits.datasets.dataset import Images
-
-VIEW_BATCH = 512
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,19 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Deslant:
+    """How digits are made alike before a network sees them: their slant is taken out.
+
+    Attributes:
+        width: of every digit, pixels, its outermost ink counted; the digit is also put into the
+            middle. None leaves width and place as they are.
+
+    """
+
+    width: float | None = None
+
+
+@dataclass(frozen=True)
 class Training:
     """How a network is trained; every value goes into ``run.json``.
 
@@ -52,8 +60,8 @@ class Training:
         batch_size: images a step.
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
-        undistorted_epochs: in so many of the last epochs, but a quarter of all at most, images are
-            only mirrored, if at all: what is judged is not distorted either.
+        undistorted_epochs: in so many of the last epochs images are only mirrored, if at all: what
+            is judged is not distorted either.
         mixup: 0 is off; else each training image is blended with another one of its epoch, and
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
@@ -80,6 +88,11 @@ class Training:
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     parts: int = 1
 
+    def over(self, epochs: int) -> "Training":
+        """Return the same over ``epochs`` epochs, of which a quarter at most stay undistorted."""
+        undistorted = min(self.undistorted_epochs, epochs // 4)
+        return replace(self, epochs=epochs, undistorted_epochs=undistorted)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -94,8 +107,8 @@ class Recipe:
             `sequential` begins it. Scaling is inside.
         image_shape: height, width, channels.
         training: how it is trained unless the command line overrides it.
-        view: what the network sees of images, of the same shape and in 0 … 255: a function of Keras
-            tensors; None for the images themselves. Training distorts what is seen, not what comes.
+        deslant: what is done to images before the network sees them; None for nothing. Training
+            distorts what comes of it, not what goes in.
 
     """
 
@@ -106,38 +119,25 @@ class Recipe:
     network: Callable[[], Any]
     training: Training
     image_shape: tuple[int, int, int] = (28, 28, 1)
-    view: Callable[[Any], Any] | None = None
+    deslant: Deslant | None = None
 
     def complete(self) -> Any:
-        """Return the Keras model that takes images as they come: the network behind the view.
+        """Return the Keras model that takes images as they come: deslanting and network in one.
 
         Its weights are the network's. It is what is saved and exported: complete by itself.
         """
         network = self.network()
-        if self.view is None:
+        if self.deslant is None:
             return network
         from keras import Input, Model
 
+        from kaggle_digits.deslanting import deslanted
+
         images = Input(self.image_shape, dtype="uint8")
-        # Not rounded as `seen` is: between two grey levels backends would differ by a whole one.
-        values = self.view(images)
+        values = deslanted(images, self.deslant)
         for layer in network.layers:
             values = layer(values)
         return Model(images, values)
-
-    def seen(self, images: "Images") -> "Images":
-        """Return what the network sees of ``images``, both uint8 ``[n, *image_shape]``, rounded."""
-        if self.view is None:
-            return images
-        from keras import Input, Model, ops
-
-        inputs = Input(self.image_shape, dtype="uint8")
-        view = Model(inputs, ops.clip(ops.round(self.view(inputs)), 0, 255))
-        seen = images.copy()
-        for start in range(0, len(images), VIEW_BATCH):  # all at once would be floats in memory
-            rows = slice(start, start + VIEW_BATCH)
-            seen[rows] = view.predict_on_batch(images[rows])
-        return seen
 
 
 def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:

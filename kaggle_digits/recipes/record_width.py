@@ -1,18 +1,16 @@
-"""``record-width``: the record's member that sees all digits upright and equally wide."""
+"""``record-width``: the record's member that sees all digits deslanted and equally wide."""
 
 from dataclasses import replace
-from functools import partial
 
 from kaggle_digits.recipes import record5
-from kaggle_digits.recipes.recipe import Recipe
-from kaggle_digits.recipes.upright import upright
+from kaggle_digits.recipes.recipe import Deslant, Recipe
 
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-width",
-    summary="a member of the record: record-5's network over upright digits of the same width",
+    summary="a member of the record: record-5's network over deslanted digits of the same width",
     source="this project: width normalisation as of Ciresan et al. 2012",
     measured="0.99621 out-of-fold: 5 folds of 16 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,
-    view=partial(upright, width=14),
+    deslant=Deslant(width=14),
 )

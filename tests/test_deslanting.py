@@ -1,7 +1,6 @@
-"""Views of digits: what is slanted stands up, what is narrow widens, and a model holds its view."""
+"""What is slanted stands up, what is narrow widens, and a saved model does so by itself."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from kaggle_digits import training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
-from kaggle_digits.recipes import RECIPES, find
-from kaggle_digits.recipes.upright import upright
+from kaggle_digits.deslanting import deslanted, deslanted_images
+from kaggle_digits.recipes import RECIPES, Deslant, find
 
 ROWS = np.arange(28)
 
@@ -31,50 +30,50 @@ def slant_of(image: np.ndarray) -> float:
     return float(np.polyfit(range(20), middles, 1)[0])
 
 
-def seen(images: np.ndarray, width: float | None = None) -> np.ndarray:
+def moved(images: np.ndarray, width: float | None = None) -> np.ndarray:
     start_keras()
-    return np.asarray(upright(images, width))
+    return np.asarray(deslanted(images, Deslant(width)))
 
 
 @pytest.mark.parametrize("slant", [-0.6, -0.2, 0.0, 0.3, 0.5])
 def test_what_is_slanted_stands_up_and_keeps_its_ink(slant):
     image = bar(slant)
     assert slant_of(image) == pytest.approx(slant, abs=0.02)
-    moved = seen(image)
-    assert slant_of(moved) == pytest.approx(0, abs=0.02)
-    assert moved.sum() == pytest.approx(image.sum(), rel=0.01)
+    stood_up = moved(image)
+    assert slant_of(stood_up) == pytest.approx(0, abs=0.02)
+    assert stood_up.sum() == pytest.approx(image.sum(), rel=0.01)
 
 
 def test_an_upright_image_stays_as_it_is():
-    np.testing.assert_allclose(seen(bar(0)), bar(0), atol=0.1)
+    np.testing.assert_allclose(moved(bar(0)), bar(0), atol=0.1)
 
 
 @pytest.mark.parametrize("slant", [0.0, 0.2])
 @pytest.mark.parametrize("width", [7, 9, 19])
 def test_every_digit_becomes_as_wide_and_stands_in_the_middle(width, slant):
-    moved = seen(bar(slant, width), width=14)[0, :, :, 0]
-    columns = np.flatnonzero((moved > 127).sum(axis=0) > 10)
+    ink = moved(bar(slant, width), width=14)[0, :, :, 0]
+    columns = np.flatnonzero((ink > 127).sum(axis=0) > 10)
     assert columns[-1] - columns[0] + 1 == pytest.approx(14, abs=2)
     assert (columns[0] + columns[-1]) / 2 == pytest.approx(13.5, abs=0.6)
 
 
 def test_a_stroke_does_not_become_a_bar():
-    moved = seen(bar(0, width=1), width=14)[0, :, :, 0]
-    assert (moved.max(axis=0) > 60).sum() <= 4
+    ink = moved(bar(0, width=1), width=14)[0, :, :, 0]
+    assert (ink.max(axis=0) > 60).sum() <= 4
 
 
 @pytest.mark.parametrize("width", [None, 14])
 def test_empty_and_full_images_are_images(width):
     both = np.stack([np.zeros((28, 28, 1), np.uint8), np.full((28, 28, 1), 255, np.uint8)])
-    empty, full = seen(both, width)
+    empty, full = moved(both, width)
     assert empty.max() == 0
     assert np.isfinite(full).all()
     assert full.min() >= 0
     assert full.max() == pytest.approx(255)
 
 
-@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.view])
-def test_a_complete_model_says_what_its_network_says_of_what_it_sees(name, tmp_path):
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.deslant])
+def test_a_complete_model_says_what_its_network_says_of_deslanted_images(name, tmp_path):
     keras = start_keras()
     recipe = find(name)
     images = np.concatenate([bar(slant, width) for slant in (-0.3, 0.4) for width in (2, 9)])
@@ -82,8 +81,8 @@ def test_a_complete_model_says_what_its_network_says_of_what_it_sees(name, tmp_p
     network = recipe.network()
     network.set_weights(complete.get_weights())
     said = complete.predict(images, verbose=0)
-    # But for the rounding of what it was trained on.
-    np.testing.assert_allclose(network.predict(recipe.seen(images), verbose=0), said, atol=1e-4)
+    given = deslanted_images(images, recipe.deslant)  # rounded, as for training
+    np.testing.assert_allclose(network.predict(given, verbose=0), said, atol=1e-4)
     assert np.abs(network.predict(images, verbose=0) - said).max() > 1e-3
     for row in range(4):  # a single image is no special case
         np.testing.assert_allclose(complete(images[row : row + 1])[0], said[row], atol=1e-5)
@@ -92,7 +91,7 @@ def test_a_complete_model_says_what_its_network_says_of_what_it_sees(name, tmp_p
     np.testing.assert_array_equal(again.predict(images, verbose=0), said)
 
 
-def test_training_distorts_what_is_seen(monkeypatch, tmp_path):
+def test_training_distorts_deslanted_images(monkeypatch, tmp_path):
     from kaggle_digits import augmentation  # starts Keras
 
     given = []
@@ -103,19 +102,18 @@ def test_training_distorts_what_is_seen(monkeypatch, tmp_path):
         return images
 
     monkeypatch.setattr(augmentation, "augmented", kept)
-    recipe = replace(find("record-5"), view=partial(upright, width=14))
+    recipe = find("record-width")
     images = np.concatenate([bar(0.3, width) for width in range(2, 12)])
     data = Dataset(images, np.arange(10, dtype=np.uint8), np.arange(10))
     settings = replace(recipe.training, epochs=1, batch_size=10, undistorted_epochs=0, mixup=0.0)
     model, _ = training.fit(
         recipe, settings, data, data, seed=(0,), folder=tmp_path, watcher=training.Unwatched()
     )
-    order = [
-        int(np.flatnonzero((recipe.seen(images) == one).all((1, 2, 3)))[0]) for one in given[0]
-    ]
+    seen = deslanted_images(images, recipe.deslant)
+    order = [int(np.flatnonzero((seen == one).all((1, 2, 3)))[0]) for one in given[0]]
     assert sorted(order) == list(range(10))
     network = recipe.network()
     network.set_weights(model.network.get_weights())
-    expected = network.predict(recipe.seen(images), verbose=0)
+    expected = network.predict(seen, verbose=0)
     np.testing.assert_allclose(training.probabilities_of(model, images), expected, atol=1e-3)
     assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-2

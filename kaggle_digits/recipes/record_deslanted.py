@@ -1,17 +1,16 @@
-"""``record-upright``: the record's member that sees digits without their slant."""
+"""``record-deslanted``: the record's member that sees digits without their slant."""
 
 from dataclasses import replace
 
 from kaggle_digits.recipes import record5
-from kaggle_digits.recipes.recipe import Recipe
-from kaggle_digits.recipes.upright import upright
+from kaggle_digits.recipes.recipe import Deslant, Recipe
 
 RECIPE: Recipe = replace(
     record5.RECIPE,
-    name="record-upright",
+    name="record-deslanted",
     summary="a member of the record: record-5's network over digits without their slant",
     source="this project: deslanting as of LeCun et al. 1998",
     measured="0.99650 out-of-fold: 8 folds of 15 epochs on the competition's 42,000 images, seed 0",
     training=record5.DISTORTED,
-    view=upright,
+    deslant=Deslant(),
 )
