@@ -1,5 +1,7 @@
 """What is slanted stands up, what is narrow widens, and a saved model does so by itself."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from kaggle_digits import training
 from kaggle_digits.backend import start_keras
+from kaggle_digits.cli import recipes
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.deslanting import deslanted, deslanted_images
 from kaggle_digits.recipes import RECIPES, Deslant, find
@@ -117,3 +120,12 @@ def test_training_distorts_deslanted_images(monkeypatch, tmp_path):
     expected = network.predict(seen, verbose=0)
     np.testing.assert_allclose(training.probabilities_of(model, images), expected, atol=1e-3)
     assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-2
+
+
+def test_recipes_shows_it(capsys):
+    recipes.command("record-width")
+    assert re.search(r"^deslant +width 14$", capsys.readouterr().out, re.MULTILINE)
+    recipes.command("record-deslanted", json=True)
+    assert json.loads(capsys.readouterr().out)["deslant"] == {"width": None}
+    recipes.command("record-5")
+    assert re.search(r"^deslant +none$", capsys.readouterr().out, re.MULTILINE)
