@@ -297,7 +297,7 @@ def memory(bench: Bench) -> list[Item]:
         name = bench.folder / "memory"
         remove(name)
         done = process(
-            (*OURS, "cv", "--recipe", "dense", "--folds", "2", "--epochs", "2",
+            (*OURS, "cv", "--recipe", "fast", "--folds", "2", "--epochs", "2",
              "--input", folder, "--run", name, "--submission", "memory.csv"),
             bench.folder,
         )  # fmt: skip
@@ -337,7 +337,7 @@ def memory(bench: Bench) -> list[Item]:
         Item(
             name="memory",
             question="How does the peak memory of `cv` grow with ten times the images?",
-            command="kaggle-digits cv --recipe dense --folds 2 --epochs 2, 420,000 images",
+            command="kaggle-digits cv --recipe fast --folds 2 --epochs 2, 420,000 images",
             baseline="the same, 42,000 images",
             unit="MB, peak of the process",
             ours=side(10),
