@@ -4,10 +4,11 @@ Deslanting as of LeCun et al. 1998, the width normalisation of Ciresan et al. 20
 operations of Keras, no layer of our own: a saved model can be read wherever Keras is.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from kaggle_digits.datasets.dataset import Images
-from kaggle_digits.recipes import Deslant
+if TYPE_CHECKING:  # a list of recipes needs no NumPy
+    from kaggle_digits.datasets.dataset import Images
 
 CHUNK = 512  # images at once: what each pixel gives to each, of 28×28 images, is 45 MB of float32
 MOST_SLANT = 1.0  # pixels sideways a row: 45°
@@ -17,7 +18,20 @@ LEAST_INK = 1e-6  # an empty image has none to divide by
 LEAST_VARIANCE = 0.5  # of rows: a dash has no slant
 
 
-def deslanted_images(images: Images, deslant: Deslant | None) -> Images:
+@dataclass(frozen=True)
+class Deslant:
+    """How digits are made alike before a network sees them: their slant is taken out.
+
+    Attributes:
+        width: of every digit, pixels, its outermost ink counted; the digit is also put into the
+            middle. None leaves width and place as they are.
+
+    """
+
+    width: float | None = None
+
+
+def deslanted_images(images: "Images", deslant: Deslant | None) -> "Images":
     """Return ``images``, uint8 ``[n, height, width, 1]``, deslanted and rounded, as uint8.
 
     A model that deslants by itself does not round: between two grey levels backends would differ
@@ -41,7 +55,7 @@ def deslanted(images: Any, deslant: Deslant) -> Any:
 
     Args:
         images: a tensor or a Keras tensor, ``[n, height, width, 1]``, 0 … 255; 0 is background.
-        deslant: whether the digits are also made equally wide.
+        deslant: the width to bring the digits to, if any.
 
     Returns:
         float32 ``[n, height, width, 1]``, 0 … 255.

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import __version__, files
+from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Affine, Deslant, Training
+from kaggle_digits.recipes import Affine, Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -275,10 +276,12 @@ def _description(settings: Settings, class_names: tuple[str, ...], command: str)
 
 def _require_same(run: Run, settings: Settings) -> None:
     before, now_ = run.settings.flat(), settings.flat()
+    nothing = "none of it"  # no value: one of two may be nested, and hold values that are None
     different = [
-        f"  {name}: the run has {before.get(name)!r}, this command has {now_.get(name)!r}"
+        f"  {name}: the run has {before.get(name, nothing)!r}, "
+        f"this command has {now_.get(name, nothing)!r}"
         for name in dict.fromkeys([*before, *now_])
-        if before.get(name) != now_.get(name)
+        if before.get(name, nothing) != now_.get(name, nothing)
     ]
     if different:
         raise InputError(

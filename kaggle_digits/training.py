@@ -82,7 +82,8 @@ def fit(
 
     Args:
         recipe: the network.
-        training: how it is trained: the recipe's own, or overridden.
+        training: how it is trained: the recipe's own, or overridden; other epochs as of
+            `Training.over`.
         train: labelled images.
         held_out: labelled images that are judged after every epoch and never trained on.
         seed: whatever sets this model apart, such as ``(seed, fold)``.

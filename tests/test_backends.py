@@ -36,7 +36,7 @@ def leave_predictions(folder: Path, steps: int) -> None:
         np.save(folder / f"{name}-{backend}.npy", said)
         alone = training.probabilities_of(training.predictor(network), data.images[:1])
         np.testing.assert_allclose(alone, said[:1], atol=TOLERANCE, err_msg=name)
-        settings = replace(recipe.training, epochs=1, batch_size=IMAGES // steps, parts=2)
+        settings = replace(recipe.training.over(1), batch_size=IMAGES // steps, parts=2)
         own = folder / f"{name}-{backend}"
         own.mkdir()
         _, [epoch] = training.fit(

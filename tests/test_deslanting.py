@@ -11,8 +11,8 @@ from kaggle_digits import training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import recipes
 from kaggle_digits.datasets.dataset import Dataset
-from kaggle_digits.deslanting import deslanted, deslanted_images
-from kaggle_digits.recipes import RECIPES, Deslant, find
+from kaggle_digits.deslanting import Deslant, deslanted, deslanted_images
+from kaggle_digits.recipes import RECIPES, find
 
 ROWS = np.arange(28)
 

@@ -20,6 +20,7 @@ LAYERS = [
     ["credentials", "errors", "kaggle_worker"],
     ["files"],
     ["datasets"],
+    ["deslanting"],
     ["backend", "kaggle_api", "recipes"],
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
     ["comparison", "ensembling", "history"],

@@ -135,11 +135,12 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
     path.write_text(json.dumps(earlier))
     product.run(*CV, "--input", data, cwd=tmp_path)
     assert (tmp_path / "run" / "metrics.json").exists()
-    deslanted = copy.deepcopy(whole)  # its recipe was another one before
-    deslanted["settings"]["deslant"] = {"width": 14}
-    path.write_text(json.dumps(deslanted))
-    done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
-    assert "deslant.width: the run has 14, this command has None" in done.stderr
+    for width in (14, None):  # its recipe was another one before
+        deslanted = copy.deepcopy(whole)
+        deslanted["settings"]["deslant"] = {"width": width}
+        path.write_text(json.dumps(deslanted))
+        done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+        assert f"deslant.width: the run has {width}, this command has 'none of it'" in done.stderr
     later = copy.deepcopy(whole)
     later["settings"]["training"]["moonlight"] = 1
     path.write_text(json.dumps(later))

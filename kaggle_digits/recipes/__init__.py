@@ -25,9 +25,9 @@ from kaggle_digits.recipes import (
     three_conv,
     two_conv,
 )
-from kaggle_digits.recipes.recipe import Affine, Deslant, Recipe, Training
+from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
-__all__ = ["RECIPES", "Affine", "Deslant", "Recipe", "Training", "find"]
+__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find"]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kaggle_digits.deslanting import Deslant, deslanted
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -30,19 +32,6 @@ class Affine:
     def undistorted(self) -> "Affine | None":
         """Return what is left without distortion: mirroring, or nothing."""
         return Affine(flip=True) if self.flip else None
-
-
-@dataclass(frozen=True)
-class Deslant:
-    """How digits are made alike before a network sees them: their slant is taken out.
-
-    Attributes:
-        width: of every digit, pixels, its outermost ink counted; the digit is also put into the
-            middle. None leaves width and place as they are.
-
-    """
-
-    width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +119,6 @@ class Recipe:
         if self.deslant is None:
             return network
         from keras import Input, Model
-
-        from kaggle_digits.deslanting import deslanted
 
         images = Input(self.image_shape, dtype="uint8")
         values = deslanted(images, self.deslant)

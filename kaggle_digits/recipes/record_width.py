@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from kaggle_digits.deslanting import Deslant
 from kaggle_digits.recipes import record5
-from kaggle_digits.recipes.recipe import Deslant, Recipe
+from kaggle_digits.recipes.recipe import Recipe
 
 RECIPE: Recipe = replace(
     record5.RECIPE,
