@@ -1,20 +1,24 @@
-"""Recipes and their means on a scale that two cores carry, with standard errors over seeds.
+"""Recipes and their means on a scale that two cores carry, with standard errors over splits.
 
     python -m benchmarks.reference [--input DIR] [--images N] [--splits N] [A+B+C …]
 
 Each argument is a mean of recipes; one that is named twice in it is trained twice, with other
-seeds. Every split trains each of them on another stratified choice of the images and judges it on
-all the others. Without arguments: three networks of the public reference against three of the
-record's. Nothing is kept: it prints a table.
+seeds. Every split trains each network, in a process of its own, on another stratified choice of the
+images and judges it on all the others. Without arguments: three networks of the public reference,
+three of the record's first member, and the record's first three members. Nothing is kept: it prints
+what each recipe and each mean does, and what each mean has fewer errors than the first.
 """
 
 import argparse
+import functools
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +27,14 @@ from kaggle_digits import datasets, evaluation, record, training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cross_validation import limited
 from kaggle_digits.datasets.dataset import Dataset
+from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 
-MEANS = ("deotte15+deotte15+deotte15", "record-5+record-width+record-upright", "record-5+record-7")
+MEANS = (
+    "deotte15+deotte15+deotte15",
+    "record-5+record-5+record-5",
+    "+".join(record.MEMBERS[:3]),
+)
 Network = tuple[str, int]  # a recipe, and which of its networks: 0, 1 …
 
 
@@ -41,8 +50,17 @@ class Judged:
 
     """
 
-    errors: int
+    errors: float
     log_loss: float
+    seconds: float
+    flop: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network's probabilities for the images that it was not trained on, and what it cost."""
+
+    probabilities: training.Probabilities
     seconds: float
     flop: float
 
@@ -53,32 +71,30 @@ def networks_of(mean: str) -> tuple[Network, ...]:
     return tuple((name, names[:place].count(name)) for place, name in enumerate(names))
 
 
-def one_split(
-    train: Dataset, images: int, split: int, means: Iterable[tuple[Network, ...]]
-) -> dict[tuple[Network, ...], Judged]:
-    """Train every network of ``means`` once; return how each of them, and each mean, does."""
+def judged_on(
+    train: Dataset, images: int, split: int, means: Sequence[tuple[Network, ...]]
+) -> dict[str, Judged]:
+    """Train every network of ``means`` once; return how each recipe and each mean does, by name."""
     shown = limited(train, images, split)
     others = train.take(np.flatnonzero(~np.isin(train.ids, shown.ids)))
-    assert others.labels is not None  # noqa: S101 — training data is labelled by contract
-    singles = {(network,): _trained(network, shown, others, split) for network in _distinct(means)}
+    networks = dict.fromkeys(network for mean in means for network in mean)
+    # A network of its own process: the first computation settles a process's threads.
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        work = functools.partial(trained, shown=shown, others=others, split=split)
+        results = dict(zip(networks, pool.map(work, networks), strict=True))
     judged = {}
-    for networks in [*singles, *means]:
-        parts = [singles[network,] for network in networks]
-        mean = np.mean([probabilities for probabilities, _, _ in parts], axis=0)
-        scores = evaluation.scores(mean, others.labels)
-        judged[networks] = Judged(
-            errors=scores.errors,
-            log_loss=scores.log_loss,
-            seconds=sum(seconds for _, seconds, _ in parts),
-            flop=sum(flop for _, _, flop in parts),
-        )
+    for recipe in dict.fromkeys(name for name, _ in networks):
+        own = [[one] for network, one in results.items() if network[0] == recipe]
+        judged[recipe] = _average([_judged(alone, others) for alone in own])
+    for mean in means:
+        if len(mean) > 1:
+            name = "+".join(recipe for recipe, _ in mean)
+            judged[name] = _judged([results[network] for network in mean], others)
     return judged
 
 
-def _trained(
-    network: Network, shown: Dataset, others: Dataset, split: int
-) -> tuple[training.Probabilities, float, float]:
-    """Return its probabilities for ``others``, and the seconds and the FLOP of its training."""
+def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Trained:
+    """Train ``network`` on ``shown`` and return what it says about ``others``."""
     name, number = network
     recipe = find(name)
     start_keras(recipe.training.parts)
@@ -94,33 +110,49 @@ def _trained(
             watcher=training.Unwatched(),
         )
     seconds = time.perf_counter() - started
-    probabilities = training.probabilities_of(model, others.images)
     flop = record.flop_of(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
-    return probabilities, seconds, flop
+    return Trained(training.probabilities_of(model, others.images), seconds, flop)
 
 
-def _distinct(means: Iterable[tuple[Network, ...]]) -> list[Network]:
-    return list(dict.fromkeys(network for networks in means for network in networks))
+def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:
+    assert others.labels is not None  # noqa: S101 — training data is labelled by contract
+    mean = np.mean([network.probabilities for network in networks], axis=0)
+    scores = evaluation.scores(mean, others.labels)
+    return Judged(
+        errors=scores.errors,
+        log_loss=scores.log_loss,
+        seconds=sum(network.seconds for network in networks),
+        flop=sum(network.flop for network in networks),
+    )
 
 
-def row(networks: tuple[Network, ...], results: list[Judged], images: int) -> str:
+def _average(results: Sequence[Judged]) -> Judged:
+    def of(value: Callable[[Judged], float]) -> float:
+        return statistics.fmean(map(value, results))
+
+    return Judged(
+        errors=of(lambda one: one.errors),
+        log_loss=of(lambda one: one.log_loss),
+        seconds=of(lambda one: one.seconds),
+        flop=of(lambda one: one.flop),
+    )
+
+
+def row(name: str, results: Sequence[Judged], judged_images: int) -> str:
     """Return one line of the table, ± the standard error over splits."""
-    name = "+".join(f"{recipe}.{number}" for recipe, number in networks)
-    errors, log_loss, seconds, flop = (
-        [getattr(result, value) for result in results]
-        for value in ("errors", "log_loss", "seconds", "flop")
-    )
-    count, loss = statistics.fmean(errors), statistics.fmean(log_loss)
+    mean, errors = _average(results), [one.errors for one in results]
     return (
-        f"{name:46} {count:6.1f} ± {_standard_error(errors):4.1f}  {1 - count / images:.5f}  "
-        f"{loss:.4f} ± {_standard_error(log_loss):.4f}  {statistics.fmean(seconds):5.0f} s "
-        f"{flop[0] / 1e12:4.0f} TFLOP  {errors}"
+        f"{name:46} {with_error(errors)}  {1 - mean.errors / judged_images:.5f}  "
+        f"{with_error([one.log_loss for one in results], digits=4)}  {mean.seconds:5.0f} s "
+        f"{mean.flop / 1e12:4.0f} TFLOP  {[round(count, 1) for count in errors]}"
     )
 
 
-def _standard_error(values: list[float]) -> float:
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+def with_error(values: Sequence[float], digits: int = 1) -> str:
+    """Return the mean of ``values`` ± its standard error; of one value nobody knows that."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return f"{statistics.fmean(values):.{digits}f} ± {error:.{digits}f}"
 
 
 def main() -> None:
@@ -131,13 +163,22 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6_000, help="that each is trained on")
     parser.add_argument("--splits", type=int, default=3)
     options = parser.parse_args()
-    train = datasets.load(options.input).train
     means = [networks_of(mean) for mean in options.means]
-    judged = [one_split(train, options.images, split, means) for split in range(options.splits)]
+    try:  # before minutes of training, not after them
+        for name, _ in (network for mean in means for network in mean):
+            find(name)
+    except InputError as error:
+        parser.error(str(error))
+    train = datasets.load(options.input).train
+    splits = [judged_on(train, options.images, split, means) for split in range(options.splits)]
     others = len(train) - options.images
     print(f"errors in {others:,}, accuracy, log loss, training; ± standard error over splits")
-    for networks in judged[0]:
-        print(row(networks, [result[networks] for result in judged], others))
+    for name in splits[0]:
+        print(row(name, [split[name] for split in splits], others))
+    first, *rest = options.means
+    for name in rest:
+        fewer = [split[first].errors - split[name].errors for split in splits]
+        print(f"{name} has {with_error(fewer)} errors fewer than {first}: {fewer}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """The harness of the benchmarks: what it calls slower, and what it counts."""
 
 import itertools
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import harness, items
+from benchmarks import harness, items, reference
+from kaggle_digits.recipes import RECIPES
+from tests import product
+from tests.helpers import write_competition
 
 BEFORE = harness.Result(
     "read", "?", "ours", "theirs", "s", (1.0,), (2.0,), (0.45, 0.5, 0.6), {}, {"cores": 2}
@@ -83,3 +88,38 @@ def test_an_item_that_there_is_not_is_an_error():
     )
     assert done.returncode == 2
     assert "unknown item trainng: expected of start_ups reading training" in done.stderr
+
+
+def test_a_recipe_named_twice_is_trained_twice():
+    assert reference.networks_of("a+b+a") == (("a", 0), ("b", 0), ("a", 1))
+
+
+def test_the_standard_error_is_that_of_the_mean():
+    assert reference.with_error([1, 2, 3]) == "2.0 ± 0.6"
+    assert reference.with_error([0.5], digits=2) == "0.50 ± nan"
+
+
+def test_what_the_reference_is_compared_with_exists():
+    names = {name for mean in reference.MEANS for name, _ in reference.networks_of(mean)}
+    assert names <= set(RECIPES)
+
+
+def test_recipes_and_their_means_are_compared_over_splits(tmp_path):
+    write_competition(tmp_path, train=120, test=10)
+    command = [sys.executable, "-m", "benchmarks.reference", "--input", tmp_path, "--images", "60",
+               "--splits", "2", "dense", "dense+dense"]  # fmt: skip
+    here = {"cwd": Path(__file__).parent.parent, "env": product.environment()}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, **here)
+    lines = done.stdout.splitlines()
+    assert sorted(line.rpartition(":")[0] for line in lines[:4]) == [
+        f"split {split}, dense {number}" for split in (0, 1) for number in (0, 1)
+    ]
+    assert lines[4].startswith("errors in 60,")
+    assert [line.split()[0] for line in lines[5:-1]] == ["dense", "dense+dense"]
+    assert re.fullmatch(
+        r"dense\+dense has -?[\d.]+ ± [\d.]+ errors fewer than dense: \[.*\]", lines[-1]
+    )
+    command[-1] = "nosuch"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **here)
+    assert done.returncode == 2
+    assert "unknown recipe 'nosuch'" in done.stderr
