@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,14 @@ def test_recipes_and_their_means_are_compared_over_splits(tmp_path):
     write_competition(tmp_path, train=120, test=10)
     command = [sys.executable, "-m", "benchmarks.reference", "--input", tmp_path, "--images", "60",
                "--splits", "2", "dense", "dense+dense"]  # fmt: skip
-    here = {"cwd": Path(__file__).parent.parent, "env": product.environment()}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, **here)
+    run = partial(
+        subprocess.run,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env=product.environment(),
+    )
+    done = run(command, check=True)
     lines = done.stdout.splitlines()
     assert sorted(line.rpartition(":")[0] for line in lines[:4]) == [
         f"split {split}, dense {number}" for split in (0, 1) for number in (0, 1)
@@ -120,6 +127,6 @@ def test_recipes_and_their_means_are_compared_over_splits(tmp_path):
         r"dense\+dense has -?[\d.]+ ± [\d.]+ errors fewer than dense: \[.*\]", lines[-1]
     )
     command[-1] = "nosuch"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **here)
+    done = run(command, check=False)
     assert done.returncode == 2
     assert "unknown recipe 'nosuch'" in done.stderr

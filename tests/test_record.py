@@ -7,8 +7,11 @@ import pytest
 from kaggle_digits import record
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets import load
+from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
+from kaggle_digits.runs import Run
+from kaggle_digits.training import on_this_machine
 from tests import product
 from tests.helpers import write_competition
 
@@ -143,8 +146,10 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     assert names == [
         f"record-{member}-2-fold{seed}-e1-csv" for member in (5, "width") for seed in ("", "-seed1")
     ]
-    settings = json.loads((tmp_path / "runs" / names[0] / "run.json").read_text())
-    assert settings["settings"]["recipe"] == "record-5"
+    first, last = (Run(tmp_path / "runs" / names[place]).settings for place in (0, -1))
+    assert (first.recipe, first.deslant) == ("record-5", None)
+    assert first.training == on_this_machine(find("record-5").training).over(1)
+    assert (last.recipe, last.deslant) == ("record-width", Deslant(width=14))
 
 
 def test_the_command_measures_and_says_its_plan(tmp_path):
