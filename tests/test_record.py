@@ -1,7 +1,5 @@
 """What a budget of time is spent on, and that the record goes on where it was."""
 
-import json
-
 import pytest
 
 from kaggle_digits import record
