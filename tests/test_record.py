@@ -130,6 +130,13 @@ def test_operations_are_counted_from_the_layers():
     assert record.flop_of(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
 
 
+def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
+    budget = record.budget_of("1334T")
+    flop = record.flop_of_members()
+    found = record.planned(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
+    assert (found.members, found.seeds, found.epochs) == (record.MEMBERS[:3], 1, 15)
+
+
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     small = record.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
