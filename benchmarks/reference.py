@@ -15,9 +15,9 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -128,15 +128,7 @@ def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:
 
 
 def _average(results: Sequence[Judged]) -> Judged:
-    def of(value: Callable[[Judged], float]) -> float:
-        return statistics.fmean(map(value, results))
-
-    return Judged(
-        errors=of(lambda one: one.errors),
-        log_loss=of(lambda one: one.log_loss),
-        seconds=of(lambda one: one.seconds),
-        flop=of(lambda one: one.flop),
-    )
+    return Judged(*map(statistics.fmean, zip(*map(astuple, results), strict=True)))
 
 
 def row(name: str, results: Sequence[Judged], judged_images: int) -> str:
