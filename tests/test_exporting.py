@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import resource
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from kaggle_digits import exporting, files
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError, OutsideError
-from kaggle_digits.exporting import comparing, keras_archive
+from kaggle_digits.exporting import comparing, keras_archive, predictor
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
 from tests import product
@@ -181,6 +182,28 @@ def test_colour_images(tmp_path):
     images = comparing.drawings(300, (32, 32, 3))  # more than a batch
     found = exporting.opened(tmp_path / "m.onnx").probabilities(images)
     np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+
+
+def test_batches_may_be_answered_at_the_same_time(tmp_path):
+    both = threading.Barrier(2, timeout=30)  # broken unless two threads wait for each other
+    images = comparing.drawings(2 * predictor.BATCH, SHAPE)
+
+    def answer(batch):
+        both.wait()
+        return batch.reshape(len(batch), -1)[:, 300:310]
+
+    found = predictor.Predictor(tmp_path, SHAPE, 10, answer, at_once=2).probabilities(images)
+    np.testing.assert_array_equal(found, images.reshape(len(images), -1)[:, 300:310])
+
+
+def test_what_fails_in_a_thread_is_raised(tmp_path):
+    def answer(batch):
+        raise MemoryError(len(batch))
+
+    with pytest.raises(MemoryError, match=str(predictor.BATCH)):
+        predictor.Predictor(tmp_path, SHAPE, 10, answer, at_once=2).probabilities(
+            comparing.drawings(300, SHAPE)
+        )
 
 
 def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):

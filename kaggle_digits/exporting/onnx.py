@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits.backend import cores
 from kaggle_digits.exporting import predictor, saved_model
 from kaggle_digits.exporting.format import Format
 
@@ -17,8 +18,11 @@ def opened(path: Path) -> predictor.Predictor:
     """Return the model at ``path``. Needs neither Keras nor TensorFlow."""
     import onnxruntime
 
+    # A batch a core, not a batch on all cores: small convolutions gain little from several threads.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
     with predictor.reading(path, "a whole .onnx file"):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs = session.get_inputs()
 
     def answer(images: "predictor.Images") -> Any:
@@ -26,7 +30,7 @@ def opened(path: Path) -> predictor.Predictor:
         return probabilities
 
     declared = [(each.shape, each.type.removeprefix("tensor(").rstrip(")")) for each in inputs]
-    return predictor.of(path, declared, answer)
+    return predictor.of(path, declared, answer, at_once=cores())
 
 
 ONNX = Format(

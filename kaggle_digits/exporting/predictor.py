@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Predictor:
         image_shape: height, width, channels.
         classes: how many probabilities an image gets.
         answer: uint8 ``[n, *image_shape]`` → float ``[n, classes]``, a batch at a time.
+        at_once: from how many threads ``answer`` may be called at the same time.
 
     """
 
@@ -36,6 +38,7 @@ class Predictor:
     image_shape: tuple[int, int, int]
     classes: int
     answer: "Callable[[Images], Any]"
+    at_once: int = 1
 
     def probabilities(self, images: "Images") -> "Probabilities":
         """Return float32 ``[n, classes]`` of uint8 ``[n, *image_shape]``; 0 is background.
@@ -53,13 +56,21 @@ class Predictor:
                 "other."
             )
         answers = np.empty((len(images), self.classes), np.float32)
-        for start in range(0, len(images), BATCH):
+
+        def fill(start: int) -> None:
             answers[start : start + BATCH] = self.answer(images[start : start + BATCH])
+
+        with ThreadPoolExecutor(self.at_once) as threads:
+            for _ in threads.map(fill, range(0, len(images), BATCH)):
+                pass  # raises what `fill` raised
         return answers
 
 
 def of(
-    path: Path, inputs: Sequence[tuple[Sequence[Any], Any]], answer: "Callable[[Images], Any]"
+    path: Path,
+    inputs: Sequence[tuple[Sequence[Any], Any]],
+    answer: "Callable[[Images], Any]",
+    at_once: int = 1,
 ) -> Predictor:
     """Return the predictor of a model that was read from ``path``, tried on two images.
 
@@ -67,6 +78,7 @@ def of(
         path: for messages.
         inputs: shape, the batch first, and dtype of each input that the model declares.
         answer: as in `Predictor`.
+        at_once: as in `Predictor`.
 
     Raises:
         InputError: the model takes no uint8 images, or gives no probabilities.
@@ -105,7 +117,7 @@ def of(
             "softmax."
         ) from refusal
     height, width, channels = image_shape
-    return Predictor(path, (height, width, channels), classes, answer)
+    return Predictor(path, (height, width, channels), classes, answer, at_once)
 
 
 @contextlib.contextmanager
