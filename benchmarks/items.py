@@ -177,7 +177,7 @@ def training(bench: Bench) -> list[Item]:
             name="train-bn20",
             question="How long does an image take in training, augmentation included?",
             command=f"kaggle-digits train --recipe bn20 --limit {images} --epochs {epochs}",
-            baseline="plain/fit.py: plain Keras, float arrays, batch 128, no augmentation",
+            baseline="plain/fit.py: plain Keras, float arrays, batch 256, no augmentation",
             unit="s an image, last epoch",
             ours=ours,
             theirs=theirs,

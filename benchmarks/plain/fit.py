@@ -45,5 +45,5 @@ model = keras.Sequential(
 model.compile(optimizer="rmsprop", loss="categorical_crossentropy", metrics=["accuracy"])
 times = [time.perf_counter()]
 clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
-model.fit(images, labels, batch_size=128, epochs=epochs, callbacks=[clock], verbose=0)
+model.fit(images, labels, batch_size=256, epochs=epochs, callbacks=[clock], verbose=0)
 print(json.dumps({"images_per_second": count / (times[-1] - times[-2])}))
