@@ -1,6 +1,5 @@
 """What is measured: each function here returns one item of the table."""
 
-import csv
 import functools
 import json
 import statistics
@@ -18,6 +17,7 @@ from kaggle_digits import files, submissions
 from kaggle_digits.datasets import cache, kaggle_csv
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.datasets.kaggle_csv import PIXELS
+from kaggle_digits.history import read_history
 
 PLAIN = Path(__file__).parent / "plain"
 OURS = (sys.executable, "-m", "kaggle_digits")
@@ -155,9 +155,9 @@ def training(bench: Bench) -> list[Item]:
 
     def ours() -> float:
         options = ("train", "--recipe", "bn20", "--epochs", str(epochs), "--limit", str(images))
-        with (bench.trained(*options, name="bn20") / "fold-1" / "history.csv").open() as file:
-            rates.append(float(list(csv.DictReader(file))[-1]["images_per_second"]))
-        return 1 / rates[-1]
+        (rate,) = last_rates(bench.trained(*options, name="bn20"))
+        rates.append(rate)
+        return 1 / rate
 
     def theirs() -> float:
         done = process((sys.executable, PLAIN / "fit.py", str(images), str(epochs)), bench.folder)
@@ -185,6 +185,12 @@ def training(bench: Bench) -> list[Item]:
             note=note,
         )
     ]
+
+
+def last_rates(run: Path) -> list[float]:
+    """Return the images a second of each fold's last epoch."""
+    histories = sorted(run.glob("fold-*/history.csv"))
+    return [read_history(history)[-1].images_per_second for history in histories]
 
 
 def last_line(output: str) -> dict[str, Any]:
@@ -313,10 +319,7 @@ def memory(bench: Bench) -> list[Item]:
         )  # fmt: skip
         images = 42_000 * times
         peaks[images] = done.peak
-        for history in sorted(name.glob("fold-*/history.csv")):
-            with history.open() as file:
-                speed = float(list(csv.DictReader(file))[-1]["images_per_second"])
-            seconds.setdefault(images, []).append(1 / speed)
+        seconds.setdefault(images, []).extend(1 / rate for rate in last_rates(name))
         return done.peak
 
     def whole() -> float:
