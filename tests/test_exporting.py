@@ -206,6 +206,18 @@ def test_what_fails_in_a_thread_is_raised(tmp_path):
         )
 
 
+@pytest.mark.parametrize(("ahead", "refused"), [(3e-7, False), (1e-5, True)])
+def test_either_label_of_a_tie_is_right(ahead, refused, tmp_path, monkeypatch):
+    expected = np.tile([0.5 + ahead / 2, 0.5 - ahead / 2], (3, 1))
+    monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: expected[:, ::-1])
+    asked = comparing.Sample(IMAGES[:3], "here")
+    if refused:
+        with pytest.raises(OutsideError, match="3 of 3 labels differ"):
+            comparing.compared(tmp_path, asked, expected)
+    else:
+        assert comparing.compared(tmp_path, asked, expected).labels_that_differ == 0
+
+
 def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):
     write_competition(tmp_path)
     sample = comparing.sample(tmp_path, (32, 32, 3))
