@@ -35,7 +35,8 @@ class Entry:
         reference: Kaggle's number; None while it is not known.
         status: Kaggle's, or UNKNOWN.
         public_score: None while there is none.
-        external: whether images other than the competition's had a part in it.
+        test_images_in_train: how many of the test images trained a model in it; None where that
+            is unknown.
 
     """
 
@@ -49,7 +50,7 @@ class Entry:
     reference: int | None
     status: str
     public_score: float | None
-    external: bool = False
+    test_images_in_train: int | None = None
 
     @property
     def push(self) -> tuple[str, str]:
@@ -128,14 +129,19 @@ def _line(entry: Entry) -> str:
 def _entry(line: str) -> Entry | None:
     try:
         values: dict[str, Any] = dict(json.loads(line))
-        known = {"external": False} | values  # which lines of the first version do not have
+        known = {"test_images_in_train": None} | values  # lines of earlier versions lack it
         entry = Entry(**{field.name: known[field.name] for field in fields(Entry)})
     except (ValueError, KeyError, TypeError):
         return None
     texts = (entry.time, entry.file, entry.sha256, entry.message, entry.status)
-    numbers = (entry.oof_accuracy, entry.reference, entry.public_score)
+    numbers = (
+        entry.oof_accuracy,
+        entry.reference,
+        entry.public_score,
+        entry.test_images_in_train,
+    )
     good = all(isinstance(text, str) for text in texts) and all(
         number is None or (isinstance(number, int | float) and math.isfinite(number))
         for number in numbers
     )
-    return entry if good and isinstance(entry.external, bool) else None
+    return entry if good else None

@@ -6,7 +6,7 @@ A run keeps its own CSV. What was made of runs later, a blend or a prediction, h
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ class Origin:
         oof_accuracy: out-of-fold; None where nothing was held out.
         source: of the data.
         test_fingerprint: of the images that it answers; None where it is not known.
-        external: whether a model in it was trained on other images than the competition's.
+        test_images_in_train: how many of these images trained one of its models; None where that
+            is unknown.
 
     """
 
@@ -39,7 +40,7 @@ class Origin:
     oof_accuracy: float | None
     source: str | None
     test_fingerprint: str | None
-    external: bool
+    test_images_in_train: int | None = None
 
 
 def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
@@ -59,11 +60,6 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
         if noted == sha256:
             return origin
     return None
-
-
-def is_external(run: Run) -> bool:
-    """Return whether ``run`` was for the competition, with other images than train.csv's."""
-    return bool(run.description["settings"].get("external"))
 
 
 def note(csv: Path, origin: Origin, submissions: Path) -> None:
@@ -92,22 +88,17 @@ def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
         oof_accuracy=oof_accuracy,
         source=settings[0].get("source"),
         test_fingerprint=settings[0].get("test_fingerprint"),
-        external=any(is_external(run) for run in members),
+        test_images_in_train=_most(run.test_images_in_train for run in members),
     )
 
 
 def of_prediction(run: Run, splits: "Splits") -> Origin:
-    """Return the origin of what ``run`` says about the test images of ``splits``.
-
-    For the competition's images, whatever was trained on another source's is external.
-    """
-    origin = of_runs([run], None)
-    elsewhere = splits.is_competition and origin.source != splits.source
+    """Return the origin of what ``run`` says about the test images of ``splits``."""
     return replace(
-        origin,
+        of_runs([run], None),
         source=splits.source,
         test_fingerprint=splits.test.fingerprint,
-        external=origin.external or elsewhere,
+        test_images_in_train=run.count_trained_on(splits.test.images),
     )
 
 
@@ -127,8 +118,17 @@ def of_vote(voters: Sequence[tuple[Path, Origin | None]]) -> Origin | None:
         run=" + ".join(names),
         recipe=" + ".join(origin.recipe for origin in known),
         oof_accuracy=None,
-        external=any(origin.external for origin in known),
+        test_images_in_train=_most(
+            origin.test_images_in_train if origin else None for _, origin in voters
+        ),
     )
+
+
+def _most(counts: Iterable[int | None]) -> int | None:
+    """Return the largest of ``counts``; None if all that are known are 0 and one is unknown."""
+    found = list(counts)
+    most = max((count for count in found if count is not None), default=0)
+    return most if most or None not in found else None
 
 
 def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
@@ -140,4 +140,5 @@ def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             values: dict[str, Any] = dict(json.loads(line))
-            yield values["sha256"], Origin(**{one.name: values[one.name] for one in fields(Origin)})
+            known = {"test_images_in_train": None} | values  # lines of earlier versions lack it
+            yield values["sha256"], Origin(**{one.name: known[one.name] for one in fields(Origin)})

@@ -41,6 +41,8 @@ class Package:
         message: what Kaggle's list of submissions will say of it.
         sha256: of its bytes when it was checked.
         origin: what it was made of; None where nothing here knows it.
+        test_images_in_train: how many of the test images the training images hold; None where that
+            is unknown.
 
     """
 
@@ -48,6 +50,7 @@ class Package:
     message: str
     sha256: str
     origin: Origin | None
+    test_images_in_train: int | None = None
 
     def entry(self) -> Entry:
         """Return the ledger's line for it, as it is now about to be sent."""
@@ -63,7 +66,7 @@ class Package:
             reference=None,
             status=UNKNOWN,
             public_score=None,
-            external=origin.external if origin else False,
+            test_images_in_train=self.test_images_in_train,
         )
 
 

@@ -1,6 +1,8 @@
 """The layout of a run's folder; nothing else knows it.
 
-    run.json         every setting, the data's fingerprints, class names, versions, when, how far
+    run.json         every setting, the data's fingerprints, class names, versions, when, how far,
+                     how many test images occur in the training images
+    train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
     folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
     fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
                      test.npz and, last of all, finished.json
@@ -28,7 +30,11 @@ from kaggle_digits.recipes import Affine, Training
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from kaggle_digits.datasets.dataset import Images, Splits
+
     Array = npt.NDArray[Any]
+
+HASHES = "train-hashes.npz"
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,6 @@ class Settings:
         test_fingerprint: SHA-256 of the test images.
         backend: Keras's.
         threads: of each model's training; None for all that the machine has.
-        external: whether it is for the competition, but trained on other images than train.csv's.
 
     """
 
@@ -68,7 +73,6 @@ class Settings:
     backend: str
     deslant: Deslant | None = None
     threads: int | None = None
-    external: bool = False
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, as JSON would give it back."""
@@ -127,6 +131,7 @@ class Run:
 
         """
         values = self.description["settings"]
+        values.pop("external", None)  # a mark of earlier versions that judged no content
         try:
             training = dict(values["training"])
             affine = training["augmentation"]
@@ -142,6 +147,12 @@ class Run:
                 f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
                 "wrote it, or choose another --run."
             ) from error
+
+    @property
+    def test_images_in_train(self) -> int | None:
+        """Number of test images that occur in the training images; None where it is unknown."""
+        count = self.description.get("test_images_in_train")
+        return count if isinstance(count, int) else None
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -191,14 +202,41 @@ class Run:
 
         """
         self.require_finished()
-        path = self.folder / f"{name}.npz"
+        return self._read(self.folder / f"{name}.npz")
+
+    def _read(self, path: Path) -> "dict[str, Array]":
         try:
             return files.read_npz(path)
         except files.NPZ_ERRORS as error:
             raise InputError(
-                f"{path} cannot be read: {error}. Start the run's command again: it makes the "
-                "file anew from the folds."
+                f"{path} cannot be read: {error}. Run the run's command again: it rewrites the "
+                "file."
             ) from error
+
+    def note_leaks(self, splits: "Splits") -> None:
+        """Record which images train it, and how many of the test images are among them.
+
+        The hashes let `predict` count the same for other test images later.
+        """
+        from kaggle_digits.datasets import leaks
+
+        hashes = leaks.hash_images(splits.train.images)
+        files.write_npz(self.folder / HASHES, hashes=hashes)
+        self.update(test_images_in_train=leaks.count_hashed(splits.test.images, hashes))
+
+    def count_trained_on(self, images: "Images") -> int | None:
+        """Return how many of ``images`` trained this run; None where it did not record that.
+
+        Args:
+            images: uint8 ``[n, height, width, channels]``.
+
+        """
+        from kaggle_digits.datasets import leaks
+
+        path = self.folder / HASHES
+        if not path.exists():  # a run of an earlier version
+            return None
+        return leaks.count_hashed(images, self._read(path)["hashes"])
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
         """Return what ``finished.json`` says of a fold, None while it is not finished."""

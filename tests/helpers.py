@@ -64,6 +64,23 @@ def write_competition_zip(path: Path, train: int = 60, test: int = 20, seed: int
     return path
 
 
+def write_split(folder: Path, seed: int, leaked: int = 0) -> Path:
+    """Write a random split of the competition's size and form into ``folder`` and return it.
+
+    A pool of 200 images is split in two by ``seed``; each half is repeated as often as its file
+    has rows, so that no test image but the first ``leaked`` occurs in train.csv.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pool = np.random.default_rng(seed).permutation(images(200))
+    texts = [",".join(map(str, row)) for row in pool.tolist()]
+    train, test = texts[:100], texts[100:]
+    labelled = "".join(f"{i % 10},{train[i % 100]}\n" for i in range(42_000))
+    unlabelled = "".join(f"{train[i] if i < leaked else test[i % 100]}\n" for i in range(ROWS))
+    (folder / "train.csv").write_text(f"{HEADER}\n{labelled}")
+    (folder / "test.csv").write_text(f"{TEST_HEADER}\n{unlabelled}")
+    return folder
+
+
 def mnist_arrays(train: int = 30, test: int = 10) -> dict[str, npt.NDArray[np.uint8]]:
     """Return the arrays of mnist.npz."""
     pixels = images(train + test).reshape(-1, 28, 28)

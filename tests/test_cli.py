@@ -323,7 +323,7 @@ def test_runs_leaves_out_columns_rather_than_digits(width, left_out, monkeypatch
 
     from kaggle_digits.cli import runs
 
-    row = {"run": "runs/bn20-5-fold", "data": "kaggle", "external": False, "models": "5/5"}
+    row = {"run": "runs/bn20-5-fold", "data": "kaggle", "test_images_in_train": 0, "models": "5/5"}
     row |= {"state": "finished", "epochs": 15, "oof_accuracy": 0.99493, "oof_log_loss": 0.0619}
     row |= {"public_score": 0.995, "seconds": 2152.0, "started": "2026-11-22T10:00:00"}
     terminal = partial(Console, width=width, force_terminal=True, color_system=None)

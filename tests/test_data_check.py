@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.datasets import check, dataset, load, near
+from kaggle_digits.datasets import check, load, near
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from tests.helpers import images, labels, write_competition
 
@@ -21,7 +21,6 @@ def test_counts(tmp_path: Path) -> None:
     assert report.repeated_with_other_label == 0
     assert report.test_images_in_train == 0
     assert report.test_images_near_train == 0
-    assert not report.external
 
 
 def test_duplicates() -> None:
@@ -44,16 +43,3 @@ def test_near_images_are_found_and_others_are_not() -> None:
     noisy[2] += np.where(noisy[2] < 128, 5, -5)
     assert near(noisy.clip(0, 255).astype(np.uint8), others, distance=4) == 2
     assert near(images(1200, seed=1).reshape(-1, 28, 28, 1), others) == 0
-
-
-def test_data_of_the_competitions_size_with_other_train_images_is_external() -> None:
-    train = Dataset(images(20).reshape(-1, 28, 28, 1), labels(20), np.arange(1, 21))
-    test = Dataset(images(5, seed=1).reshape(-1, 28, 28, 1), None, np.arange(1, 6))
-    assert check(Splits("kaggle", train, test)).external
-    assert not Splits("rehearsal", train, test).has_external_images
-
-
-def test_the_competitions_own_train_images_are_not_external(monkeypatch) -> None:
-    train = Dataset(images(20).reshape(-1, 28, 28, 1), labels(20), np.arange(1, 21))
-    monkeypatch.setattr(dataset, "COMPETITION_TRAIN", train.fingerprint)
-    assert not Splits("kaggle", train, train).has_external_images

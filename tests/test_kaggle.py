@@ -123,7 +123,7 @@ def test_push_wait_and_what_is_left_of_it(folder, data, server):
     assert entry == {
         "file": "a.csv", "message": "first [try]", "run": "runs/bn20-5-fold", "recipe": "bn20",
         "oof_accuracy": 0.9952, "reference": 1001, "status": "COMPLETE", "public_score": 0.99,
-        "external": False,
+        "test_images_in_train": 0,
     }  # fmt: skip
 
     text = submit(folder, data, server, code=2)  # the same bytes

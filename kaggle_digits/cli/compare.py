@@ -66,7 +66,11 @@ def command(
     ]
     paired = _paired([path for path in paths if path.is_dir()])
     found = _origins(paths, csvs)
-    external = {str(path) for path, origin in found if origin and origin.external}
+    leaked = {
+        str(path): origin.test_images_in_train
+        for path, origin in found
+        if origin and origin.test_images_in_train
+    }
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
@@ -74,11 +78,12 @@ def command(
     if json:
         written = {"vote": vote, "picture": picture if drawn else None}
         options.print_json(
-            _described(compared, scores, implied, paired, written) | {"external": sorted(external)}
+            _described(compared, scores, implied, paired, written)
+            | {"test_images_in_train": leaked}
         )
         return
     for line in chain(
-        _agreement(compared, external),
+        _agreement(compared, leaked),
         _differences(compared),
         _disputed(compared),
         _scores(compared, scores, implied),
@@ -179,10 +184,11 @@ def _draw(picture: Path, images: Path, compared: "Comparison") -> int:
 # ---------------------------------------------------------------------------------------- print
 
 
-def _agreement(compared: "Comparison", external: set[str]) -> Iterator[str]:
+def _agreement(compared: "Comparison", leaked: dict[str, int]) -> Iterator[str]:
     names = compared.names
     for number, name in enumerate(names, start=1):
-        yield f"[{number}] {name}" + (" (external images)" if name in external else "")
+        mark = f" ({_count(leaked[name], 'test image')} in training)" if name in leaked else ""
+        yield f"[{number}] {name}{mark}"
     yield f"\nagreement over {_count(len(compared.ids), 'image')}"
     for first in range(0, len(names), COLUMNS):  # blocks: a terminal would break wider rows
         block = slice(first, first + COLUMNS)

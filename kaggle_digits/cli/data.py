@@ -161,11 +161,8 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
     )
     if report.test_images_near_train:
         print(f"{INDENT}(they are looked up, not recognised)")
-    if report.external:
-        print(
-            "training images      NOT the competition's train.csv: a run on them is marked as\n"
-            f"{INDENT}external, and `submit` wants --declared-external for it"
-        )
+    if report.test_images_in_train:
+        print(f"{INDENT}`submit` needs --declared-external for a CSV made from this data")
 
 
 @app.command()

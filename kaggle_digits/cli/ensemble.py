@@ -59,19 +59,18 @@ def _report(
     rows: int,
     as_json: bool,
 ) -> None:
-    from kaggle_digits import origins
     from kaggle_digits.evaluation import scores
 
     folders = [str(run.folder) for run in runs]
-    external = [str(run.folder) for run in runs if origins.is_external(run)]
+    leaks = [run.test_images_in_train for run in runs]
     members: list[Any] = [None] * len(runs)
     if oof is not None:
         members = [asdict(scores(member, oof.labels)) for member in oof.probabilities]
     shares = [1 / len(runs)] * len(runs) if weights is None else weights.tolist()
     if as_json:
         judged_members = [
-            {"run": folder, "weight": share, "oof": judged, "external": folder in external}
-            for folder, share, judged in zip(folders, shares, members, strict=True)
+            {"run": folder, "weight": share, "oof": judged, "test_images_in_train": leaked}
+            for folder, share, judged, leaked in zip(folders, shares, members, leaks, strict=True)
         ]
         options.print_json(
             {
@@ -97,8 +96,9 @@ def _report(
             f"Worse than its best member, which has {best:,} errors: leave weak ones out, or try "
             "another --method. hill-climb looks at log loss, Kaggle at accuracy."
         )
-    if external:
-        print(f"Not trained on train.csv alone: {', '.join(external)}")
+    for folder, leaked in zip(folders, leaks, strict=True):
+        if leaked:
+            print(f"Trained on {leaked:,} of the test images: {folder}")
     print(f"Submission   {csv} ({rows:,} rows)")
 
 

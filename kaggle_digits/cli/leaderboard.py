@@ -68,7 +68,8 @@ def _print_table(entries: list[Any]) -> None:
 
 
 def _marked(entry: Any) -> str:
-    return f"{entry.file} (external images)" if entry.external else str(entry.file)
+    count = entry.test_images_in_train
+    return f"{entry.file} ({count:,} test images in training)" if count else str(entry.file)
 
 
 def _five(number: float | None) -> str:

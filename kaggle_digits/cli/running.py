@@ -49,9 +49,8 @@ def carry_out(order: Order) -> Path:
     recipe = find(order.recipe)
     splits = _loaded(order, recipe)
     cross_validation.require_shape(recipe, splits.train.images)
-    external = splits.has_external_images
     splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
-    settings = _settings(order, recipe, splits, external=external)
+    settings = _settings(order, recipe, splits)
     name = _name(order, recipe, splits)
     folder = order.run or options.RUNS / name
     csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
@@ -61,6 +60,7 @@ def carry_out(order: Order) -> Path:
     names = splits.train.class_names
     with runs.opened(folder, settings, class_names=names, command=command) as run:
         _warn_of_other_versions(run)
+        run.note_leaks(splits)
         result = _result(run, splits, assignment, order.jobs, command)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
@@ -118,7 +118,7 @@ def _result(
         raise
 
 
-def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -> runs.Settings:
+def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
     return runs.Settings(
         command=order.command,
         recipe=recipe.name,
@@ -134,7 +134,6 @@ def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
         threads=None if order.jobs == 1 else _threads(order.jobs),
-        external=external,
     )
 
 
@@ -206,7 +205,10 @@ def _report(result: cross_validation.Result, csv: Path, splits: Splits, *, as_js
             )
     print(f"Training     {result.seconds:,.0f} s")
     print(f"Submission   {csv} ({len(splits.test):,} rows)")
-    if result.run.description["settings"].get("external"):
-        print("             rests on other images than train.csv's: marked as external")
+    if leaked := result.run.test_images_in_train:
+        print(
+            f"             {leaked:,} of the test images occur in the training images: `submit` "
+            "needs --declared-external"
+        )
     if splits.source == "sample":
         print("             made from the embedded sample: it is no entry for the competition")

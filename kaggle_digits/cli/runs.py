@@ -48,7 +48,7 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
         "run": str(run.folder),
         "recipe": settings["recipe"],
         "data": settings["source"],
-        "external": bool(settings.get("external")),
+        "test_images_in_train": run.test_images_in_train,
         "state": description["state"],
         "models": f"{done}/{settings['folds'] * settings['seeds']}",
         "epochs": settings["training"]["epochs"],
@@ -98,9 +98,10 @@ def _described(row: dict[str, Any]) -> dict[str, str]:
     def score(name: str) -> str:
         return "" if row[name] is None else f"{row[name]:.5f}"
 
+    leaked = row["test_images_in_train"]
     return {
         "run": row["run"],
-        "data": f"{row['data']}, external" if row["external"] else row["data"],
+        "data": f"{row['data']}, {leaked:,} leaked" if leaked else row["data"],
         "models": row["models"] if row["state"] == "finished" else f"{row['models']} …",
         "epochs": str(row["epochs"]),
         "accuracy": score("oof_accuracy"),

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from kaggle_digits.origins import Origin
     from kaggle_digits.pushing import Package
 
-EXTERNAL = " (external images)"  # behind the message that Kaggle's list shows
-
 
 def command(
     csv: Annotated[Path, typer.Argument(metavar="CSV", help="A file with ImageId,Label.")],
@@ -32,7 +30,7 @@ def command(
         bool,
         typer.Option(
             "--declared-external",
-            help="Push it although other images than train.csv's had a part in it.",
+            help="Push it although test images occur in the training images, and say so.",
         ),
     ] = False,
     if_possible: Annotated[
@@ -55,8 +53,9 @@ def command(
     sha256 = files.sha256_of(csv)
     origin = origins.origin_of(sha256, options.RUNS, options.SUBMISSIONS)
     reason = _unwanted(csv, origin, splits, input_)
-    if reason is None and origin and origin.external and not declared_external:
-        reason = _undeclared(csv, origin)
+    leaked = _count_leaks(splits, origin)
+    if reason is None and leaked and not declared_external:
+        reason = _undeclared(csv, leaked, len(splits.test))
     if reason:
         _leave_it(reason, if_possible=if_possible)
         return
@@ -65,14 +64,15 @@ def command(
         reason = f"there are no credentials for Kaggle. {credentials.HOW_TO_GET}. Then:\n  {later}"
         _leave_it(reason, if_possible=if_possible)
         return
-    _say_what_it_is(splits, origin)
+    if origin and origin.oof_accuracy is not None:
+        print(f"Made by {origin.run}: accuracy {origin.oof_accuracy:.5f} on what it held out.")
     if dry_run:
         print(f"Nothing was pushed. To push it:\n  {later}")
         return
     text = message or f"kaggle-digits {csv.stem}"
-    if origin and origin.external:
-        text += EXTERNAL
-    package = pushing.Package(csv, text, sha256, origin)
+    if leaked:
+        text += f" ({leaked:,} test images in training)"
+    package = pushing.Package(csv, text, sha256, origin, leaked)
     _push(package, wait=wait, again=again, if_possible=if_possible)
 
 
@@ -88,17 +88,15 @@ def _require_all_answered(csv: Path, splits: Any, input_: Path) -> None:
     print(f"{csv}: {len(answers):,} rows, one for each test image in {input_}.")
 
 
-def _say_what_it_is(splits: Any, origin: "Origin | None") -> None:
-    """Print how good ``origin`` is, and which of the images training may have seen."""
-    from kaggle_digits import datasets
+def _count_leaks(splits: Any, origin: "Origin | None") -> int:
+    """Return how many test images occur in training images, of the run or in the input folder.
 
-    if origin and origin.oof_accuracy is not None:
-        print(f"Made by {origin.run}: accuracy {origin.oof_accuracy:.5f} on what it held out.")
-    if splits.is_competition and (seen := datasets.near(splits.test.images, splits.train.images)):
-        print(
-            f"{seen:,} of them occur in the training images there, to the pixel or nearly: these "
-            "are looked up, not recognised."
-        )
+    A CSV may come from a run that is kept elsewhere, so what lies in the folder counts as well.
+    """
+    from kaggle_digits.datasets import leaks
+
+    in_run = origin.test_images_in_train if origin else None
+    return max(in_run or 0, leaks.count_repeats(splits.test.images, splits.train.images))
 
 
 def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> str | None:
@@ -127,12 +125,12 @@ def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> 
     )
 
 
-def _undeclared(csv: Path, origin: "Origin") -> str:
+def _undeclared(csv: Path, leaked: int, images: int) -> str:
     return (
-        f"{csv} rests on other images than the competition's train.csv: {origin.run} was trained "
-        "on them. If the competition's rules allow that, say so with --declared-external: it is "
-        "noted in the ledger and in the message. Else train on train.csv alone: "
-        "`kaggle-digits data check` tells whether it is as Kaggle gives it out."
+        f"{csv} answers test images that its network may have been trained on: {leaked:,} of "
+        f"{images:,} occur in the training images, pixel for pixel. Expected none. Remove them "
+        "from train.csv and train again, or, if the competition's rules allow them, submit with "
+        "--declared-external: the ledger and the message on Kaggle then say so."
     )
 
 

@@ -52,7 +52,6 @@ class Report:
         test_images_in_train: test images that equal a train image to the pixel.
         test_images_near_train: test images that a train image is no further from than `NEAR`, those
             that are equal included.
-        external: as `Splits.has_external_images`.
 
     """
 
@@ -64,7 +63,6 @@ class Report:
     repeated_with_other_label: int
     test_images_in_train: int
     test_images_near_train: int
-    external: bool
 
 
 def check(splits: Splits) -> Report:
@@ -83,7 +81,6 @@ def check(splits: Splits) -> Report:
         repeated_with_other_label=sum(labels[i] != labels[before] for i, before in repeats),
         test_images_in_train=sum(row in first for row in _rows(test.images)),
         test_images_near_train=near(test.images, train.images),
-        external=splits.has_external_images,
     )
 
 

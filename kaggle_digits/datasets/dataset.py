@@ -12,8 +12,6 @@ Labels = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
-# The `Dataset.fingerprint` of the competition's train.csv, as Kaggle gives it out.
-COMPETITION_TRAIN = "8832ca7b14ea5994f08aa46344867de7503d2d0efa346dc9dc6012a28edb0001"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +76,3 @@ class Splits:
     def is_competition(self) -> bool:
         """Whether a submission made from ``test`` is one for the competition."""
         return self.source == "kaggle"
-
-    @property
-    def has_external_images(self) -> bool:
-        """Whether a submission made from these would rest on other images than train.csv's.
-
-        Fewer of them, or with other labels, count as others too: nobody can tell from here.
-        """
-        return self.is_competition and self.train.fingerprint != COMPETITION_TRAIN
