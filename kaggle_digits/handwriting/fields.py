@@ -16,9 +16,9 @@ from kaggle_digits.handwriting.shapes import Shape
 
 SIDE = 28
 BOX = 20
-MIDDLE = 14.0  # the mean centre of the competition's training images is (13.99, 14.00)
+MIDDLE = 14.0  # the mean centre of 42,000 of MNIST's digits is (13.99, 14.00)
 
-# In the competition's images a stroke is 3.1 pixels thick; 1 in 20 is thinner than 2.2.
+# In MNIST's digits a stroke is 3.1 pixels thick; 1 in 20 is thinner than 2.2.
 THINNEST = 2.2
 THICKENED = 2.6
 RIM = 1.5  # pixels of a stroke's soft edge

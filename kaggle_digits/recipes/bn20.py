@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
 
 
 def network(
@@ -60,7 +60,7 @@ RECIPE = Recipe(
     name="bn20",
     summary="the default: the 20 layers, normalised over the channels",
     source="a Kaggle digit-recognizer notebook: 20 layers, batch normalisation, RMSprop, ≥ 99.2 %",
-    measured="0.99505 out-of-fold: 5 folds of the competition's 42,000 images, seed 0",
+    measured=f"0.99505 out-of-fold: 5 folds on {SPLIT}, seed 0",
     network=partial(network, pooled_first=True),
     training=Training(
         optimizer="rmsprop",

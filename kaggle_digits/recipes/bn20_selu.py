@@ -3,13 +3,13 @@
 from functools import partial
 
 from kaggle_digits.recipes import bn20
-from kaggle_digits.recipes.recipe import Recipe
+from kaggle_digits.recipes.recipe import SPLIT, Recipe
 
 RECIPE = Recipe(
     name="bn20-selu",
     summary="what the document's text promised: SELU, LeCun-normal kernels, trained like bn20",
     source=bn20.RECIPE.source,
-    measured="0.99202 on 20 % held out of the competition's 42,000 images, one seed",
+    measured=f"0.99202 on 20 % held out of {SPLIT}, one seed",
     network=partial(bn20.network, activation="selu", initializer="lecun_normal"),
     training=bn20.RECIPE.training,
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
 
 
 def network() -> Any:
@@ -23,7 +23,7 @@ RECIPE = Recipe(
     name="dense",
     summary="one hidden dense layer of 512: the baseline without convolutions, in seconds",
     source="the same tutorial as three-conv: 97.8 % on MNIST's 10,000 test images",
-    measured="0.97337 ± 0.00197 on 20 % held out of the competition's 42,000 images, three seeds",
+    measured=f"0.97337 ± 0.00197 on 20 % held out of {SPLIT}, three seeds",
     network=network,
     training=Training(
         optimizer="rmsprop", learning_rate=1e-3, schedule="constant", batch_size=128, epochs=5

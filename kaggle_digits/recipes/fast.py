@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
 
 Stage = tuple[int, int, bool]  # channels, kernel size, pooled
 STAGES: tuple[Stage, ...] = ((16, 5, True), (32, 3, False), (64, 3, True), (64, 3, False))
@@ -39,7 +39,7 @@ RECIPE = Recipe(
     name="fast",
     summary="four narrow convolutions, two epochs",
     source="this project: what comes nearest to 99.2 % in a fiftieth of bn20-seed's time",
-    measured="0.99295 ± 0.00091 on 20 % held out of the competition's 42,000 images, five seeds",
+    measured=f"0.99295 ± 0.00091 on 20 % held out of {SPLIT}, five seeds",
     network=network,
     training=Training(
         optimizer="adamw",

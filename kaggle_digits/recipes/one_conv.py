@@ -7,7 +7,7 @@ what it means: channels-last throughout.
 
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
 
 
 def network() -> Any:
@@ -30,7 +30,7 @@ RECIPE = Recipe(
     name="one-conv",
     summary="one convolution, pooling, a dense layer of 256; Adam",
     source="an MNIST tutorial: 98.53 % on MNIST's 10,000 test images",
-    measured="0.98480 ± 0.00056 on 20 % held out of the competition's 42,000 images, three seeds",
+    measured=f"0.98480 ± 0.00056 on 20 % held out of {SPLIT}, three seeds",
     network=network,
     training=Training(
         optimizer="adam", learning_rate=1e-3, schedule="constant", batch_size=64, epochs=10

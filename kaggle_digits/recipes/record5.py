@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from kaggle_digits.recipes import fast
-from kaggle_digits.recipes.recipe import Affine, Recipe
+from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe
 
 STAGES: tuple[fast.Stage, ...] = ((48, 5, True), (96, 3, False), (192, 3, True), (192, 3, False))
 DISTORTED = replace(
@@ -17,7 +17,7 @@ RECIPE = Recipe(
     name="record-5",
     summary="a member of the record: fast's layers three times as wide, dropout, blended images",
     source="this project: kernels of 3, 5 and 7 side by side, as An et al. 2020 combined them",
-    measured="0.99638 out-of-fold: 5 folds of 16 epochs on the competition's 42,000 images, seed 0",
+    measured=f"0.99638 out-of-fold: 5 folds of 16 epochs on {SPLIT}, seed 0",
     network=partial(fast.network, STAGES, dropout=0.3),
     training=replace(DISTORTED, mixup=0.2, undistorted_epochs=4),
 )

@@ -4,14 +4,14 @@ from dataclasses import replace
 from functools import partial
 
 from kaggle_digits.recipes import fast, record5
-from kaggle_digits.recipes.recipe import Recipe
+from kaggle_digits.recipes.recipe import SPLIT, Recipe
 
 STAGES: tuple[fast.Stage, ...] = ((48, 7, True), (96, 3, False), (192, 3, True), (192, 3, False))
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-7",
     summary="a member of the record: record-5's network with a first kernel of 7",
-    measured="0.99619 out-of-fold: 5 folds of 15 epochs on the competition's 42,000 images, seed 0",
+    measured=f"0.99619 out-of-fold: 5 folds of 15 epochs on {SPLIT}, seed 0",
     network=partial(fast.network, STAGES, dropout=0.3),
     training=record5.DISTORTED,
 )

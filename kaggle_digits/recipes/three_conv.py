@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
 
 
 def network() -> Any:
@@ -28,7 +28,7 @@ RECIPE = Recipe(
     name="three-conv",
     summary="three convolutions, two poolings, 93,322 parameters; five epochs",
     source="an MNIST tutorial: 99.15 % on MNIST's 10,000 test images (its text says 99.3 %)",
-    measured="0.98794 ± 0.00086 on 20 % held out of the competition's 42,000 images, three seeds",
+    measured=f"0.98794 ± 0.00086 on 20 % held out of {SPLIT}, three seeds",
     network=network,
     training=Training(
         optimizer="rmsprop", learning_rate=1e-3, schedule="constant", batch_size=64, epochs=5
