@@ -17,7 +17,7 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
-from kaggle_digits.recipes import Recipe, find
+from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]
@@ -234,7 +234,7 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: training.Watc
     kept, held_out = _part(settings, assignment, number)
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = training.fit(
-        find(settings.recipe),
+        run.recipe(trusted=True),
         settings.training,
         splits.train.take(kept),
         splits.train.take(held_out) if len(held_out) else None,
@@ -335,8 +335,7 @@ def predicted(run: Run, images: Images) -> ensembling.Probabilities:
 
     """
     paths = run.models()
-    recipe = find(run.settings.recipe)
-    require_shape(recipe, images)
+    require_shape(run.recipe(), images)
     start_keras(training.PREDICTION_PARTS)
     # One graph for all: the folds differ in nothing but their weights.
     model = training.predictor(training.loaded(paths[0], to_train=False))

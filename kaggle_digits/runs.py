@@ -2,6 +2,7 @@
 
     run.json         every setting, the data's fingerprints, class names, versions, when, how far,
                      how many test images occur in the training images
+    recipe.py        the recipe's own Python file, where it is not a built-in one
     train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
     folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
     fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
@@ -22,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import __version__, files
+from kaggle_digits import __version__, files, recipes
 from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Affine, Training
+from kaggle_digits.recipes import Affine, Recipe, Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 HASHES = "train-hashes.npz"
+RECIPE_FILE = "recipe.py"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Settings:
     Attributes:
         command: ``train`` or ``cv``.
         recipe: its name.
+        recipe_sha256: of the Python file that the recipe was read from; None if it is built in.
         training: the recipe's, with what the command line overrode.
         deslant: the recipe's.
         folds: models a seed; 1 for ``train``.
@@ -73,6 +76,7 @@ class Settings:
     backend: str
     deslant: Deslant | None = None
     threads: int | None = None
+    recipe_sha256: str | None = None
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, as JSON would give it back."""
@@ -212,6 +216,39 @@ class Run:
                 f"{path} cannot be read: {error}. Run the run's command again: it rewrites the "
                 "file."
             ) from error
+
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Copy the recipe's own Python file into the folder: the run is complete by itself."""
+        if recipe.file is not None:
+            files.write_bytes(self.folder / RECIPE_FILE, recipe.file.read_bytes())
+
+    def recipe(self, *, trusted: bool = False) -> Recipe:
+        """Return the recipe that the run was started with; run its own file if it has one.
+
+        Args:
+            trusted: whether the user has named the file in this same command.
+
+        Raises:
+            InputError: the recipe is not known here, its file is not the one of the start, or the
+                user has never named it.
+
+        """
+        settings = self.settings
+        if settings.recipe_sha256 is None:
+            return recipes.find(settings.recipe)
+        path = self.folder / RECIPE_FILE
+        if not path.is_file() or files.sha256_of(path) != settings.recipe_sha256:
+            raise InputError(
+                f"{path} is missing or was changed after the run was started. Expected the file "
+                "that run.json names by its SHA-256. Restore it, or train again with --recipe."
+            )
+        if not trusted and not recipes.trust.is_trusted(settings.recipe_sha256):
+            raise InputError(
+                f"{path} is a Python program that is run to open this run's models, and it was "
+                "never named on this machine. Read it; if you trust it, allow it once with: "
+                f"kaggle-digits recipes {path}"
+            )
+        return recipes.loading.load_file(path)
 
     def note_leaks(self, splits: "Splits") -> None:
         """Record which images train it, and how many of the test images are among them.

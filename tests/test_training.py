@@ -53,7 +53,7 @@ def small_network():
     return sequential((28, 28, 1), inner)
 
 
-RECIPE = Recipe("small", "", "", "", small_network, SCHEDULE)
+RECIPE = Recipe(name="small", summary="", network=small_network, training=SCHEDULE)
 
 
 @pytest.fixture(scope="module", autouse=True)

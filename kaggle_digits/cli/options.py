@@ -29,7 +29,12 @@ Input = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Recipe = Annotated[
-    str, typer.Option("--recipe", metavar="NAME", help="Network and training; see `recipes`.")
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="A recipe's name (see `recipes`), a Python file with RECIPE, or package.module:NAME.",
+    ),
 ]
 RunFolder = Annotated[
     Path | None,

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from kaggle_digits import cross_validation, datasets, runs, submissions
+from kaggle_digits import cross_validation, datasets, files, runs, submissions
 from kaggle_digits.backend import backend_name, cores, start_keras
 from kaggle_digits.cli import display, options
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.training import on_this_machine
 
 MOMENT = 0.3  # seconds
@@ -49,6 +50,9 @@ def carry_out(order: Order) -> Path:
     recipe = find(order.recipe)
     splits = _loaded(order, recipe)
     cross_validation.require_shape(recipe, splits.train.images)
+    if recipe.file is not None:
+        start_keras(recipe.training.parts)
+        check_network(recipe, len(splits.train.class_names))
     splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
     settings = _settings(order, recipe, splits)
     name = _name(order, recipe, splits)
@@ -60,6 +64,7 @@ def carry_out(order: Order) -> Path:
     names = splits.train.class_names
     with runs.opened(folder, settings, class_names=names, command=command) as run:
         _warn_of_other_versions(run)
+        run.keep_recipe(recipe)
         run.note_leaks(splits)
         result = _result(run, splits, assignment, order.jobs, command)
     test = run.arrays("test")
@@ -134,6 +139,7 @@ def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
         threads=None if order.jobs == 1 else _threads(order.jobs),
+        recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
     )
 
 

@@ -1,11 +1,8 @@
-"""The registry of recipes: one network, one file. Adding a network is adding its file to the list.
+"""The registry of recipes: one network, one file. Add a network by adding its file to the list.
 
 Importing this does not import Keras.
 """
 
-import difflib
-
-from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import (
     bn20,
     bn20_seed,
@@ -17,17 +14,19 @@ from kaggle_digits.recipes import (
     deotte15,
     fast,
     fast5,
+    loading,
     one_conv,
     record5,
     record7,
     record_deslanted,
     record_width,
     three_conv,
+    trust,
     two_conv,
 )
 from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
-__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find"]
+__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find", "loading", "trust"]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
@@ -54,14 +53,10 @@ RECIPES: dict[str, Recipe] = {
 
 
 def find(name: str) -> Recipe:
-    """Return the recipe called ``name``.
+    """Return the recipe that ``name`` stands for: see `loading.find`.
 
     Raises:
         InputError: there is none; names those that there are.
 
     """
-    if name in RECIPES:
-        return RECIPES[name]
-    close = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}.{hint}")
+    return loading.find(name, RECIPES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from kaggle_digits.deslanting import Deslant, deslanted
@@ -37,7 +38,7 @@ class Affine:
         return Affine(flip=True) if self.flip else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How a network is trained; every value goes into ``run.json``.
 
@@ -67,7 +68,7 @@ class Training:
 
     optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd"]
     learning_rate: float
-    schedule: Literal["constant", "cosine", "exponential"]
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
     batch_size: int
     epochs: int
     decay: float = 1.0
@@ -86,7 +87,7 @@ class Training:
         return replace(self, epochs=epochs, undistorted_epochs=undistorted)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One network with its training.
 
@@ -101,17 +102,19 @@ class Recipe:
         training: how it is trained unless the command line overrides it.
         deslant: what is done to images before the network sees them; None for nothing. Training
             distorts what comes of it, not what goes in.
+        file: the Python file that it was read from; None if it is built in.
 
     """
 
     name: str
     summary: str
-    source: str
-    measured: str
     network: Callable[[], Any]
     training: Training
+    source: str = "not stated"
+    measured: str = "not stated"
     image_shape: tuple[int, int, int] = (28, 28, 1)
     deslant: Deslant | None = None
+    file: Path | None = None
 
     def complete(self) -> Any:
         """Return the Keras model that takes images as they come: deslanting and network in one.
@@ -121,11 +124,12 @@ class Recipe:
         network = self.network()
         if self.deslant is None:
             return network
-        from keras import Input, Model
+        from keras import Input, Model, Sequential
 
         images = Input(self.image_shape, dtype="uint8")
         values = deslanted(images, self.deslant)
-        for layer in network.layers:
+        # One flat model exports better than a model in a model; branches cannot be flattened so.
+        for layer in network.layers if isinstance(network, Sequential) else [network]:
             values = layer(values)
         return Model(images, values)
 

@@ -1,0 +1,106 @@
+"""Try a network of one's own before hours of training: shapes, probabilities, saving."""
+
+from typing import Any
+
+import numpy as np
+
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes.loading import describe_fault
+from kaggle_digits.recipes.recipe import Recipe
+
+MAX_SUM_ERROR = 0.01  # of ten probabilities; bfloat16 at the end of a network is off by 0.004
+
+
+def check_network(recipe: Recipe, classes: int) -> None:
+    """Build the recipe's network once, save and load its layers, and let it answer two images.
+
+    Args:
+        recipe: read from a file.
+        classes: number of classes in the data.
+
+    Raises:
+        InputError: the network cannot be built, takes other images than `Recipe.image_shape`, gives
+            no probabilities for ``classes`` classes, or holds a layer that cannot be loaded again.
+
+    """
+    assert recipe.file is not None  # noqa: S101 — built-in networks have tests instead
+    try:
+        network = recipe.network()
+    except Exception as error:
+        raise InputError(describe_fault(error, recipe.file)) from error
+    where = _where(recipe)
+    _require_model(network, recipe, classes, where)
+    _require_loadable(network, where)
+    _require_probabilities(network, recipe, where)
+
+
+def _where(recipe: Recipe) -> str:
+    code = getattr(recipe.network, "__code__", None)
+    return f"{recipe.file}, line {code.co_firstlineno}" if code else f"{recipe.file}, the network"
+
+
+def _require_model(network: Any, recipe: Recipe, classes: int, where: str) -> None:
+    import keras
+
+    if not isinstance(network, keras.Model):
+        raise InputError(
+            f"{where}: network() returns a {type(network).__name__}. Expected a Keras model: end "
+            "it with `return keras.Sequential([...])` or `return keras.Model(inputs, outputs)`."
+        )
+    if not network.built or len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise InputError(
+            f"{where}: the network's shapes are unknown, or it has several inputs or outputs. "
+            f"Expected one of each: begin it with keras.Input({recipe.image_shape})."
+        )
+    for name, received, expected in (
+        ("input", network.input_shape[1:], recipe.image_shape),
+        ("output", network.output_shape[1:], (classes,)),
+    ):
+        if tuple(received) != tuple(expected):
+            raise InputError(
+                f"{where}: the network's {name} has the shape {tuple(received)}. Expected "
+                f"{tuple(expected)}, one {'image' if name == 'input' else 'probability per class'}."
+            )
+
+
+def _require_loadable(network: Any, where: str) -> None:
+    """Raise unless the network can be built from its saved description, without its code."""
+    import keras
+
+    for layer in network.layers:
+        kind = type(layer)
+        registered = keras.saving.get_registered_name(kind)
+        if not kind.__module__.startswith("keras.") and registered == kind.__name__:
+            raise InputError(
+                f"{where}: the layer {kind.__name__} is not registered, so a saved model could "
+                "not be loaded. Write @keras.saving.register_keras_serializable() above its class."
+            )
+        if kind.__name__ == "Lambda":
+            raise InputError(
+                f"{where}: a Lambda layer saves Python code, which is not loaded again. Expected a "
+                "layer class of your own, or operations of keras.ops."
+            )
+    try:
+        keras.models.model_from_json(network.to_json())
+    except Exception as error:
+        raise InputError(
+            f"{where}: the network cannot be loaded from its own description: "
+            f"{type(error).__name__}: {str(error).partition('. ')[0]}. Give each custom layer a "
+            "get_config() with all arguments of its __init__."
+        ) from error
+
+
+def _require_probabilities(network: Any, recipe: Recipe, where: str) -> None:
+    images = np.zeros((2, *recipe.image_shape), np.uint8)
+    images[1] = 255
+    try:
+        answers = np.asarray(network.predict(images, verbose=0), np.float32)
+    except Exception as error:
+        raise InputError(f"{where}: {type(error).__name__}: {str(error)[:300]}") from error
+    sums = answers.sum(axis=1)
+    if not np.isfinite(answers).all() or (answers < 0).any() or abs(sums - 1).max() > MAX_SUM_ERROR:
+        raise InputError(
+            f"{where}: for a blank image the network answers {np.round(answers[0], 3).tolist()}, "
+            "which are not probabilities. Expected ten numbers from 0 to 1 with the sum 1: end it "
+            'with layers.Dense(10, activation="softmax").'
+        )

@@ -1,0 +1,181 @@
+"""Find a recipe: built in, in a Python file of one's own, or in an installed package."""
+
+import difflib
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kaggle_digits import files
+from kaggle_digits.backend import backend_name, quiet_stderr
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import trust
+from kaggle_digits.recipes.recipe import Recipe
+
+ENTRY_POINTS = "kaggle_digits.recipes"
+MAX_BYTES = 1 << 20  # of a recipe's file
+EXAMPLE = (
+    "Expected a file that ends like this:\n"
+    '  RECIPE = kd.Recipe(name="my-net", summary="…", network=network, training=kd.Training(…))'
+)
+
+
+def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
+    """Return the recipe that ``name`` stands for.
+
+    Args:
+        name: of a built-in recipe or of an entry point in the group ``kaggle_digits.recipes``; the
+            path of a Python file that defines ``RECIPE``; or ``package.module:NAME``.
+        built_in: the recipes of this package, by name.
+
+    Returns:
+        the recipe; `Recipe.file` says where it was read from unless it is built in.
+
+    Raises:
+        InputError: there is no such recipe, or its file is not one.
+
+    """
+    if name in built_in:
+        return built_in[name]
+    if name.endswith(".py") or "/" in name:
+        path = Path(name).expanduser().absolute()
+        recipe = load_file(path)
+        trust.trust(files.sha256_of(path))
+    elif ":" in name:
+        recipe = _load_attribute(name)
+    else:
+        recipe = _load_entry_point(name, built_in)
+    if recipe.name in built_in:
+        raise InputError(
+            f"{recipe.file} names its recipe {recipe.name!r}, the name of a built-in one. "
+            "Expected another name: runs are called after it."
+        )
+    return recipe
+
+
+def installed() -> Iterator[Recipe]:
+    """Yield the recipes that installed packages register as entry points."""
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        yield _load_attribute(point.value)
+
+
+def load_file(path: Path) -> Recipe:
+    """Run the Python file at ``path`` and return its ``RECIPE``.
+
+    Raises:
+        InputError: the file cannot be read, raises, or defines no recipe.
+
+    """
+    return _require_recipe(load_module(path), "RECIPE", path)
+
+
+def load_module(path: Path) -> ModuleType:
+    """Run the Python file at ``path`` once in this process and return it as a module.
+
+    The module is named after its content, so that the same file is not run twice and registers its
+    custom layers once.
+
+    Raises:
+        InputError: the file cannot be read, or raises.
+
+    """
+    try:
+        if not path.is_file():
+            raise FileNotFoundError
+        content = path.read_bytes()[: MAX_BYTES + 1]
+    except OSError as error:
+        raise InputError(
+            f"--recipe {path}: {error.strerror or 'no such file'}. Expected the name of a recipe "
+            "(`kaggle-digits recipes` lists them) or a Python file that defines RECIPE."
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path} is larger than {MAX_BYTES:,} bytes. Expected a recipe's file.")
+    name = f"kaggle_digits_recipe_{hashlib.sha256(content).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # noqa: S101 — the name ends in .py or is given as a file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    backend_name()  # chooses the backend before the file may import Keras
+    try:
+        with quiet_stderr():
+            exec(compile(content, str(path), "exec"), module.__dict__)  # noqa: S102 — it was asked for
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(describe_fault(error, path)) from error
+    return module
+
+
+def describe_fault(error: BaseException, path: Path) -> str:
+    """Return file, line and reason of what a recipe's file raised."""
+    if isinstance(error, SyntaxError):
+        line = error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), 1)
+    said = str(error).strip().partition("\n")[0]
+    return (
+        f"{path}, line {line}: {type(error).__name__}: {said}. "
+        "Expected a recipe that can be built. Mend that line and run the same command again; "
+        "--debug shows the whole traceback."
+    )
+
+
+def _load_attribute(name: str) -> Recipe:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"--recipe {name}: {error}. Expected package.module:NAME of an installed package, or "
+            "the path of a Python file, such as ./my_net.py."
+        ) from error
+    return _require_recipe(module, attribute or "RECIPE", Path(module.__file__ or module_name))
+
+
+def _load_entry_point(name: str, built_in: dict[str, Recipe]) -> Recipe:
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    if name in points.names:
+        return _load_attribute(points[name].value)
+    known = [*built_in, *sorted(points.names)]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    if Path(f"{name}.py").is_file():
+        hint = f" Did you mean the file {name}.py?"
+    raise InputError(
+        f"unknown recipe {name!r}: expected one of {', '.join(known)}, or a Python file that "
+        f"defines RECIPE.{hint}"
+    )
+
+
+def _require_recipe(module: ModuleType, attribute: str, path: Path) -> Recipe:
+    if not hasattr(module, attribute):
+        raise InputError(f"{path}, line 1: the file defines no {attribute}. {EXAMPLE}")
+    found: Any = getattr(module, attribute)
+    if not isinstance(found, Recipe):
+        raise InputError(
+            f"{path}, line {_line_of(path, attribute)}: {attribute} is a "
+            f"{type(found).__name__}, not a Recipe. {EXAMPLE}"
+        )
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", found.name):
+        raise InputError(
+            f"{path}, line {_line_of(path, attribute)}: received the name {found.name!r}. Expected "
+            "at most 64 lower-case letters, digits and -._: runs and CSVs are called after it."
+        )
+    return replace(found, file=path.absolute())
+
+
+def _line_of(path: Path, attribute: str) -> int:
+    """Return the line on which ``attribute`` is assigned last, 1 if it is not found."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [number for number, line in enumerate(lines, 1) if re.match(rf"{attribute}\b.*=", line)]
+    return found[-1] if found else 1

@@ -1,0 +1,197 @@
+"""Networks of one's own: found, checked, trained, resumed, and what is said of mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kaggle_digits.backend import start_keras
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import find
+from kaggle_digits.recipes.checking import check_network
+from tests import product
+from tests.own_network import TEXT
+
+START = """
+import keras
+from keras import layers
+from kaggle_digits.recipes import Recipe, Training
+
+
+def network():
+    {body}
+
+
+RECIPE = Recipe(
+    name="my-net", summary="", network=network,
+    training=Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1),
+)
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, name="my_net.py"):
+        (tmp_path / name).write_text(text)
+        return f"./{name}"
+
+    return write
+
+
+def said(name):
+    with pytest.raises(InputError) as error:
+        find(name)
+    return str(error.value)
+
+
+def test_a_recipe_is_found_in_a_file(write, tmp_path):
+    recipe = find(write(TEXT))
+    assert recipe.name == "my-net"
+    assert recipe.file == tmp_path / "my_net.py"
+    assert recipe.training.schedule == "constant"
+
+
+def test_a_recipe_is_found_in_a_module(write, monkeypatch, tmp_path):
+    write(TEXT.replace("RECIPE =", "OTHER ="), "some_package_of_mine.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("some_package_of_mine:OTHER").name == "my-net"
+    assert "No module named 'no_such_module'" in said("no_such_module:RECIPE")
+
+
+def test_a_recipe_is_found_by_its_entry_point(write, monkeypatch, tmp_path):
+    write(TEXT, "module_with_entry_point.py")
+    info = tmp_path / "my_recipes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-recipes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[kaggle_digits.recipes]\nmy-net = module_with_entry_point:RECIPE\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("my-net").summary == "residual, with a branch"
+    assert "Did you mean 'my-net'?" in said("my-nett")
+
+
+def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
+    assert "no such file" in said("./none.py")
+    assert "Did you mean the file my_net.py?" in [write("x = 1"), said("my_net")][1]
+    assert "my_net.py, line 1: the file defines no RECIPE" in said(write("x = 1"))
+    assert "line 2: RECIPE is a dict, not a Recipe" in said(write("\nRECIPE = {}"))
+    assert "line 3: SyntaxError" in said(write("\n\ndef f(:\n"))
+    assert "line 2: ZeroDivisionError: division by zero" in said(write("\n1 / 0\n"))
+    assert "the name of a built-in one" in said(write(TEXT.replace('"my-net"', '"bn20"')))
+    assert "received the name '../x'" in said(write(TEXT.replace('"my-net"', '"../x"')))
+
+
+FLAT = "layers.Flatten(), "
+SOFTMAX = "layers.Dense(10, activation='softmax')"
+INPUT = "keras.Input((28, 28, 1)), "
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return 1", "line 7: network() returns a int. Expected a Keras model"),
+        ("1 / 0", "line 8: ZeroDivisionError"),
+        (f"return keras.Sequential([{SOFTMAX}])", "begin it with keras.Input((28, 28, 1))"),
+        (
+            f"return keras.Sequential([keras.Input((32, 32, 3)), {FLAT}{SOFTMAX}])",
+            "the network's input has the shape (32, 32, 3). Expected (28, 28, 1)",
+        ),
+        (
+            f"return keras.Sequential([{INPUT}{FLAT}{SOFTMAX.replace('10', '9')}])",
+            "the network's output has the shape (9,). Expected (10,)",
+        ),
+        (
+            f"return keras.Sequential([{INPUT}{FLAT}layers.Dense(10)])",
+            "which are not probabilities",
+        ),
+        (
+            f"return keras.Sequential([{INPUT}layers.Lambda(lambda x: x), {FLAT}{SOFTMAX}])",
+            "a Lambda layer saves Python code",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_said(body, expected, write):
+    start_keras()
+    recipe = find(write(START.format(body=body)))
+    with pytest.raises(InputError) as error:
+        check_network(recipe, 10)
+    assert expected in str(error.value)
+    assert "my_net.py, " in str(error.value)
+
+
+def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
+    start_keras()
+    unregistered = TEXT.replace("@keras.saving.register_keras_serializable()\n", "")
+    with pytest.raises(InputError, match="the layer Residual is not registered"):
+        check_network(find(write(unregistered)), 10)
+    without_config = TEXT.replace(' | {"filters": self.filters}', "")
+    with pytest.raises(InputError, match="get_config"):
+        check_network(find(write(without_config)), 10)
+    check_network(find(write(TEXT)), 10)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a folder with a sample and a finished run of a network of one's own."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "my_net.py").write_text(TEXT)
+    product.run("data", "get", "--source", "sample", cwd=folder)
+    product.run("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/mine", cwd=folder)
+    return folder
+
+
+def test_the_run_is_complete_without_the_file(trained):
+    run = trained / "runs" / "mine"
+    assert (run / "recipe.py").read_text() == TEXT
+    moved = trained / "my_net.py"
+    moved.rename(trained / "kept")
+    try:
+        product.run("predict", "runs/mine", "--submission", "again.csv", cwd=trained)
+    finally:
+        (trained / "kept").rename(moved)
+    assert (trained / "again.csv").read_bytes() == (run / "submission.csv").read_bytes()
+
+
+def test_a_changed_file_is_another_run(trained):
+    changed = TEXT.replace("learning_rate=5e-3", "learning_rate=1e-3")
+    (trained / "changed.py").write_text(changed)
+    command = ("cv", "--recipe", "changed.py", "--folds", "2", "--run", "runs/mine")
+    done = product.run(*command, cwd=trained, code=2)
+    assert "recipe_sha256: the run has" in done.stderr
+    assert "training.learning_rate: the run has 0.005" in done.stderr
+
+
+def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
+    copy = trained / "runs" / "mine" / "recipe.py"
+    copy.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{TEXT}")
+    try:
+        done = product.run("predict", "runs/mine", "--submission", "x.csv", cwd=trained, code=2)
+    finally:
+        copy.write_text(TEXT)
+    assert "was changed after the run was started" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_killed_run_ends_with_the_same_bytes(trained):
+    command = ("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/killed")
+    process = product.started(*command, cwd=trained)
+    product.read_until(process, "epoch 1/2")
+    process.kill()
+    process.communicate()
+    assert json.loads((trained / "runs/killed/run.json").read_text())["state"] == "running"
+    product.run(*command, cwd=trained)
+    whole, resumed = (np.load(trained / f"runs/{name}/test.npz") for name in ("mine", "killed"))
+    assert np.array_equal(whole["probabilities"], resumed["probabilities"])
+
+
+def test_the_recipe_of_a_strangers_run_is_not_run_before_it_is_named(trained, tmp_path):
+    nothing_named = str(tmp_path)
+    command = ("predict", "runs/mine", "--submission", "y.csv")
+    done = product.run(*command, cwd=trained, code=2, XDG_STATE_HOME=nothing_named)
+    assert "is a Python program" in done.stderr
+    [name] = [line for line in done.stderr.split() if line.endswith("recipe.py")][-1:]
+    product.run("recipes", name, cwd=trained, XDG_STATE_HOME=nothing_named)
+    product.run(*command, cwd=trained, XDG_STATE_HOME=nothing_named)
