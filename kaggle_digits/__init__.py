@@ -1,3 +1,79 @@
-"""From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition."""
+"""From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition.
+
+The public API. Each name is loaded on first use, so that importing the package is instant:
+
+    import kaggle_digits as kd
+
+    data = kd.load("input")
+    run = kd.cross_validate("bn20", data, folds=5)
+    run.write_submission("submissions/mine.csv")
+"""
+
+import importlib
+
+TYPE_CHECKING = False  # importing typing would take a fifth of this package's time
 
 __version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets import Dataset, Splits, load
+    from kaggle_digits.deslanting import Deslant
+    from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+    from kaggle_digits.pipeline import cross_validate, train
+    from kaggle_digits.recipes import Affine, Recipe, Training
+    from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
+
+# Where each public name is defined.
+_PLACES = {
+    "load": "datasets",
+    "Dataset": "datasets",
+    "Splits": "datasets",
+    "Recipe": "recipes",
+    "Training": "recipes",
+    "Affine": "recipes",
+    "Deslant": "deslanting",
+    "cross_validate": "pipeline",
+    "train": "pipeline",
+    "open_run": "results",
+    "FinishedRun": "results",
+    "ensemble": "results",
+    "Blend": "results",
+    "compare": "results",
+    "KaggleDigitsError": "errors",
+    "InputError": "errors",
+    "OutsideError": "errors",
+}
+
+__all__ = [
+    "Affine",
+    "Blend",
+    "Dataset",
+    "Deslant",
+    "FinishedRun",
+    "InputError",
+    "KaggleDigitsError",
+    "OutsideError",
+    "Recipe",
+    "Splits",
+    "Training",
+    "compare",
+    "cross_validate",
+    "ensemble",
+    "load",
+    "open_run",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name from the module that defines it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted([*__all__, "__version__"])

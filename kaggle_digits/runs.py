@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
 

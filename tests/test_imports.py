@@ -28,6 +28,8 @@ LAYERS = [
     ["record", "workers"],
     ["cross_validation", "exporting", "ledger", "origins", "predictions"],
     ["plots", "pushing"],
+    ["notebook_progress", "results"],
+    ["pipeline"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -32,25 +32,24 @@ def command(
 
     Started again after a crash or Ctrl-C, the same command goes on where it was broken off.
     """
-    recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
-    from kaggle_digits.cli.running import Order, carry_out
+    found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
+    from kaggle_digits.cli.running import carry_out
+    from kaggle_digits.pipeline import TrainConfig
 
     carry_out(
-        Order(
-            command="cv",
-            recipe=recipe,
+        TrainConfig(
+            recipe=found,
             folds=folds,
             seeds=seeds,
-            validation_split=None,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             limit=limit,
             seed=seed,
-            input=input_,
             run=run,
             jobs=jobs,
             submission=submission,
-            json=json,
-        )
+        ),
+        input_,
+        as_json=json,
     )

@@ -1,5 +1,6 @@
 """``kaggle-digits ensemble``: several runs into one submission."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,8 +10,7 @@ import typer
 from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
-    from kaggle_digits.evaluation import Scores
-    from kaggle_digits.runs import Run
+    from kaggle_digits.results import Blend
 
 
 def command(
@@ -22,84 +22,68 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Blend finished runs into one CSV."""
-    from kaggle_digits import ensembling, origins, predictions, runs, submissions
-    from kaggle_digits.errors import InputError
-    from kaggle_digits.evaluation import scores
+    from kaggle_digits import ensembling, results, submissions
 
     ensembling.require_method(method)
     submissions.require_target(submission)
-    members = [runs.Run(folder) for folder in folders]
-    test, oof = predictions.on_test(members), predictions.out_of_fold(members)
-    weights = None
-    if method == "hill-climb":
-        if oof is None or oof.labels is None:
-            raise InputError(
-                "--method hill-climb needs images that every run held out, with the same labels; "
-                "these runs have none. Use runs of `cv` on the same data, or --method mean."
-            )
-        weights = ensembling.hill_climb(oof.probabilities, oof.labels)
-    blended = ensembling.blend(test.probabilities, method, weights)
-    judged = None
-    if oof is not None and oof.labels is not None:
-        judged = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
-    submissions.write(submission, test.ids, blended.argmax(axis=1))
-    origin = origins.of_runs(members, judged.accuracy if judged else None)
-    origins.note(submission, origin, options.SUBMISSIONS)
-    _report(members, weights, oof, judged, method, submission, rows=len(test.ids), as_json=json)
+    blend = results.ensemble(folders, method)
+    blend.write_submission(submission)
+    report(blend, submission, as_json=json)
 
 
-def _report(
-    runs: "list[Run]",
-    weights: Any,
-    oof: Any,
-    blend: "Scores | None",
-    method: str,
-    csv: Path,
-    *,
-    rows: int,
-    as_json: bool,
-) -> None:
-    from kaggle_digits.evaluation import scores
+def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
+    """Print what each member and the blend reached, and where its CSV is."""
+    from kaggle_digits.runs import Run
 
-    folders = [str(run.folder) for run in runs]
-    leaks = [run.test_images_in_train for run in runs]
-    members: list[Any] = [None] * len(runs)
-    if oof is not None:
-        members = [asdict(scores(member, oof.labels)) for member in oof.probabilities]
-    shares = [1 / len(runs)] * len(runs) if weights is None else weights.tolist()
+    folders = [str(run.folder) for run in blend.runs]
+    leaks = [Run(run.folder).test_images_in_train for run in blend.runs]
+    judged = None if blend.scores is None else asdict(blend.scores)
+    members: list[dict[str, Any] | None] = [asdict(scores) for scores in blend.member_scores]
+    members = members or [None] * len(folders)
     if as_json:
         judged_members = [
-            {"run": folder, "weight": share, "oof": judged, "test_images_in_train": leaked}
-            for folder, share, judged, leaked in zip(folders, shares, members, leaks, strict=True)
+            {"run": folder, "weight": share, "oof": member, "test_images_in_train": leaked}
+            for folder, share, member, leaked in zip(
+                folders, blend.weights, members, leaks, strict=True
+            )
         ]
         options.print_json(
             {
                 "members": judged_members,
-                "blend": blend and asdict(blend),
+                "blend": judged,
                 "submission": str(csv),
             }
         )
         return
     _print_table(
         [
-            *zip(folders, shares, members, strict=True),
-            (f"= {method}", None, asdict(blend) if blend else None),
+            *zip(folders, blend.weights, members, strict=True),
+            (f"= {blend.method}", None, judged),
         ]
     )
-    if oof is None:
-        print("No image was held out by every run: there is no out-of-fold accuracy to show.")
-    if method == "hill-climb":
-        print("The weights were chosen on these same images: the blend's figures flatter a little.")
-    best = min((judged["errors"] for judged in members if judged), default=None)
-    if blend is not None and best is not None and blend.errors > best:
-        print(
-            f"Worse than its best member, which has {best:,} errors: leave weak ones out, or try "
-            "another --method. hill-climb looks at log loss, Kaggle at accuracy."
-        )
+    for line in _remarks(blend):
+        print(line)
     for folder, leaked in zip(folders, leaks, strict=True):
         if leaked:
             print(f"Trained on {leaked:,} of the test images: {folder}")
-    print(f"Submission   {csv} ({rows:,} rows)")
+    print(f"Submission   {csv} ({len(blend.test.ids):,} rows)")
+
+
+def _remarks(blend: "Blend") -> Iterator[str]:
+    if blend.scores is None:
+        yield "No image was held out by every run: there is no out-of-fold accuracy to show."
+        return
+    if blend.method == "hill-climb":
+        yield (
+            "The weights were chosen on these same images: the blend's figures are slightly too "
+            "good."
+        )
+    best = min(judged.errors for judged in blend.member_scores)
+    if blend.scores.errors > best:
+        yield (
+            f"Worse than its best member, which has {best:,} errors: leave weak ones out, or try "
+            "another --method. hill-climb looks at log loss, Kaggle at accuracy."
+        )
 
 
 def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) -> None:

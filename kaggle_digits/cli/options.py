@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-RUNS = Path("runs")
-SUBMISSIONS = Path("submissions")
+from kaggle_digits.runs import RUNS, SUBMISSIONS
+
+__all__ = ["RUNS", "SUBMISSIONS"]
+
 PLOTS = Path("plots")
 
 

@@ -37,7 +37,7 @@ def command(
     --budget, and says so. The plan is kept: started again, the same command goes on with it.
     Members that another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import record, submissions
+    from kaggle_digits import record, results, submissions
     from kaggle_digits.cli import ensemble
 
     allowed = None if budget is None else record.budget_of(budget)
@@ -63,7 +63,9 @@ def command(
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
-    ensemble.command(runs, csv)
+    blend = results.ensemble(runs)
+    blend.write_submission(csv)
+    ensemble.report(blend, csv, as_json=False)
 
 
 def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
@@ -111,24 +113,11 @@ def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Pa
 
     A run of its own each, so that a larger budget goes on from what a smaller one trained.
     """
-    from kaggle_digits.cli.running import Order, carry_out
+    from kaggle_digits.cli.running import carry_out
+    from kaggle_digits.pipeline import TrainConfig
+    from kaggle_digits.recipes import find
 
-    return carry_out(
-        Order(
-            command="cv",
-            recipe=member,
-            folds=plan.folds,
-            seeds=1,
-            validation_split=None,
-            epochs=plan.epochs,
-            batch_size=None,
-            learning_rate=None,
-            limit=limit,
-            seed=seed,
-            jobs=1,
-            input=input_,
-            run=None,
-            submission=None,
-            json=False,
-        )
+    config = TrainConfig(
+        recipe=find(member), folds=plan.folds, epochs=plan.epochs, limit=limit, seed=seed
     )
+    return carry_out(config, input_, as_json=False)

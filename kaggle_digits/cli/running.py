@@ -1,92 +1,45 @@
-"""What ``train`` and ``cv`` share: from the parsed options to a finished run and its CSV."""
+"""What ``train``, ``cv`` and ``record`` print of a run that the pipeline trains."""
 
-import math
+import contextlib
 import shlex
 import sys
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-from kaggle_digits import cross_validation, datasets, files, runs, submissions
-from kaggle_digits.backend import backend_name, cores, start_keras
+from kaggle_digits import pipeline
 from kaggle_digits.cli import display, options
-from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Recipe, Training, find
-from kaggle_digits.recipes.checking import check_network
-from kaggle_digits.training import on_this_machine
-
-MOMENT = 0.3  # seconds
+from kaggle_digits.cross_validation import Result, Watcher
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.pipeline import TrainConfig
+from kaggle_digits.runs import Run
 
 
-@dataclass(frozen=True)
-class Order:
-    """The options of ``train`` and ``cv`` as they were given; None where the default rules."""
-
-    command: str
-    recipe: str
-    folds: int
-    seeds: int
-    validation_split: float | None
-    epochs: int | None
-    batch_size: int | None
-    learning_rate: float | None
-    limit: int | None
-    seed: int
-    jobs: int
-    input: Path
-    run: Path | None
-    submission: Path | None
-    json: bool
-
-
-def carry_out(order: Order) -> Path:
-    """Train, resume or find finished what ``order`` asks for, print what came of it.
-
-    Returns:
-        the run's folder.
-
-    """
-    recipe = find(order.recipe)
-    splits = _loaded(order, recipe)
-    cross_validation.require_shape(recipe, splits.train.images)
-    if recipe.file is not None:
-        start_keras(recipe.training.parts)
-        check_network(recipe, len(splits.train.class_names))
-    splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
-    settings = _settings(order, recipe, splits)
-    name = _name(order, recipe, splits)
-    folder = order.run or options.RUNS / name
-    csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
-    submissions.require_target(csv)
-    assignment = _assignment(order, splits.train)
+def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
+    """Train on the data in ``input_``, print what came of it, and return the run's folder."""
+    splits = pipeline.load_data(input_, config)
     command = shlex.join([options.program(), *sys.argv[1:]])
-    names = splits.train.class_names
-    with runs.opened(folder, settings, class_names=names, command=command) as run:
-        _warn_of_other_versions(run)
-        run.keep_recipe(recipe)
-        run.note_leaks(splits)
-        result = _result(run, splits, assignment, order.jobs, command)
-    test = run.arrays("test")
-    submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
-    _report(result, csv, splits, as_json=order.json)
-    return folder
+    result, csv = pipeline.run_training(config, splits, command=command, watching=_watch)
+    _report(result, csv, splits, as_json=as_json)
+    return result.run.folder
 
 
-def _loaded(order: Order, recipe: Recipe) -> Splits:
-    """Return the data; what takes longer than a moment to read is read while Keras starts.
+@contextlib.contextmanager
+def _watch(run: Run) -> Iterator[Watcher]:
+    _warn_of_other_versions(run)
+    try:
+        with display.watching(sys.stderr) as watcher:
+            yield watcher
+    except KeyboardInterrupt:
+        print(
+            f"\nInterrupted. Every finished epoch is kept in {run.folder}; go on with:\n"
+            f"  {shlex.join([options.program(), *sys.argv[1:]])}",
+            file=sys.stderr,
+        )
+        raise
 
-    A cache and most mistakes are known within that moment.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(datasets.load, order.input)
-        done, _ = wait([reading], timeout=MOMENT)
-        if not done and order.jobs == 1:
-            start_keras(recipe.training.parts)
-        return reading.result()
 
-
-def _warn_of_other_versions(run: runs.Run) -> None:
+def _warn_of_other_versions(run: Run) -> None:
     changes = run.other_versions()
     if changes and run.description["state"] != "finished":
         print(
@@ -97,98 +50,7 @@ def _warn_of_other_versions(run: runs.Run) -> None:
         )
 
 
-def _assignment(order: Order, train: Dataset) -> cross_validation.Assignment:
-    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
-    if order.validation_split is None:
-        return cross_validation.folds_of(train.labels, order.folds, order.seeds, order.seed)
-    return cross_validation.holdout_of(train.labels, order.validation_split, order.seed)
-
-
-def _result(
-    run: runs.Run,
-    splits: Splits,
-    assignment: cross_validation.Assignment,
-    jobs: int,
-    command: str,
-) -> cross_validation.Result:
-    try:
-        with display.watching(sys.stderr) as watcher:
-            return cross_validation.trained(run, splits, assignment, watcher, jobs)
-    except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. Every finished epoch is kept in {run.folder}; go on with:\n"
-            f"  {command}",
-            file=sys.stderr,
-        )
-        raise
-
-
-def _settings(order: Order, recipe: Recipe, splits: Splits) -> runs.Settings:
-    return runs.Settings(
-        command=order.command,
-        recipe=recipe.name,
-        training=_training(order, recipe.training),
-        deslant=recipe.deslant,
-        folds=order.folds,
-        seeds=order.seeds,
-        seed=order.seed,
-        validation_split=order.validation_split,
-        limit=order.limit,
-        source=splits.source,
-        train_fingerprint=splits.train.fingerprint,
-        test_fingerprint=splits.test.fingerprint,
-        backend=backend_name(),
-        threads=None if order.jobs == 1 else _threads(order.jobs),
-        recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
-    )
-
-
-def _training(order: Order, training: Training) -> Training:
-    if order.learning_rate is not None and not 0 < order.learning_rate < math.inf:
-        raise InputError(
-            f"--learning-rate {order.learning_rate:g} trains nothing: expected more than 0, such "
-            "as 0.001."
-        )
-    batch_size = order.batch_size or training.batch_size
-    if batch_size < training.parts:
-        raise InputError(
-            f"--batch-size {batch_size} is too small: {order.recipe} computes a batch in "
-            f"{training.parts} parts. Expected at least {training.parts}."
-        )
-    return replace(
-        on_this_machine(training).over(order.epochs or training.epochs),
-        batch_size=batch_size,
-        learning_rate=order.learning_rate or training.learning_rate,
-    )
-
-
-def _threads(jobs: int) -> int:
-    """Return the threads of each of ``jobs`` folds that are trained at the same time."""
-    return max(1, cores() // jobs)
-
-
-def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
-    """Return a name that differs wherever the settings do, short for the common ones."""
-    parts = [
-        recipe.name,
-        f"{order.folds}-fold" if order.validation_split is None else "train",
-        order.validation_split is not None
-        and order.validation_split != 0.2  # noqa: PLR2004 — the default
-        and f"split{order.validation_split:g}",
-        order.seeds > 1 and f"{order.seeds}-seeds",
-        order.seed and f"seed{order.seed}",
-        order.epochs and f"e{order.epochs}",
-        order.batch_size and f"b{order.batch_size}",
-        order.learning_rate and f"lr{order.learning_rate:g}",
-        order.limit and f"n{order.limit}",
-        order.jobs > 1 and f"t{_threads(order.jobs)}",
-        not splits.is_competition and splits.source,
-        backend_name() != "tensorflow" and backend_name(),
-    ]
-    return "-".join(str(part) for part in parts if part)
-
-
-def _report(result: cross_validation.Result, csv: Path, splits: Splits, *, as_json: bool) -> None:
+def _report(result: Result, csv: Path, splits: Splits, *, as_json: bool) -> None:
     if as_json:
         options.print_json(
             {

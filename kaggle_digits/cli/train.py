@@ -30,25 +30,23 @@ def command(
     The split is stratified; what it holds out judges the model after every epoch. The submission
     CSV is written at the end. The same command goes on where it was broken off.
     """
-    recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
-    from kaggle_digits.cli.running import Order, carry_out
+    found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
+    from kaggle_digits.cli.running import carry_out
+    from kaggle_digits.pipeline import TrainConfig
 
     carry_out(
-        Order(
-            command="train",
-            recipe=recipe,
+        TrainConfig(
+            recipe=found,
             folds=1,
-            seeds=1,
             validation_split=validation_split,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             limit=limit,
             seed=seed,
-            input=input_,
             run=run,
-            jobs=1,
             submission=submission,
-            json=json,
-        )
+        ),
+        input_,
+        as_json=json,
     )

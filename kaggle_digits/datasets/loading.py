@@ -19,7 +19,7 @@ READERS: dict[layouts.Layout, Reader] = {
 }
 
 
-def load(folder: Path) -> Splits:
+def load(folder: str | Path) -> Splits:
     """Return the data set in ``folder``, checked.
 
     Takes train.csv and test.csv (or .csv.gz), digit-recognizer.zip, mnist.npz, MNIST's four IDX
@@ -31,6 +31,7 @@ def load(folder: Path) -> Splits:
         InputError: nothing is there, or it is broken or incomplete.
 
     """
+    folder = Path(folder).expanduser()
     found = layouts.find(folder)
     if found is None:
         state = "holds no data that is known here" if folder.is_dir() else "is no folder"

@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 import sys
@@ -63,7 +62,7 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
 
 def installed() -> Iterator[Recipe]:
     """Yield the recipes that installed packages register as entry points."""
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for point in _entry_points():
         yield _load_attribute(point.value)
 
 
@@ -130,6 +129,12 @@ def describe_fault(error: BaseException, path: Path) -> str:
     )
 
 
+def _entry_points() -> Any:
+    from importlib.metadata import entry_points  # here: it takes as long as the rest of this module
+
+    return entry_points(group=ENTRY_POINTS)
+
+
 def _load_attribute(name: str) -> Recipe:
     module_name, _, attribute = name.partition(":")
     try:
@@ -143,7 +148,7 @@ def _load_attribute(name: str) -> Recipe:
 
 
 def _load_entry_point(name: str, built_in: dict[str, Recipe]) -> Recipe:
-    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    points = _entry_points()
     if name in points.names:
         return _load_attribute(points[name].value)
     known = [*built_in, *sorted(points.names)]

@@ -1,0 +1,302 @@
+"""The pipeline: load → check the recipe → split → open the run → train → gather → write.
+
+The command line and a notebook call the same function with the same frozen configuration. Nothing
+here prints; what a user wants to see goes through the callback.
+"""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import cross_validation, datasets, files, runs, submissions
+from kaggle_digits.backend import backend_name, cores, start_keras
+from kaggle_digits.cross_validation import Result, Watcher
+from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.notebook_progress import NotebookBars, in_notebook
+from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes.checking import check_network
+from kaggle_digits.results import FinishedRun
+from kaggle_digits.runs import RUNS, SUBMISSIONS
+from kaggle_digits.training import Unwatched as UnwatchedFold
+from kaggle_digits.training import on_this_machine
+
+DEFAULT_SPLIT = 0.2
+MOMENT = 0.3  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What to train. None leaves the recipe's value, or the default.
+
+    Attributes:
+        recipe: network and training.
+        folds: parts of the training images; each is held out once. 1 with ``validation_split``.
+        seeds: how many times the whole cross-validation is repeated with other splits.
+        seed: the first of them.
+        validation_split: share of the images held out by the only model; None cross-validates.
+        epochs: number of epochs.
+        batch_size: images per step.
+        learning_rate: at the start, or at the peak of the schedule.
+        limit: number of training images to use, chosen stratified; None uses all.
+        jobs: folds trained at the same time, each in a process of its own.
+        run: the run's folder; None names one in ``runs/`` after the settings.
+        submission: the CSV to write; None names one in ``submissions/`` after the settings.
+
+    """
+
+    recipe: Recipe
+    folds: int = 5
+    seeds: int = 1
+    seed: int = 0
+    validation_split: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    limit: int | None = None
+    jobs: int = 1
+    run: Path | None = None
+    submission: Path | None = None
+
+
+def cross_validate(
+    recipe: str | Recipe,
+    data: Splits | str | Path = "input",
+    *,
+    folds: int = 5,
+    callback: Watcher | None = None,
+    **settings: Any,
+) -> FinishedRun:
+    """Train a recipe by stratified k-fold cross-validation, or resume or find such a run.
+
+    The same call resumes a run that was interrupted, after its last finished epoch, and returns at
+    once if the run is finished.
+
+    Args:
+        recipe: a recipe, the name of one, or the path of a Python file that defines ``RECIPE``.
+        data: what `load` returned, or the folder with the data.
+        folds: parts of the training images; each is held out once.
+        callback: told about every step. None shows bars in Jupyter, and nothing elsewhere.
+        settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
+            learning_rate, limit, jobs, run, submission.
+
+    Returns:
+        the finished run; its CSV is in ``submissions/`` as well.
+
+    Raises:
+        InputError: a setting does not fit the recipe or the data, or the run's folder holds a run
+            with other settings.
+
+    Example:
+        >>> run = kd.cross_validate("bn20", kd.load("input"), folds=5)  # doctest: +SKIP
+        >>> run.scores.accuracy  # doctest: +SKIP
+
+    """
+    return _run(recipe, data, callback, folds=folds, **settings)
+
+
+def train(
+    recipe: str | Recipe,
+    data: Splits | str | Path = "input",
+    *,
+    validation_split: float = DEFAULT_SPLIT,
+    callback: Watcher | None = None,
+    **settings: Any,
+) -> FinishedRun:
+    """Train one model on one stratified split, or resume or find such a run.
+
+    Args:
+        recipe: a recipe, the name of one, or the path of a Python file that defines ``RECIPE``.
+        data: what `load` returned, or the folder with the data.
+        validation_split: share of the training images that is held out, 0 to below 1.
+        callback: told about every step. None shows bars in Jupyter, and nothing elsewhere.
+        settings: as for `cross_validate`.
+
+    Returns:
+        the finished run; its CSV is in ``submissions/`` as well.
+
+    Raises:
+        InputError: as for `cross_validate`.
+
+    """
+    chosen = {"folds": 1, "validation_split": validation_split}
+    return _run(recipe, data, callback, **chosen, **settings)
+
+
+def _run(
+    recipe: str | Recipe, data: Splits | str | Path, callback: Watcher | None, **settings: Any
+) -> FinishedRun:
+    found = find(recipe) if isinstance(recipe, str) else recipe
+    for name in ("run", "submission"):
+        if settings.get(name) is not None:
+            settings[name] = Path(settings[name]).expanduser()
+    known = {field.name for field in fields(TrainConfig)}
+    if unknown := sorted(set(settings) - known):
+        raise InputError(
+            f"received the setting {unknown[0]!r}. Expected one of {', '.join(sorted(known))}."
+        )
+    config = TrainConfig(recipe=found, **settings)
+    splits = data if isinstance(data, Splits) else load_data(Path(data).expanduser(), config)
+    if callback is None and in_notebook():
+        callback = NotebookBars()
+    function = "cross_validate" if config.validation_split is None else "train"
+    result, _ = run_training(
+        config,
+        splits,
+        command=f"kaggle_digits.{function}({found.name!r}, …)",
+        watching=None if callback is None else lambda _: nullcontext(callback),
+    )
+    return FinishedRun(result.run.folder)
+
+
+def load_data(folder: Path, config: TrainConfig) -> Splits:
+    """Return the data set in ``folder``; a large one is read while Keras starts.
+
+    Raises:
+        InputError: nothing is there, or it is broken or incomplete.
+
+    """
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(datasets.load, folder)
+        done, _ = wait([reading], timeout=MOMENT)
+        if not done and config.jobs == 1:
+            start_keras(config.recipe.training.parts)
+        return reading.result()
+
+
+def run_training(
+    config: TrainConfig,
+    splits: Splits,
+    *,
+    command: str,
+    watching: Callable[[runs.Run], AbstractContextManager[Watcher]] | None = None,
+) -> tuple[Result, Path]:
+    """Train, resume or find finished what ``config`` asks for, and write its submission.
+
+    Args:
+        config: what to train.
+        splits: the images.
+        command: what a user runs to resume; kept in ``run.json``.
+        watching: called with the open run, before training; returns what is told about every step.
+
+    Returns:
+        the finished run's scores, and the CSV that was written.
+
+    Raises:
+        InputError: a setting does not fit the data, or the run's folder holds something else.
+
+    """
+    recipe = config.recipe
+    cross_validation.require_shape(recipe, splits.train.images)
+    if recipe.file is not None:
+        start_keras(recipe.training.parts)
+        check_network(recipe, len(splits.train.class_names))
+    name = name_run(config, splits)
+    train = cross_validation.limited(splits.train, config.limit, config.seed)
+    splits = replace(splits, train=train)
+    settings = _settings(config, splits)
+    csv = config.submission or SUBMISSIONS / f"{name}.csv"
+    submissions.require_target(csv)
+    assignment = _assign_folds(config, train)
+    folder = config.run or RUNS / name
+    with runs.opened(folder, settings, class_names=train.class_names, command=command) as run:
+        run.keep_recipe(recipe)
+        run.note_leaks(splits)
+        with watching(run) if watching else nullcontext(Unwatched()) as watcher:
+            result = cross_validation.trained(run, splits, assignment, watcher, config.jobs)
+    test = run.arrays("test")
+    submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
+    return result, csv
+
+
+def name_run(config: TrainConfig, splits: Splits) -> str:
+    """Return a name that differs wherever the settings do, short for the common ones."""
+    split = config.validation_split
+    parts = [
+        config.recipe.name,
+        f"{config.folds}-fold" if split is None else "train",
+        split is not None and split != DEFAULT_SPLIT and f"split{split:g}",
+        config.seeds > 1 and f"{config.seeds}-seeds",
+        config.seed and f"seed{config.seed}",
+        config.epochs and f"e{config.epochs}",
+        config.batch_size and f"b{config.batch_size}",
+        config.learning_rate and f"lr{config.learning_rate:g}",
+        config.limit and f"n{config.limit}",
+        config.jobs > 1 and f"t{_threads(config.jobs)}",
+        not splits.is_competition and splits.source,
+        backend_name() != "tensorflow" and backend_name(),
+    ]
+    return "-".join(str(part) for part in parts if part)
+
+
+def _settings(config: TrainConfig, splits: Splits) -> runs.Settings:
+    recipe = config.recipe
+    return runs.Settings(
+        command="cv" if config.validation_split is None else "train",
+        recipe=recipe.name,
+        training=_training(config),
+        deslant=recipe.deslant,
+        folds=config.folds,
+        seeds=config.seeds,
+        seed=config.seed,
+        validation_split=config.validation_split,
+        limit=config.limit,
+        source=splits.source,
+        train_fingerprint=splits.train.fingerprint,
+        test_fingerprint=splits.test.fingerprint,
+        backend=backend_name(),
+        threads=None if config.jobs == 1 else _threads(config.jobs),
+        recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
+    )
+
+
+def _training(config: TrainConfig) -> Training:
+    """Return the recipe's training with what the configuration overrides."""
+    training = config.recipe.training
+    rate = config.learning_rate
+    if rate is not None and not 0 < rate < math.inf:
+        raise InputError(
+            f"--learning-rate {rate:g} trains nothing: expected more than 0, such as 0.001."
+        )
+    batch_size = config.batch_size or training.batch_size
+    if batch_size < training.parts:
+        raise InputError(
+            f"--batch-size {batch_size} is too small: {config.recipe.name} computes a batch in "
+            f"{training.parts} parts. Expected at least {training.parts}."
+        )
+    return replace(
+        on_this_machine(training).over(config.epochs or training.epochs),
+        batch_size=batch_size,
+        learning_rate=rate or training.learning_rate,
+    )
+
+
+def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.Assignment:
+    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
+    if config.validation_split is None:
+        return cross_validation.folds_of(train.labels, config.folds, config.seeds, config.seed)
+    return cross_validation.holdout_of(train.labels, config.validation_split, config.seed)
+
+
+def _threads(jobs: int) -> int:
+    """Return the threads of each of ``jobs`` folds that are trained at the same time."""
+    return max(1, cores() // jobs)
+
+
+class Unwatched:
+    """A watcher of a run that does nothing."""
+
+    def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
+        """Do nothing."""
+
+    def fold_started(self, number: int) -> UnwatchedFold:
+        """Return a watcher that does nothing."""
+        del number
+        return UnwatchedFold()
+
+    def fold_done(self, number: int, judged: object, *, skipped: bool) -> None:
+        """Do nothing."""

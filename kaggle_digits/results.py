@@ -1,0 +1,325 @@
+"""What a notebook gets back: a finished run, a blend of runs, a comparison of files.
+
+Each shows itself as a short table in Jupyter. pandas and Keras are imported when needed.
+"""
+
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggle_digits import predictions, runs, submissions
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Scores, scores
+from kaggle_digits.history import read_history
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from kaggle_digits import comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """Probabilities of images, and what is known of them.
+
+    Attributes:
+        ids: int64 ``[n]``, the ids of the images.
+        probabilities: float32 ``[n, classes]``; each row has the sum 1.
+        labels: uint8 ``[n]``; None for test images without known labels.
+
+    """
+
+    ids: "npt.NDArray[np.int64]"
+    probabilities: "npt.NDArray[np.float32]"
+    labels: "npt.NDArray[np.uint8] | None"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, as `cross_validate`, `train` and `open_run` return it.
+
+    Attributes:
+        folder: the run's folder; everything else is read from it.
+
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that holds no finished run."""
+        self._run.require_finished()
+
+    @property
+    def _run(self) -> runs.Run:
+        return runs.Run(self.folder)
+
+    @cached_property
+    def settings(self) -> runs.Settings:
+        """Everything that decides the run's result."""
+        return self._run.settings
+
+    @cached_property
+    def scores(self) -> Scores | None:
+        """Out-of-fold scores; None if no image was held out."""
+        judged = (self._run.metrics or {}).get("oof")
+        return Scores(**judged) if judged else None
+
+    @cached_property
+    def oof(self) -> Probabilities:
+        """Out-of-fold probabilities: each image judged by the models that did not train on it.
+
+        Raises:
+            InputError: no image was held out.
+
+        """
+        found = predictions.out_of_fold([self._run])
+        if found is None:
+            raise InputError(
+                f"{self.folder} held out no images, so it has no out-of-fold probabilities. "
+                "Expected a run of cross_validate, or of train with a validation_split."
+            )
+        return Probabilities(found.ids, found.probabilities[0], found.labels)
+
+    @cached_property
+    def test(self) -> Probabilities:
+        """Probabilities of the test images: the mean of the run's models."""
+        arrays = self._run.arrays("test")
+        return Probabilities(
+            arrays["ids"], arrays["probabilities"].astype("float32"), arrays.get("labels")
+        )
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """One row per fold and epoch.
+
+        Columns: fold, epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds,
+        images_per_second.
+        """
+        import pandas as pd
+
+        rows = [
+            {"fold": number, **vars(epoch)}
+            for number in range(1, self.settings.members + 1)
+            for epoch in read_history(self._run.fold(number) / "history.csv")
+        ]
+        return pd.DataFrame(rows)
+
+    def load_models(self) -> list[Any]:
+        """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out."""
+        from kaggle_digits import training
+        from kaggle_digits.backend import start_keras
+
+        start_keras()
+        if self.settings.recipe_sha256:
+            self._run.recipe()  # its custom layers are registered
+        return [training.loaded(path, to_train=False) for path in self._run.models()]
+
+    def write_submission(self, path: str | Path) -> Path:
+        """Write the labels of the test images as ``ImageId,Label`` and return the path."""
+        submissions.write(Path(path), self.test.ids, self.test.probabilities.argmax(axis=1))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        settings, judged = self.settings, self.scores
+        rows = {
+            "recipe": settings.recipe,
+            "models": f"{settings.members} × {settings.training.epochs} epochs",
+            "out-of-fold accuracy": "no image was held out"
+            if judged is None
+            else f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} "
+            f"({judged.errors:,} errors in {judged.images:,} images)",
+            "log loss": "" if judged is None else f"{judged.log_loss:.5f}",
+            "folder": str(self.folder),
+        }
+        return _html_table(rows) + self._learning_curves()
+
+    def _learning_curves(self) -> str:
+        from kaggle_digits.plots import learning
+
+        histories = [
+            read_history(self._run.fold(number) / "history.csv")
+            for number in range(1, self.settings.members + 1)
+        ]
+        drawn = io.StringIO()
+        learning.learning_curves(histories, "").savefig(drawn, format="svg")
+        return drawn.getvalue().partition("<svg")[1] + drawn.getvalue().partition("<svg")[2]
+
+
+def open_run(folder: str | Path) -> FinishedRun:
+    """Return the finished run in ``folder``.
+
+    Raises:
+        InputError: the folder holds no run, or one that is not finished.
+
+    """
+    return FinishedRun(Path(folder).expanduser())
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """What several runs say together.
+
+    Attributes:
+        runs: the members.
+        method: how their probabilities were combined.
+        weights: one per member, with the sum 1.
+        test: probabilities of the test images.
+        labels: uint8 ``[n]``, the most probable class of each test image.
+        scores: out-of-fold scores on the images that every member held out; None if there are none.
+        member_scores: of each member, on the same images; empty if there are none.
+
+    """
+
+    runs: tuple[FinishedRun, ...]
+    method: str
+    weights: tuple[float, ...]
+    test: Probabilities
+    labels: "npt.NDArray[np.uint8]"
+    scores: Scores | None
+    member_scores: tuple[Scores, ...]
+
+    def write_submission(self, path: str | Path) -> Path:
+        """Write the labels as ``ImageId,Label``, note their provenance, and return the path."""
+        from kaggle_digits import origins
+
+        csv = Path(path)
+        submissions.write(csv, self.test.ids, self.labels)
+        members = [runs.Run(run.folder) for run in self.runs]
+        origin = origins.of_runs(members, self.scores.accuracy if self.scores else None)
+        origins.note(csv, origin, runs.SUBMISSIONS)
+        return csv
+
+    def _repr_html_(self) -> str:
+        judged = self.scores
+        rows = {
+            f"{weight:.3f}": str(run.folder)
+            for weight, run in zip(self.weights, self.runs, strict=True)
+        }
+        rows["out-of-fold accuracy"] = (
+            "no image was held out by every run"
+            if judged is None
+            else f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} ({judged.errors:,} errors)"
+        )
+        return _html_table(rows)
+
+
+def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") -> Blend:
+    """Blend finished runs on the same data.
+
+    Args:
+        members: finished runs, or their folders.
+        method: ``mean``, ``geometric``, ``vote``, or ``hill-climb`` on out-of-fold log loss.
+
+    Raises:
+        InputError: a run is not finished, answers other test images, or nothing was held out by
+            every run and the method needs that.
+
+    """
+    import numpy as np
+
+    from kaggle_digits import ensembling
+
+    ensembling.require_method(method)
+    finished = tuple(
+        member if isinstance(member, FinishedRun) else open_run(member) for member in members
+    )
+    if not finished:
+        raise InputError("received no runs to blend. Expected one or more finished runs.")
+    opened = [runs.Run(run.folder) for run in finished]
+    test, oof = predictions.on_test(opened), predictions.out_of_fold(opened)
+    weights = None
+    if method == "hill-climb":
+        if oof is None or oof.labels is None:
+            raise InputError(
+                "--method hill-climb needs images that every run held out, with the same labels; "
+                "these runs have none. Use runs of `cv` on the same data, or --method mean."
+            )
+        weights = ensembling.hill_climb(oof.probabilities, oof.labels)
+    blended = ensembling.blend(test.probabilities, method, weights)
+    judged: Scores | None = None
+    judged_members: tuple[Scores, ...] = ()
+    if oof is not None and oof.labels is not None:
+        judged = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
+        judged_members = tuple(scores(member, oof.labels) for member in oof.probabilities)
+    shares = [1 / len(finished)] * len(finished) if weights is None else weights.tolist()
+    return Blend(
+        finished,
+        method,
+        tuple(shares),
+        Probabilities(test.ids, blended.astype(np.float32), None),
+        blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
+        judged,
+        judged_members,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FileComparison:
+    """Where submissions differ.
+
+    Attributes:
+        details: every figure of the comparison.
+
+    """
+
+    details: "comparison.Comparison"
+
+    @property
+    def agreement(self) -> "pd.DataFrame":
+        """Share of the images on which two files agree, files × files."""
+        import pandas as pd
+
+        names = list(self.details.names)
+        return pd.DataFrame(self.details.agreement, index=names, columns=names)
+
+    @property
+    def disputed(self) -> "pd.DataFrame":
+        """One row per image on which the files differ, the most split first: the files' labels."""
+        import pandas as pd
+
+        rows = self.details.disputed
+        table = pd.DataFrame(
+            self.details.labels[:, rows].T,
+            index=pd.Index(self.details.ids[rows], name="ImageId"),
+            columns=list(self.details.names),
+        )
+        table["majority"] = self.details.majority[rows]
+        return table
+
+    def _repr_html_(self) -> str:
+        return str(self.agreement.to_html()) + str(self.disputed.head(20).to_html())
+
+
+def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
+    """Compare submissions image by image.
+
+    Args:
+        items: CSVs with ``ImageId,Label``, finished runs, or runs' folders; two or more.
+
+    Raises:
+        InputError: a file cannot be read, or they answer different images.
+
+    """
+    from kaggle_digits import comparison
+
+    named = []
+    for item in items:
+        path = item.folder if isinstance(item, FinishedRun) else Path(item).expanduser()
+        csv = runs.Run(path).submission if path.is_dir() else path
+        named.append((str(path), submissions.read(csv)))
+    return FileComparison(comparison.compare(named))
+
+
+def _html_table(rows: dict[str, str]) -> str:
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td>{html.escape(value)}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table>{cells}</table>"
