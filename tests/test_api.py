@@ -106,6 +106,7 @@ def test_the_callback_is_told_about_every_step(folder):
 def test_runs_blend_and_compare(run):
     blend = kd.ensemble([run, run.folder], method="mean")
     assert blend.weights == (0.5, 0.5)
+    assert blend.scores is not None
     assert blend.scores.errors == run.scores.errors
     csv = blend.write_submission("submissions/blend.csv")
     assert csv.read_bytes() == run.write_submission("submissions/copy.csv").read_bytes()
