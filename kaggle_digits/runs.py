@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import __version__, files, recipes
+from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Recipe, Training
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
+ARRAYS = {
+    "rows": Form("integer", ("images",), required=False),
+    "ids": Form("integer", ("images",)),
+    "labels": Form("integer", ("images",), required=False),
+    "probabilities": Form("floating", ("images", "classes")),
+}
+HASHED = {"hashes": Form("uint64", ("images",))}
 
 
 @dataclass(frozen=True)
@@ -206,16 +214,11 @@ class Run:
 
         """
         self.require_finished()
-        return self._read(self.folder / f"{name}.npz")
+        return self._read(self.folder / f"{name}.npz", ARRAYS)
 
-    def _read(self, path: Path) -> "dict[str, Array]":
-        try:
-            return files.read_npz(path)
-        except files.NPZ_ERRORS as error:
-            raise InputError(
-                f"{path} cannot be read: {error}. Run the run's command again: it rewrites the "
-                "file."
-            ) from error
+    def _read(self, path: Path, names: dict[str, Form]) -> "dict[str, Array]":
+        advice = "Run the run's command again: it rewrites the file."
+        return read_arrays(path, names=names, advice=advice)
 
     def keep_recipe(self, recipe: Recipe) -> None:
         """Copy the recipe's own Python file into the folder: the run is complete by itself."""
@@ -273,7 +276,7 @@ class Run:
         path = self.folder / HASHES
         if not path.exists():  # a run of an earlier version
             return None
-        return leaks.count_hashed(images, self._read(path)["hashes"])
+        return leaks.count_hashed(images, self._read(path, HASHED)["hashes"])
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
         """Return what ``finished.json`` says of a fold, None while it is not finished."""
