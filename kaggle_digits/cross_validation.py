@@ -290,7 +290,7 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     }
     files.write_json(run.folder / "metrics.json", metrics)
     submissions.write(run.submission, splits.test.ids, test.argmax(axis=1))
-    run.update(state="finished", finished=run.description["finished"] or now())
+    run.update(state="finished", finished=run.description.get("finished") or now())
     return result
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files, runs
+from kaggle_digits.errors import InputError
 from kaggle_digits.runs import Run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
 
     """
     for run in runs.listed(root)[0]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, InputError):
             if files.sha256_of(run.submission) == sha256:
                 return of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
     for noted, origin in _blends(submissions / BLENDS):
@@ -81,13 +82,13 @@ def note(csv: Path, origin: Origin, submissions: Path) -> None:
 
 def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
     """Return the origin of what ``members`` say together about their own test images."""
-    settings = [run.description["settings"] for run in members]
+    settings = members[0].description["settings"]
     return Origin(
         run=" + ".join(str(run.folder) for run in members),
-        recipe=" + ".join(str(one["recipe"]) for one in settings),
+        recipe=" + ".join(run.setting("recipe") for run in members),
         oof_accuracy=oof_accuracy,
-        source=settings[0].get("source"),
-        test_fingerprint=settings[0].get("test_fingerprint"),
+        source=settings.get("source"),
+        test_fingerprint=settings.get("test_fingerprint"),
         test_images_in_train=_most(run.test_images_in_train for run in members),
     )
 

@@ -23,7 +23,7 @@ LAYERS = [
     ["deslanting"],
     ["kaggle_api", "recipes"],
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
-    ["comparison", "ensembling", "history"],
+    ["comparison", "ensembling", "history", "run_files"],
     ["runs", "training"],
     ["record", "workers"],
     ["cross_validation", "exporting", "ledger", "origins", "predictions"],
