@@ -140,7 +140,7 @@ def test_damaged_histories_leave_out_the_curves(here):
     found = draw_run(Run(here / "run"), here / "input")
     ((name, reason),) = found.left_out
     assert name == "learning-curves"
-    assert "a fold's history.csv cannot be read" in reason
+    assert "fold-1/history.csv cannot be read: its columns are not epoch, loss" in reason
     assert len(found.written) == 6
 
 
