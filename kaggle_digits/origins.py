@@ -7,11 +7,11 @@ A run keeps its own CSV. What was made of runs later, a blend or a prediction, h
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kaggle_digits import files, runs
+from kaggle_digits import files, runs, typed_json
 from kaggle_digits.errors import InputError
 from kaggle_digits.runs import Run
 
@@ -42,6 +42,13 @@ class Origin:
     source: str | None
     test_fingerprint: str | None
     test_images_in_train: int | None = None
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """What a line of the notes says beside the origin."""
+
+    sha256: str
 
 
 def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
@@ -139,7 +146,9 @@ def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
     except OSError:
         return
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            values: dict[str, Any] = dict(json.loads(line))
-            known = {"test_images_in_train": None} | values  # lines of earlier versions lack it
-            yield values["sha256"], Origin(**{one.name: known[one.name] for one in fields(Origin)})
+        with contextlib.suppress(ValueError):
+            value = typed_json.parse(line)
+            yield (
+                typed_json.build(_Noted, value, strict=False).sha256,
+                typed_json.build(Origin, value, strict=False),
+            )
