@@ -8,6 +8,8 @@ from pathlib import Path
 from kaggle_digits import files
 from kaggle_digits.errors import InputError
 
+MAX_SHOWN = 40  # characters of a cell that a message shows
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -58,5 +60,12 @@ def _history(rows: list[list[str]]) -> list[Epoch]:
     for number, row in enumerate(rows[1:], start=1):
         if len(row) != len(names) or row[0] != str(number):
             raise ValueError(f"epoch {number} is missing or has other columns")
-        history.append(Epoch(number, *map(float, row[1:])))
+        history.append(Epoch(number, *map(_number, row[1:])))
     return history
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise ValueError(f"{ascii(cell)[:MAX_SHOWN]} is not a number") from error

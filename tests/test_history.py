@@ -21,7 +21,7 @@ def test_what_was_written_is_read(tmp_path):
         (b"loss", b"lots", "its columns are not epoch, loss, accuracy"),
         (b"\n2,", b"\n3,", "epoch 2 is missing or has other columns"),
         (b"12.5", b"12.5,1", "epoch 1 is missing or has other columns"),
-        (b"12.5", b"twelve", "could not convert string to float: 'twelve'"),
+        (b"12.5", b"twelve", "'twelve' is not a number"),
         (b"12.5", b"\xff", "'utf-8' codec can't decode"),
         (b"12.5", b"1" * 200_000, "field larger than field limit"),
         (b"12.5", b'"', "unexpected end of data"),
