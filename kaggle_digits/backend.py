@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, KaggleDigitsError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -94,7 +94,7 @@ def _share_cores(tf: Any, parts: int) -> None:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep back what libraries print to stderr, and print it only if the block fails.
+    """Keep back what libraries print to stderr, and print it only if the block fails unforeseen.
 
     TensorFlow's C++ writes notices about CUDA and oneDNN straight to file descriptor 2, before any
     setting of its own can stop it.
@@ -106,6 +106,8 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
+        except KaggleDigitsError:  # it says what is wrong
+            raise
         except BaseException:
             kept.seek(0)
             os.write(stderr, kept.read())

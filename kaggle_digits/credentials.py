@@ -94,5 +94,5 @@ def _text(path: Path) -> str:
 def _json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(_text(path)))
-    except (ValueError, TypeError):  # the client, too, takes a broken file for none
+    except (ValueError, TypeError, RecursionError):  # the client, too, takes it for none
         return {}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import ensembling, files, submissions, training, workers
+from kaggle_digits.arrays import Form, read_array, read_arrays
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
@@ -22,6 +23,10 @@ from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
+
+ASSIGNMENT = Form("int16", ("seeds", "images"))
+TEST = {"probabilities": Form("floating", ("images", "classes"))}
+OUT_OF_FOLD = {"rows": Form("integer", ("images",)), **TEST}
 
 
 class Watcher(workers.Folds, Protocol):
@@ -230,7 +235,9 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: training.Watc
     run = Run(folder)
     settings = run.settings
     start_keras(settings.training.parts)
-    assignment = np.load(folder / "folds.npy", allow_pickle=False)
+    assignment = read_array(
+        folder / "folds.npy", ASSIGNMENT, advice="Run the same command again: it rewrites the file."
+    )
     kept, held_out = _part(settings, assignment, number)
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = training.fit(
@@ -266,8 +273,7 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
     finished = [run.fold_scores(number) or {} for number in members]
     test = ensembling.blend(
-        np.stack([files.read_npz(run.fold(k) / "test.npz")["probabilities"] for k in members]),
-        "mean",
+        np.stack([_of_fold(run.fold(k), "test", TEST)["probabilities"] for k in members]), "mean"
     )
     answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
     files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
@@ -284,8 +290,15 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     }
     files.write_json(run.folder / "metrics.json", metrics)
     submissions.write(run.submission, splits.test.ids, test.argmax(axis=1))
-    run.update(state="finished", finished=run.description["finished"] or now())
+    run.update(state="finished", finished=run.description.get("finished") or now())
     return result
+
+
+def _of_fold(folder: Path, name: str, forms: dict[str, Form]) -> dict[str, npt.NDArray[Any]]:
+    advice = (
+        f"Remove the folder {folder} and run the same command again: it trains this fold again."
+    )
+    return read_arrays(folder / f"{name}.npz", names=forms, advice=advice)
 
 
 def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
@@ -293,9 +306,8 @@ def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None
     total = np.zeros((len(train), len(train.class_names)), np.float64)
     times = np.zeros(len(train), np.int64)
     for number in range(1, settings.members + 1):
-        path = run.fold(number) / "oof.npz"
-        if path.exists():
-            fold = files.read_npz(path)
+        if (run.fold(number) / "oof.npz").exists():
+            fold = _of_fold(run.fold(number), "oof", OUT_OF_FOLD)
             total[fold["rows"]] += fold["probabilities"]
             times[fold["rows"]] += 1
     rows = np.flatnonzero(times)

@@ -9,8 +9,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +18,6 @@ from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 if TYPE_CHECKING:
     import numpy as np
 
-# What `read_npz` raises for a file that is missing, cut short or something else.
-NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " requested and ")
@@ -143,14 +139,6 @@ def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
 
     with replacing(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
-
-
-def read_npz(path: Path) -> dict[str, "np.ndarray[Any, Any]"]:
-    """Return the arrays of an ``.npz``. Never unpickles."""
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 @contextlib.contextmanager

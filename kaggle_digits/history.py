@@ -6,6 +6,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from kaggle_digits import files
+from kaggle_digits.errors import InputError
+
+MAX_SHOWN = 40  # characters of a cell that a message shows
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,37 @@ def write_history(path: Path, history: list[Epoch]) -> None:
 
 
 def read_history(path: Path) -> list[Epoch]:
-    """Return the rows that `write_history` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        return [
-            Epoch(int(row.pop("epoch")), **{k: float(v) for k, v in row.items()}) for row in rows
-        ]
+    """Return the rows that `write_history` wrote.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return _history(list(csv.reader(file, strict=True)))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"{path} cannot be read: {reason}. Expected the rows that `train` or `cv` wrote. To "
+            f"train this fold again, remove {path.parent} and run the same command again."
+        ) from error
+
+
+def _history(rows: list[list[str]]) -> list[Epoch]:
+    names = [field.name for field in fields(Epoch)]
+    if not rows or rows[0] != names:
+        raise ValueError(f"its columns are not {', '.join(names)}")
+    history = []
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(names) or row[0] != str(number):
+            raise ValueError(f"epoch {number} is missing or has other columns")
+        history.append(Epoch(number, *map(_number, row[1:])))
+    return history
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise ValueError(f"{ascii(cell)[:MAX_SHOWN]} is not a number") from error

@@ -7,13 +7,11 @@ read is kept as it is. Standard library alone: listing starts at once.
 
 import contextlib
 import json
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from kaggle_digits import files
+from kaggle_digits import files, typed_json
 from kaggle_digits.errors import InputError
 
 NAME = "ledger.jsonl"
@@ -128,20 +126,6 @@ def _line(entry: Entry) -> str:
 
 def _entry(line: str) -> Entry | None:
     try:
-        values: dict[str, Any] = dict(json.loads(line))
-        known = {"test_images_in_train": None} | values  # lines of earlier versions lack it
-        entry = Entry(**{field.name: known[field.name] for field in fields(Entry)})
-    except (ValueError, KeyError, TypeError):
+        return typed_json.build(Entry, typed_json.parse(line), strict=False)
+    except ValueError:
         return None
-    texts = (entry.time, entry.file, entry.sha256, entry.message, entry.status)
-    numbers = (
-        entry.oof_accuracy,
-        entry.reference,
-        entry.public_score,
-        entry.test_images_in_train,
-    )
-    good = all(isinstance(text, str) for text in texts) and all(
-        number is None or (isinstance(number, int | float) and math.isfinite(number))
-        for number in numbers
-    )
-    return entry if good else None

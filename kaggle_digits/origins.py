@@ -7,11 +7,12 @@ A run keeps its own CSV. What was made of runs later, a blend or a prediction, h
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kaggle_digits import files, runs
+from kaggle_digits import files, runs, typed_json
+from kaggle_digits.errors import InputError
 from kaggle_digits.runs import Run
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class Origin:
     test_images_in_train: int | None = None
 
 
+@dataclass(frozen=True)
+class _Noted:
+    """What a line of the notes says beside the origin."""
+
+    sha256: str
+
+
 def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
     """Return what the CSV with these bytes was made of; None if nothing here knows it.
 
@@ -53,7 +61,7 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
 
     """
     for run in runs.listed(root)[0]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, InputError):
             if files.sha256_of(run.submission) == sha256:
                 return of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
     for noted, origin in _blends(submissions / BLENDS):
@@ -81,13 +89,13 @@ def note(csv: Path, origin: Origin, submissions: Path) -> None:
 
 def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
     """Return the origin of what ``members`` say together about their own test images."""
-    settings = [run.description["settings"] for run in members]
+    settings = members[0].description["settings"]
     return Origin(
         run=" + ".join(str(run.folder) for run in members),
-        recipe=" + ".join(str(one["recipe"]) for one in settings),
+        recipe=" + ".join(run.setting("recipe") for run in members),
         oof_accuracy=oof_accuracy,
-        source=settings[0].get("source"),
-        test_fingerprint=settings[0].get("test_fingerprint"),
+        source=settings.get("source"),
+        test_fingerprint=settings.get("test_fingerprint"),
         test_images_in_train=_most(run.test_images_in_train for run in members),
     )
 
@@ -138,7 +146,9 @@ def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
     except OSError:
         return
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            values: dict[str, Any] = dict(json.loads(line))
-            known = {"test_images_in_train": None} | values  # lines of earlier versions lack it
-            yield values["sha256"], Origin(**{one.name: known[one.name] for one in fields(Origin)})
+        with contextlib.suppress(ValueError):
+            value = typed_json.parse(line)
+            yield (
+                typed_json.build(_Noted, value, strict=False).sha256,
+                typed_json.build(Origin, value, strict=False),
+            )

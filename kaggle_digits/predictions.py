@@ -87,7 +87,7 @@ def on_test(runs: list[Run]) -> Predictions:
 
     """
     members = [run.arrays("test") for run in runs]
-    prints = [run.description["settings"]["test_fingerprint"] for run in runs]
+    prints = [run.setting("test_fingerprint") for run in runs]
     for run, print_ in zip(runs, prints, strict=True):
         if print_ != prints[0]:
             raise InputError(

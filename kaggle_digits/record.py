@@ -5,7 +5,6 @@ that was measured on this machine. It is made once and kept, so that the same co
 it after a crash. NumPy and the files alone, but for measuring the rate.
 """
 
-import json
 import math
 import re
 import time
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kaggle_digits import files, training
+from kaggle_digits import files, training, typed_json
 from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
@@ -227,6 +226,14 @@ def circumstances(train: Dataset) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """The file that keeps a plan."""
+
+    plan: Plan
+    made_for: dict[str, Any]
+
+
 def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
     """Return the plan that an earlier call left at ``path``, None if there is none for this.
 
@@ -241,15 +248,14 @@ def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
     if not path.exists():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        values = kept["plan"]
-        plan = Plan(**values | {"members": tuple(values["members"])})
-        return plan if kept["made_for"] == made_for else None
-    except (ValueError, KeyError, TypeError) as error:
+        text = path.read_text(encoding="utf-8")
+        kept = typed_json.build(_Kept, typed_json.parse(text), strict=False)
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
             "anew."
         ) from error
+    return kept.plan if kept.made_for == made_for else None
 
 
 def keep_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:

@@ -23,10 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import __version__, files, recipes
+from kaggle_digits import __version__, files, recipes, run_files, typed_json
+from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Affine, Recipe, Training
+from kaggle_digits.recipes import Recipe, Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -39,6 +40,14 @@ RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
+REWRITTEN = "Run the command that made the run again: it rewrites the file."
+ARRAYS = {
+    "rows": Form("integer", ("images",), required=False),
+    "ids": Form("integer", ("images",)),
+    "labels": Form("integer", ("images",), required=False),
+    "probabilities": Form("floating", ("images", "classes")),
+}
+HASHED = {"hashes": Form("uint64", ("images",))}
 
 
 @dataclass(frozen=True)
@@ -114,19 +123,30 @@ class Run:
 
         """
         path = self.folder / "run.json"
-        try:
-            description = json.loads(path.read_text(encoding="utf-8"))
-            return dict(description) | {"settings": dict(description["settings"])}
-        except OSError as error:
+        if not path.is_file():
             raise InputError(
                 f"{self.folder} is not a run: it has no readable run.json. "
                 "Expected a folder made by `train` or `cv`; `kaggle-digits runs` lists them."
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
+            )
+        advice = (
+            "Expected the JSON that `train` or `cv` wrote; remove the folder and run them again."
+        )
+        return run_files.read(path, run_files.Description, advice=advice)
+
+    def setting(self, name: str) -> Any:
+        """Return one of the settings in ``run.json``, whatever version wrote it.
+
+        Raises:
+            InputError: it is not there, or the file is damaged.
+
+        """
+        settings = self.description["settings"]
+        if name not in settings:
             raise InputError(
-                f"{path} is damaged: {error}. Expected the JSON that `train` or `cv` wrote; "
-                "remove the folder and run them again."
-            ) from error
+                f"{self.folder / 'run.json'} is damaged: it has no setting {name}. Expected the "
+                "JSON that `train` or `cv` wrote; remove the folder and run them again."
+            )
+        return settings[name]
 
     @property
     def settings(self) -> Settings:
@@ -139,15 +159,8 @@ class Run:
         values = self.description["settings"]
         values.pop("external", None)  # a mark of earlier versions that judged no content
         try:
-            training = dict(values["training"])
-            affine = training["augmentation"]
-            training["augmentation"] = affine and Affine(**affine)
-            deslant = values.get("deslant")
-            return Settings(
-                **values
-                | {"training": Training(**training), "deslant": deslant and Deslant(**deslant)}
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return typed_json.build(Settings, values)
+        except ValueError as error:
             raise InputError(
                 f"{self.folder / 'run.json'} holds settings that this version does not know: "
                 f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
@@ -164,7 +177,9 @@ class Run:
     def metrics(self) -> dict[str, Any] | None:
         """The content of ``metrics.json``, None while the run is not finished."""
         path = self.folder / "metrics.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        return run_files.read(path, run_files.Metrics, advice=REWRITTEN)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -189,7 +204,7 @@ class Run:
 
         """
         self.require_finished()
-        members = int(self.description["settings"]["folds"] * self.description["settings"]["seeds"])
+        members = self.setting("folds") * self.setting("seeds")
         return [self.fold(number) / "model.keras" for number in range(1, members + 1)]
 
     def require_finished(self) -> None:
@@ -208,16 +223,10 @@ class Run:
 
         """
         self.require_finished()
-        return self._read(self.folder / f"{name}.npz")
+        return self._read(self.folder / f"{name}.npz", ARRAYS)
 
-    def _read(self, path: Path) -> "dict[str, Array]":
-        try:
-            return files.read_npz(path)
-        except files.NPZ_ERRORS as error:
-            raise InputError(
-                f"{path} cannot be read: {error}. Run the run's command again: it rewrites the "
-                "file."
-            ) from error
+    def _read(self, path: Path, names: dict[str, Form]) -> "dict[str, Array]":
+        return read_arrays(path, names=names, advice=REWRITTEN)
 
     def keep_recipe(self, recipe: Recipe) -> None:
         """Copy the recipe's own Python file into the folder: the run is complete by itself."""
@@ -275,12 +284,15 @@ class Run:
         path = self.folder / HASHES
         if not path.exists():  # a run of an earlier version
             return None
-        return leaks.count_hashed(images, self._read(path)["hashes"])
+        return leaks.count_hashed(images, self._read(path, HASHED)["hashes"])
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
         """Return what ``finished.json`` says of a fold, None while it is not finished."""
         path = self.fold(number) / "finished.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        advice = f"Remove {path} and run the same command again: it trains this fold again."
+        return run_files.read(path, run_files.FoldMark, advice=advice, strict=True)
 
     def other_versions(self) -> list[str]:
         """Return what is installed in another version than when the run was started."""

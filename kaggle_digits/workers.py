@@ -23,12 +23,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from kaggle_digits import files
+from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError
 from kaggle_digits.history import Epoch
 from kaggle_digits.training import Watcher
 
 TrainFold = Callable[[Path, Splits, int, Watcher], None]
+
+SHARED = {
+    "images": Form("uint8", ("images", "height", "width", "channels")),
+    "labels": Form("uint8", ("images",)),
+    "ids": Form("integer", ("images",)),
+}
+AGAIN = "Run the same command again: it shares the images anew."
 
 
 class Folds(Protocol):
@@ -224,7 +232,8 @@ def _outcome(
 
 def _mapped(paths: dict[str, Path], class_names: tuple[str, ...]) -> Dataset:
     arrays = {
-        name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()
+        name: read_array(path, SHARED[name], mapped=True, advice=AGAIN)
+        for name, path in paths.items()
     }
     return Dataset(arrays["images"], arrays.get("labels"), arrays["ids"], class_names)
 

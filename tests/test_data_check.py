@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.datasets import check, load, near
+from kaggle_digits.datasets import check, load
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from tests.helpers import images, labels, write_competition
 
@@ -33,13 +33,3 @@ def test_duplicates() -> None:
     assert report.repeated_with_other_label == 1
     assert report.test_images_in_train == 2
     assert report.test_images_near_train == 2
-
-
-def test_near_images_are_found_and_others_are_not() -> None:
-    others = images(1200).reshape(-1, 28, 28, 1)
-    noisy = others[[5, 700, 1199]].astype(np.int16)
-    noisy[0] += np.where(np.arange(784).reshape(28, 28, 1) % 2, 3, -3)  # 3 in the mean square
-    noisy[1, 10, 10] += 100 if noisy[1, 10, 10] < 128 else -100  # 100 / 28
-    noisy[2] += np.where(noisy[2] < 128, 5, -5)
-    assert near(noisy.clip(0, 255).astype(np.uint8), others, distance=4) == 2
-    assert near(images(1200, seed=1).reshape(-1, 28, 28, 1), others) == 0

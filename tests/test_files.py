@@ -4,7 +4,6 @@ import errno
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kaggle_digits import files
@@ -70,15 +69,6 @@ def test_a_file_in_the_way_of_the_folder(tmp_path):
 def test_a_folder_in_the_way_of_the_file(tmp_path):
     with pytest.raises(InputError, match=r"it is a folder\. Expected the name of a file"):
         files.require_writable(tmp_path)
-
-
-def test_npz_is_read_without_pickle(tmp_path):
-    path = tmp_path / "a.npz"
-    files.write_npz(path, a=np.arange(3))
-    np.testing.assert_array_equal(files.read_npz(path)["a"], np.arange(3))
-    np.savez(path, a=np.array([{"an": "object"}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        files.read_npz(path)
 
 
 def test_a_read_only_folder(tmp_path):

@@ -17,13 +17,13 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
-    ["credentials", "errors", "kaggle_worker"],
-    ["backend", "files"],
+    ["credentials", "errors", "kaggle_worker", "typed_json"],
+    ["arrays", "backend", "files"],
     ["datasets"],
     ["deslanting"],
     ["kaggle_api", "recipes"],
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
-    ["comparison", "ensembling", "history"],
+    ["comparison", "ensembling", "history", "run_files"],
     ["runs", "training"],
     ["record", "workers"],
     ["cross_validation", "exporting", "ledger", "origins", "predictions"],
@@ -85,6 +85,18 @@ def test_no_module_imports_the_one_that_starts_keras_at_its_top(path):
 def test_one_module_alone_imports_kaggles_client(path):
     tops = {name.split(".")[0] for name in imported(path, at_start=False)}
     assert path.name == "kaggle_worker.py" or not tops & {"kaggle", "kagglesdk", "requests"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_one_module_alone_reads_arrays(path):
+    loads = [
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in {("np", "load"), ("np", "memmap"), ("np", "fromfile")}
+    ]
+    assert path.name == "arrays.py" or not loads
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import gzip
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +81,8 @@ def test_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
 
     write_npz(tmp_path, y_test=np.array([Hostile()], dtype=object))
     message = message_of(tmp_path)
-    assert f"cannot read {tmp_path / 'mnist.npz'}" in message
-    assert "Expected plain arrays of numbers" in message
+    assert f"{tmp_path / 'mnist.npz'} (y_test): received an array of" in message
+    assert "dtype object, expected shape (10,) and dtype integer" in message
     assert not (tmp_path / "evil").exists()
 
 
@@ -94,7 +93,7 @@ def test_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
         ({"x_train": np.zeros((30, 8, 8), np.uint8)}, "shape (30, 8, 8)"),
         ({"x_train": np.zeros((30, 28, 28), np.float32)}, "dtype float32"),
         ({"x_test": np.zeros((0, 28, 28), np.uint8)}, "shape (0, 28, 28)"),
-        ({"y_train": np.zeros(29, np.uint8)}, "labels of shape (29,)"),
+        ({"y_train": np.zeros(29, np.uint8)}, "(y_train): received an array of shape (29,)"),
         ({"y_train": np.zeros(30)}, "dtype float64"),
         ({"y_train": np.full(30, 10)}, "labels from 10 to 10, expected 0 to 9"),
         ({"y_train": np.full(30, -1)}, "labels from -1 to -1, expected 0 to 9"),
@@ -109,12 +108,12 @@ def test_broken_npz(tmp_path: Path) -> None:
     path = write_npz(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:2000])
-    assert f"{path} is no .npz file, or was cut short" in message_of(tmp_path)
+    assert f"{path} is not an .npz file, or was cut short" in message_of(tmp_path)
     path.write_bytes(whole[:300] + b"junk" + whole[304:])
     assert f"cannot read {path}" in message_of(tmp_path)
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
-    assert f"{path} is no .npz file" in message_of(tmp_path)
+    assert f"{path} is not an .npz file" in message_of(tmp_path)
 
 
 def test_idx_with_a_missing_file(tmp_path: Path) -> None:
@@ -158,12 +157,3 @@ def test_idx_labels_out_of_range(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / NAMES["y_test"]).write_bytes(idx_bytes(np.full(10, 11, np.uint8)))
     assert "labels from 11 to 11, expected 0 to 9" in message_of(tmp_path)
-
-
-def test_npz_whose_header_asks_for_more_than_there_is(tmp_path: Path) -> None:
-    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000000,), }"
-    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
-    with zipfile.ZipFile(tmp_path / "mnist.npz", "w") as archive:
-        for name in ("x_train", "y_train", "x_test", "y_test"):
-            archive.writestr(f"{name}.npy", array)
-    assert f"cannot read {tmp_path / 'mnist.npz'}" in message_of(tmp_path)

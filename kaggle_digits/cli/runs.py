@@ -18,10 +18,16 @@ def command(
 ) -> None:
     """List what was trained, with its scores and time."""
     from kaggle_digits import runs
+    from kaggle_digits.errors import InputError
 
     readable, damaged = runs.listed(folder)
     entries = options.opened_ledger().entries()
-    rows = [_row(run, _best_score(run, entries)) for run in readable]
+    rows = []
+    for run in readable:
+        try:
+            rows.append(_row(run, _best_score(run, entries)))
+        except InputError as error:
+            typer.echo(f"{error} The run is left out here.", err=True)
     for run in damaged:
         typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
     if json:
@@ -39,19 +45,17 @@ def _best_score(run: Any, entries: list[Any]) -> float | None:
 
 def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     description, metrics = run.description, run.metrics or {}
-    settings, oof = description["settings"], metrics.get("oof") or {}
-    done = sum(
-        run.fold_scores(number) is not None
-        for number in range(1, settings["folds"] * settings["seeds"] + 1)
-    )
+    oof = metrics.get("oof") or {}
+    members = run.setting("folds") * run.setting("seeds")
+    done = sum(run.fold_scores(number) is not None for number in range(1, members + 1))
     return {
         "run": str(run.folder),
-        "recipe": settings["recipe"],
-        "data": settings["source"],
+        "recipe": run.setting("recipe"),
+        "data": run.setting("source"),
         "test_images_in_train": run.test_images_in_train,
         "state": description["state"],
-        "models": f"{done}/{settings['folds'] * settings['seeds']}",
-        "epochs": settings["training"]["epochs"],
+        "models": f"{done}/{members}",
+        "epochs": run.setting("training")["epochs"],
         "oof_accuracy": oof.get("accuracy"),
         "oof_log_loss": oof.get("log_loss"),
         "public_score": public_score,

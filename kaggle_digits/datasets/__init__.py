@@ -1,9 +1,10 @@
 """Where images come from: every source returns the same frozen `Dataset`."""
 
-from kaggle_digits.datasets.checking import NEAR, Report, SplitReport, check, near
+from kaggle_digits.datasets.checking import Report, SplitReport, check
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.datasets.getting import SOURCES, Obtained, get, get_rehearsal
 from kaggle_digits.datasets.loading import load
+from kaggle_digits.datasets.near_copies import NEAR
 
 __all__ = [
     "NEAR",
@@ -17,5 +18,4 @@ __all__ = [
     "get",
     "get_rehearsal",
     "load",
-    "near",
 ]

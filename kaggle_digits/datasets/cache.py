@@ -5,14 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.errors import KaggleDigitsError
+from kaggle_digits.arrays import Form, read_arrays
+from kaggle_digits.errors import InputError, KaggleDigitsError
 
 FOLDER = ".cache"
 FORMAT = 1  # a part of every name: raise it when what is kept changes its meaning
+
+FORMS = {
+    "images": Form("uint8", ("images", "height", "width", "channels")),
+    "labels": Form("uint8", ("images",), required=False),
+}
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -45,11 +50,9 @@ def cached(folder: Path | None, role: str, key: str, read: Callable[[], Arrays])
 
 def _kept(path: Path) -> Arrays | None:
     try:
-        arrays = files.read_npz(path)
-    except files.NPZ_ERRORS:
+        return read_arrays(path, names=FORMS, advice="")
+    except InputError:
         return None  # not there, cut short, or not ours: zip's own checksums cover the content
-    whole = all(array.dtype == np.uint8 for array in arrays.values())
-    return arrays if whole and "images" in arrays else None
 
 
 def _remove_others(path: Path, role: str) -> None:

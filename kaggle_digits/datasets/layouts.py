@@ -4,10 +4,10 @@ A new kind of data is one more entry in `LAYOUTS` and one more reader in `loadin
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaggle_digits import typed_json
 from kaggle_digits.errors import InputError
 
 MARKER = "source.json"
@@ -177,9 +177,9 @@ def get_again() -> str:
 def read_marker(folder: Path) -> Marker | None:
     """Return the note in ``folder``; None where there is none that can be understood."""
     try:
-        noted = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return Marker(str(noted["source"]), str(noted["test_sha256"]), tuple(noted["files"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        noted = typed_json.parse((folder / MARKER).read_text(encoding="utf-8"))
+        return typed_json.build(Marker, noted, strict=False)
+    except (OSError, ValueError):
         return None
 
 

@@ -7,7 +7,6 @@ of dimensions, each dimension as a big-endian int32, then the values.
 import gzip
 import io
 import math
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import files
+from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.datasets.dataset import DIGITS, Dataset
 from kaggle_digits.datasets.layouts import GOOD_COPY, read_bytes
 from kaggle_digits.errors import InputError
 
 SIDE = 28
-NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+NPZ_ARRAYS = {
+    "x_train": Form("uint8", ("train", SIDE, SIDE)),
+    "y_train": Form("integer", ("train",)),
+    "x_test": Form("uint8", ("test", SIDE, SIDE)),
+    "y_test": Form("integer", ("test",)),
+}
 UINT8_CODE = 8
-MOST_BYTES = 512 << 20  # of an unpacked .gz; MNIST's largest has 47 MB
+MOST_BYTES = 512 << 20  # of an unpacked .gz, or an .npz; MNIST has 55 MB
 
 
 def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
@@ -34,12 +38,7 @@ def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Data
 
     """
     (path,) = paths
-    arrays = _npz_arrays(path)
-    if missing := [name for name in NPZ_ARRAYS if name not in arrays]:
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays) or 'nothing'}. "
-            f"Expected the arrays {', '.join(NPZ_ARRAYS)}. {GOOD_COPY}"
-        )
+    arrays = read_arrays(path, names=NPZ_ARRAYS, max_bytes=MOST_BYTES, advice=GOOD_COPY)
     x_train, y_train, x_test, y_test = (arrays[name] for name in NPZ_ARRAYS)
     return (
         _dataset(x_train, y_train, f"{path} (x_train, y_train)"),
@@ -59,18 +58,6 @@ def read_idx(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Data
         _dataset(idx_array(x_train, 3), idx_array(y_train, 1), f"{x_train}, {y_train.name}"),
         _dataset(idx_array(x_test, 3), idx_array(y_test, 1), f"{x_test}, {y_test.name}"),
     )
-
-
-def _npz_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        if not zipfile.is_zipfile(path):  # np.load takes other formats as well
-            raise InputError(f"{path} is no .npz file, or was cut short. {GOOD_COPY}")
-        return files.read_npz(path)
-    # A header may ask for any size, and a zip for a password: MemoryError, RuntimeError.
-    except (*files.NPZ_ERRORS, MemoryError, RuntimeError) as error:
-        raise InputError(
-            f"cannot read {path}: {error}. Expected plain arrays of numbers. {GOOD_COPY}"
-        ) from error
 
 
 def idx_array(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:

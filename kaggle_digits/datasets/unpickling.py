@@ -8,6 +8,7 @@ Python's own Unpickler would still run what it finds, even with a `find_class` t
 
 import math
 import pickletools
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +45,12 @@ def unpickled(data: bytes) -> dict[bytes, Any]:
     """
     machine = _Machine()
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-            if count == MOST_INSTRUCTIONS:
-                raise UnpicklingError(f"more than {MOST_INSTRUCTIONS:,} instructions")
-            machine.follow(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python comments on odd backslashes in names
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+                if count == MOST_INSTRUCTIONS:
+                    raise UnpicklingError(f"more than {MOST_INSTRUCTIONS:,} instructions")
+                machine.follow(opcode.name, argument)
         value = machine.stack.pop()
     except ValueError as error:  # pickletools' own: cut short, or no pickle at all
         raise UnpicklingError("it was cut short, or is no pickle") from error

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.errors import KaggleDigitsError
 from kaggle_digits.exporting.opening import opened
+
+IMAGES = Form("uint8", ("images", "height", "width", "channels"))
 
 
 def main(model: str, images: str, answers: str) -> None:
     """Write the probabilities that the exported ``model`` gives for the ``images``, both .npy."""
-    received = np.load(images, allow_pickle=False)
+    received = read_array(Path(images), IMAGES, advice="Run `export` again.")
     np.save(answers, opened(Path(model)).probabilities(received), allow_pickle=False)
 
 

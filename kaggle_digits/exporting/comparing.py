@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import datasets
+from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets import layouts
 from kaggle_digits.errors import OutsideError
 
@@ -158,5 +159,6 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
                 f"the export could not be opened in a fresh process: {reason.rstrip('.')}. It was "
                 "thrown away; choose another --format, or install the versions in constraints.txt."
             )
-        answers: Floats = np.load(answered, allow_pickle=False)
-    return answers
+        return read_array(
+            answered, Form("floating", (len(images), "classes")), advice="Run `export` again."
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits.backend import quiet_stderr
 from kaggle_digits.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def opened(path: Path) -> Grey:
 
     """
     _require_file(path)
-    image = _decoded(path)
+    with quiet_stderr():  # libtiff prints what it finds in a damaged file
+        image = _decoded(path)
     width, height = image.size
     # A strip of a few rows keeps them.
     most = max(1, min(width, height) // MIN_SIDE)

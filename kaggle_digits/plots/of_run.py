@@ -77,10 +77,7 @@ def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
 def _learning_curves(run: Run) -> "Figure":
     settings = run.settings
     paths = [run.fold(number) / "history.csv" for number in range(1, settings.members + 1)]
-    try:
-        histories = [read_history(path) for path in paths]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"a fold's history.csv cannot be read: {error}") from error
+    histories = [read_history(path) for path in paths]
     if len(set(map(len, histories))) != 1 or not histories[0]:
         raise InputError("the folds' history.csv have different numbers of epochs, or none")
     harder = {
