@@ -5,9 +5,12 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Splits
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
@@ -69,6 +72,12 @@ def program() -> str:
     typed = Path(sys.argv[0])
     named = typed.name == "kaggle-digits" and shutil.which("kaggle-digits") != str(typed)
     return str(typed) if named else "kaggle-digits"
+
+
+def print_notes(splits: "Splits") -> None:
+    """Print what to know about the data before training on it."""
+    for note in splits.notes:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

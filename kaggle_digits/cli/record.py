@@ -78,6 +78,7 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
 
     train = datasets.load(input_).train
     cross_validation.require_shape(find(record.MEMBERS[0]), train.images)
+    cross_validation.require_all_classes(train, input_)
     return cross_validation.limited(train, limit, seed)
 
 

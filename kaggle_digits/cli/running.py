@@ -49,7 +49,9 @@ def carry_out(order: Order) -> Path:
     """
     recipe = find(order.recipe)
     splits = _loaded(order, recipe)
+    options.print_notes(splits)
     cross_validation.require_shape(recipe, splits.train.images)
+    cross_validation.require_all_classes(splits.train, order.input)
     if recipe.file is not None:
         start_keras(recipe.training.parts)
         check_network(recipe, len(splits.train.class_names))

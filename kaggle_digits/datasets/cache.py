@@ -1,6 +1,7 @@
 """Arrays that take long to read, kept beside the input and keyed by the input's content."""
 
 import contextlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,44 +13,68 @@ from kaggle_digits import files
 from kaggle_digits.errors import KaggleDigitsError
 
 FOLDER = ".cache"
-FORMAT = 1  # a part of every name: raise it when what is kept changes its meaning
+FORMAT = 2  # a part of every name: raise it when what is kept changes its meaning
+IMAGE_SHAPE = (28, 28, 1)
+CHECKSUM = "checksum"
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def cached(folder: Path | None, role: str, key: str, read: Callable[[], Arrays]) -> Arrays:
+def cached(
+    folder: Path | None, role: str, key: str, read: Callable[[], Arrays], *, labelled: bool
+) -> Arrays:
     """Return ``read()``, from ``folder`` if it was kept there under this ``key``.
 
-    A cache is only a convenience: one that is broken is written anew, and where nothing can be
-    written the arrays come from ``read`` each time.
+    A cache is only a convenience: one that is broken, or that holds other arrays than were kept
+    there, is written anew. Where nothing can be written the arrays come from ``read`` each time.
 
     Args:
         folder: where to keep them; None keeps nothing.
         role: which of the input's parts this is; what is kept of it under other keys is removed.
         key: changes whenever the input's content does.
-        read: returns the same arrays, names and dtypes for the same key.
+        read: returns ``images`` uint8 ``[n, 28, 28, 1]`` and, if ``labelled``, ``labels`` uint8
+            ``[n]``; the same for the same key.
+        labelled: whether there are labels.
 
     """
     if folder is None:
         return read()
     path = folder / f"{role}-{FORMAT}-{key}.npz"
-    kept = _kept(path)
+    names = ("images", "labels") if labelled else ("images",)
+    kept = _kept(path, names, key)
     if kept is not None:
         return kept
     arrays = read()
     with contextlib.suppress(KaggleDigitsError):  # a read-only folder, a full disk
-        files.write_npz(path, **arrays)
+        files.write_npz(path, **arrays, **{CHECKSUM: _checksum(arrays, key)})
         _remove_others(path, role)
     return arrays
 
 
-def _kept(path: Path) -> Arrays | None:
+def _kept(path: Path, names: tuple[str, ...], key: str) -> Arrays | None:
+    """Return the arrays ``names`` if the file is exactly what `cached` wrote for this ``key``."""
     try:
         arrays = files.read_npz(path)
-    except files.NPZ_ERRORS:
-        return None  # not there, cut short, or not ours: zip's own checksums cover the content
-    whole = all(array.dtype == np.uint8 for array in arrays.values())
-    return arrays if whole and "images" in arrays else None
+    except (*files.NPZ_ERRORS, MemoryError, RuntimeError, NotImplementedError):
+        return None
+    checksum = arrays.pop(CHECKSUM, None)
+    if set(arrays) != set(names) or any(array.dtype != np.uint8 for array in arrays.values()):
+        return None
+    images = arrays["images"]
+    if images.shape[1:] != IMAGE_SHAPE or not len(images):
+        return None
+    if "labels" in arrays and arrays["labels"].shape != images.shape[:1]:
+        return None
+    whole = checksum is not None and np.array_equal(checksum, _checksum(arrays, key))
+    return arrays if whole else None
+
+
+def _checksum(arrays: Arrays, key: str) -> npt.NDArray[np.uint32]:
+    """Return CRC-32 of the key and the arrays, uint32 ``[1]``: no other input's, and unchanged."""
+    value = zlib.crc32(key.encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).data, value)
+    return np.array([value], np.uint32)
 
 
 def _remove_others(path: Path, role: str) -> None:

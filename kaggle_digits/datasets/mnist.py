@@ -1,14 +1,13 @@
 """MNIST itself, both splits labelled: mnist.npz, or the four IDX files.
 
+Its CSVs are read by `kaggle_csv`.
+
 IDX (Y. LeCun, "The MNIST database of handwritten digits"): two zero bytes, 8 for uint8, the number
 of dimensions, each dimension as a big-endian int32, then the values.
 """
 
-import gzip
-import io
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,28 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
+from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import DIGITS, Dataset
-from kaggle_digits.datasets.layouts import GOOD_COPY, read_bytes
-from kaggle_digits.errors import InputError
+from kaggle_digits.datasets.reading import DataFile
 
 SIDE = 28
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 UINT8_CODE = 8
-MOST_BYTES = 512 << 20  # of an unpacked .gz; MNIST's largest has 47 MB
 
 
-def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
+def read_npz(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
     """Return train and test from ``(mnist.npz,)``. Nothing in it is unpickled.
 
     Raises:
-        InputError: it is broken, or arrays, shapes, dtypes or labels are not MNIST's.
+        DataError: it is broken, or arrays, shapes, dtypes or labels are not MNIST's.
 
     """
-    (path,) = paths
+    path = paths[0].disk.path
     arrays = _npz_arrays(path)
     if missing := [name for name in NPZ_ARRAYS if name not in arrays]:
-        raise InputError(
+        raise DataError(
             f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays) or 'nothing'}. "
-            f"Expected the arrays {', '.join(NPZ_ARRAYS)}. {GOOD_COPY}"
+            f"Expected the arrays {', '.join(NPZ_ARRAYS)}."
         )
     x_train, y_train, x_test, y_test = (arrays[name] for name in NPZ_ARRAYS)
     return (
@@ -47,79 +45,71 @@ def read_npz(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Data
     )
 
 
-def read_idx(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
+def read_idx(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
     """Return train and test from ``(train images, train labels, test labels, test images)``.
 
     Raises:
-        InputError: a file is broken, or they do not belong together.
+        DataError: a file is broken, or they do not belong together.
 
     """
     x_train, y_train, y_test, x_test = paths
     return (
-        _dataset(idx_array(x_train, 3), idx_array(y_train, 1), f"{x_train}, {y_train.name}"),
-        _dataset(idx_array(x_test, 3), idx_array(y_test, 1), f"{x_test}, {y_test.name}"),
+        _dataset(idx_array(x_train, 3), idx_array(y_train, 1), f"{x_train}, {y_train}"),
+        _dataset(idx_array(x_test, 3), idx_array(y_test, 1), f"{x_test}, {y_test}"),
     )
 
 
 def _npz_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         if not zipfile.is_zipfile(path):  # np.load takes other formats as well
-            raise InputError(f"{path} is no .npz file, or was cut short. {GOOD_COPY}")
+            raise DataError(f"{path} is no .npz file, or was cut short.")
         return files.read_npz(path)
     # A header may ask for any size, and a zip for a password: MemoryError, RuntimeError.
     except (*files.NPZ_ERRORS, MemoryError, RuntimeError) as error:
-        raise InputError(
-            f"cannot read {path}: {error}. Expected plain arrays of numbers. {GOOD_COPY}"
+        raise DataError(
+            f"cannot read {path}: {error}. Expected plain arrays of numbers."
         ) from error
 
 
-def idx_array(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """Return the array of an IDX file, gzipped if its name ends so.
+def idx_array(file: DataFile, dimensions: int) -> npt.NDArray[np.uint8]:
+    """Return the array of an IDX file.
 
     Raises:
-        InputError: the magic number or the length is wrong.
+        DataError: the magic number or the length is wrong.
 
     """
-    data = read_bytes(path)
-    if path.suffix == ".gz":
-        try:
-            with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(MOST_BYTES)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(
-                f"{path} is broken: {error}. Expected a whole gzip file. {GOOD_COPY}"
-            ) from error
+    data = file.unpack(file.disk.read())
     magic = bytes((0, 0, UINT8_CODE, dimensions))
     start = len(magic) + 4 * dimensions
     if data[: len(magic)] != magic or len(data) < start:
-        raise InputError(
-            f"{path}: received a file that begins with {data[:4].hex(' ') or 'nothing'}, "
-            f"expected {magic.hex(' ')}, an IDX file of {dimensions} dimension(s). {GOOD_COPY}"
+        raise DataError(
+            f"{file}: received a file that begins with {data[:4].hex(' ') or 'nothing'}, "
+            f"expected {magic.hex(' ')}, an IDX file of {dimensions} dimension(s)."
         )
     shape = tuple(map(int, np.frombuffer(data, ">u4", dimensions, offset=len(magic))))
     if len(data) - start != math.prod(shape):
-        raise InputError(
-            f"{path}: received {len(data) - start} bytes of values, "
-            f"expected {math.prod(shape)} for the shape {shape} that it names. {GOOD_COPY}"
+        raise DataError(
+            f"{file}: received {len(data) - start} bytes of values, "
+            f"expected {math.prod(shape)} for the shape {shape} that it names."
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
 def _dataset(images: npt.NDArray[Any], labels: npt.NDArray[Any], name: str) -> Dataset:
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE) or not len(images):
-        raise InputError(
+        raise DataError(
             f"{name}: received images of shape {images.shape} and dtype {images.dtype}, "
-            f"expected (n, {SIDE}, {SIDE}) and uint8. {GOOD_COPY}"
+            f"expected (n, {SIDE}, {SIDE}) and uint8."
         )
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "ui":
-        raise InputError(
+        raise DataError(
             f"{name}: received labels of shape {labels.shape} and dtype {labels.dtype}, "
-            f"expected one whole number for each of {len(images)} images. {GOOD_COPY}"
+            f"expected one whole number for each of {len(images)} images."
         )
     if labels.min() < 0 or labels.max() >= len(DIGITS):
-        raise InputError(
+        raise DataError(
             f"{name}: received labels from {labels.min()} to {labels.max()}, "
-            f"expected 0 to {len(DIGITS) - 1}. {GOOD_COPY}"
+            f"expected 0 to {len(DIGITS) - 1}."
         )
     ids = np.arange(1, len(images) + 1, dtype=np.int64)
     return Dataset(images[..., np.newaxis], labels.astype(np.uint8), ids)
