@@ -300,11 +300,9 @@ def memory(bench: Bench) -> list[Item]:
         folder = bench.folder / f"times{times}"
         if not folder.exists():
             folder.mkdir()
-            splits = kaggle_csv.read_files(
-                (bench.input / "train.csv", bench.input / "test.csv"), None
-            )
             arrays = {}
-            for part, data in zip(("train", "test"), splits, strict=True):
+            for part in ("train", "test"):
+                data = kaggle_csv.read_one(bench.input / f"{part}.csv", part, None)
                 many = times if part == "train" else 1
                 labels = np.zeros(len(data), np.uint8) if data.labels is None else data.labels
                 arrays[f"x_{part}"] = np.concatenate([data.images[..., 0]] * many)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kaggle_digits import ensembling, files, submissions, training, workers
 from kaggle_digits.arrays import Form, read_array, read_arrays
 from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
@@ -160,6 +161,19 @@ def require_shape(recipe: Recipe, images: Images) -> None:
         raise InputError(
             f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
             "Choose a recipe for these images: `kaggle-digits recipes` lists what each takes."
+        )
+
+
+def require_all_classes(train: Dataset) -> None:
+    """Raise a DataError unless ``train`` has images of every class."""
+    counts = train.class_counts
+    assert counts is not None  # noqa: S101 — training data is labelled by contract
+    counted = list(zip(train.class_names, counts, strict=True))
+    if missing := [name for name, count in counted if not count]:
+        present = [f"{name} ({count:,} images)" for name, count in counted if count]
+        raise DataError(
+            f"the training images lack {len(missing)} of {len(counted)} classes: "
+            f"{', '.join(missing)}. Received {', '.join(present)}. Expected images of every class."
         )
 
 

@@ -192,6 +192,7 @@ def run_training(
     """
     recipe = config.recipe
     cross_validation.require_shape(recipe, splits.train.images)
+    cross_validation.require_all_classes(splits.train)
     if recipe.file is not None:
         start_keras(recipe.training.parts)
         check_network(recipe, len(splits.train.class_names))

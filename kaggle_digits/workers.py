@@ -196,7 +196,7 @@ def serve(
     """Train the folds whose numbers come through ``pipe``, until it is closed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-    splits = Splits(source, **{part: _mapped(*values) for part, values in described.items()})
+    splits = Splits(source, _mapped(*described["train"]), _mapped(*described["test"]))
     while True:
         try:
             number = pipe.recv()

@@ -73,7 +73,8 @@ def test_made_files_are_of_the_competitions_form(tmp_path):
     items.write_generated(tmp_path / "test.csv", 10, labelled=False)
     from kaggle_digits.datasets import kaggle_csv
 
-    train, test = kaggle_csv.read_files((tmp_path / "train.csv", tmp_path / "test.csv"), None)
+    train = kaggle_csv.read_one(tmp_path / "train.csv", "train", None)
+    test = kaggle_csv.read_one(tmp_path / "test.csv", "test", None)
     assert train.images.shape == (20, 28, 28, 1)
     assert test.labels is None
     assert 0.1 < np.mean(train.images > 0) < 0.3

@@ -7,7 +7,7 @@ import pytest
 
 from kaggle_digits.datasets import Obtained, get, kaggle_csv, load
 from kaggle_digits.datasets.cache import FOLDER as CACHE
-from kaggle_digits.datasets.layouts import MARKER
+from kaggle_digits.datasets.markers import NAME as MARKER
 from kaggle_digits.errors import InputError
 from tests.helpers import mnist_arrays, write_competition, write_competition_zip
 
@@ -225,15 +225,15 @@ def test_kaggle_without_a_path_says_what_to_do(folder: Path) -> None:
     message = str(caught.value)
     assert "there are no credentials for Kaggle" in message
     assert "https://www.kaggle.com/competitions/digit-recognizer/rules" in message
-    assert "kaggle-digits data get --from PATH/digit-recognizer.zip" in message
-    with pytest.raises(InputError, match=r"or a folder with the IDX files"):
+    assert f"kaggle-digits data get --from PATH/digit-recognizer.zip --input {folder}" in message
+    with pytest.raises(InputError, match=r"or a folder or zip with MNIST's IDX files"):
         get("mnist", folder=folder, environment={})
 
 
 def test_wrong_requests(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="received 'cats', expected one of auto, kaggle"):
         get("cats", folder=folder)
-    with pytest.raises(InputError, match="there is nothing"):
+    with pytest.raises(InputError, match="no such file or folder"):
         get_from(tmp_path / "none", folder)
     with pytest.raises(InputError, match="needs no files"):
         get_from(tmp_path, folder, "sample")

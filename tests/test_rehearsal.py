@@ -6,7 +6,7 @@ import pytest
 
 from kaggle_digits.datasets import get, get_rehearsal, load
 from kaggle_digits.datasets.cache import FOLDER as CACHE
-from kaggle_digits.datasets.layouts import MARKER
+from kaggle_digits.datasets.markers import NAME as MARKER
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.submissions import read
 from tests import product
@@ -151,7 +151,7 @@ def test_what_cannot_be_rehearsed(mnist: Path, folder: Path, tmp_path: Path) -> 
         (cifar, "cifar10", r"images of \(32, 32, 3\) of airplane, automobile, bird, …"),
         (competition, "auto", "holds csv data, whose test images have no labels"),
         (mnist, "cifar10", "holds data of another source, mnist"),
-        (tmp_path / "nosuch", "auto", "there is nothing"),
+        (tmp_path / "nosuch", "auto", "no such file or folder"),
     ):
         with pytest.raises(InputError, match=problem):
             get_rehearsal(source, folder=folder, from_path=path, seed=0)

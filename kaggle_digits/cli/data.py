@@ -29,7 +29,7 @@ def get(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Competition zip, mnist.npz, cifar-10-python.tar.gz, or a folder.",
+            help="Competition's zip, MNIST's, mnist.npz, cifar-10-python.tar.gz, or a folder.",
         ),
     ] = None,
     as_: Annotated[
@@ -74,12 +74,15 @@ def get(
 
 
 def _print_obtained(obtained: "Obtained", folder: Path) -> None:
+    from kaggle_digits.datasets.advice import get_command
+
     splits = obtained.splits
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(
         f"{folder}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
         f"test images ({origin})"
     )
+    options.print_notes(splits)
     for path in obtained.moved_aside:
         print(f"  your earlier file is now {path}")
     if splits.source == "rehearsal":
@@ -95,8 +98,9 @@ def _print_obtained(obtained: "Obtained", folder: Path) -> None:
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
             "  1,797 small digits of scikit-learn, to try things out: a CSV made from it is no\n"
             "  entry for the competition. With its real data:\n"
-            f"    {options.program()} data get --source kaggle\n"
-            f"    {options.program()} data get --from PATH/digit-recognizer.zip\n",
+            f"    {get_command(folder, '--source', 'kaggle', program=options.program())}\n    "
+            + get_command(folder, "--from", "PATH/digit-recognizer.zip", program=options.program())
+            + "\n",
             bold=True,
             err=True,
         )
@@ -112,6 +116,7 @@ def _rehearsal(
     again: bool,
 ) -> Any:
     from kaggle_digits import datasets
+    from kaggle_digits.datasets.advice import get_command
     from kaggle_digits.errors import InputError
 
     if as_ != "kaggle":
@@ -124,7 +129,7 @@ def _rehearsal(
         received = "--again" if again else "no --from"
         raise InputError(
             f"--as kaggle: received {received}. Expected the data to write out, and nothing to "
-            "download:\n  kaggle-digits data get --from PATH/mnist.npz --as kaggle"
+            f"download:\n  {get_command(folder, '--from', 'PATH/mnist.npz', '--as', 'kaggle')}"
         )
     return datasets.get_rehearsal(source, folder=folder, from_path=from_path, seed=seed or 0)
 
@@ -142,13 +147,22 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
     """Report counts, classes and double images."""
     from kaggle_digits import datasets
 
-    report = datasets.check(datasets.load(input_))
+    splits = datasets.load(input_)
+    report = datasets.check(splits)
     if json:
-        options.print_json(asdict(report))
+        options.print_json(asdict(report) | {"notes": splits.notes})
         return
     print(f"source               {report.source}")
+    for note in splits.notes:
+        print(f"note                 {note}")
     for name, split in (("train", report.train), ("test", report.test)):
         print(f"{name:20} {_split(split, report.class_names)}")
+    counts = report.train.class_counts or ()
+    if missing := [name for name, n in zip(report.class_names, counts, strict=True) if not n]:
+        print(
+            f"missing in train     {', '.join(missing)}\n"
+            f"{INDENT}(train, cv and record need images of every class)"
+        )
     print(
         f"repeated in train    {report.repeated_in_train:,} images equal an earlier one to the "
         f"pixel, {report.repeated_with_other_label:,} of them with another label"

@@ -5,11 +5,14 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.runs import RUNS, SUBMISSIONS
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Splits
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
@@ -71,6 +74,12 @@ def program() -> str:
     typed = Path(sys.argv[0])
     named = typed.name == "kaggle-digits" and shutil.which("kaggle-digits") != str(typed)
     return str(typed) if named else "kaggle-digits"
+
+
+def print_notes(splits: "Splits") -> None:
+    """Print what to know about the data before training on it."""
+    for note in splits.notes:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

@@ -76,10 +76,13 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
 
     """
     from kaggle_digits import cross_validation, datasets, record
+    from kaggle_digits.datasets.advice import advising
     from kaggle_digits.recipes import find
 
     train = datasets.load(input_).train
     cross_validation.require_shape(find(record.MEMBERS[0]), train.images)
+    with advising(input_):
+        cross_validation.require_all_classes(train)
     return cross_validation.limited(train, limit, seed)
 
 

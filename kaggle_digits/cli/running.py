@@ -10,6 +10,7 @@ from pathlib import Path
 from kaggle_digits import pipeline
 from kaggle_digits.cli import display, options
 from kaggle_digits.cross_validation import Result, Watcher
+from kaggle_digits.datasets.advice import advising
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
@@ -18,8 +19,10 @@ from kaggle_digits.runs import Run
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
     """Train on the data in ``input_``, print what came of it, and return the run's folder."""
     splits = pipeline.load_data(input_, config)
+    options.print_notes(splits)
     command = shlex.join([options.program(), *sys.argv[1:]])
-    result, csv = pipeline.run_training(config, splits, command=command, watching=_watch)
+    with advising(input_):
+        result, csv = pipeline.run_training(config, splits, command=command, watching=_watch)
     _report(result, csv, splits, as_json=as_json)
     return result.run.folder
 

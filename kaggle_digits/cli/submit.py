@@ -1,6 +1,7 @@
 """``kaggle-digits submit``: push a CSV to Kaggle, once, and learn its score."""
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,6 +102,8 @@ def _count_leaks(splits: Any, origin: "Origin | None") -> int:
 
 def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> str | None:
     """Return why ``csv`` answers no question of the competition's; None if it may."""
+    from kaggle_digits.datasets.advice import get_command
+
     if splits.source == "rehearsal":
         score = [options.program(), "evaluate", str(csv), "--labels", str(input_ / "answers.csv")]
         return (
@@ -108,12 +111,12 @@ def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> 
             f"competition's format. Score it here instead:\n  {shlex.join(score)}"
         )
     if not splits.is_competition:
+        get = partial(get_command, input_, program=options.program())
         return (
             f"{csv} is not for the competition: {input_} holds {splits.source} data with "
             f"{len(splits.test):,} test images, expected the competition's 28,000. "
             "Get those, and train on them, with one of:\n"
-            f"  {options.program()} data get --source kaggle\n"
-            f"  {options.program()} data get --from PATH/digit-recognizer.zip"
+            f"  {get('--source', 'kaggle')}\n  {get('--from', 'PATH/digit-recognizer.zip')}"
         )
     # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
     if origin is None or origin.test_fingerprint in (None, splits.test.fingerprint):

@@ -6,10 +6,8 @@ blue 32×32 values, and ``labels``, n numbers. It is read as data: nothing in it
 """
 
 import contextlib
-import gzip
 import io
 import tarfile
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,30 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels
-from kaggle_digits.datasets.layouts import (
-    CIFAR10_FILES,
-    CIFAR10_FOLDER,
-    GOOD_COPY,
-    unreadable,
-)
+from kaggle_digits.datasets.layouts import CIFAR10_FILES, CIFAR10_FOLDER
+from kaggle_digits.datasets.reading import GZIP, DataFile, DiskFile, gunzip, unreadable
 from kaggle_digits.datasets.unpickling import UnpicklingError, unpickled
-from kaggle_digits.errors import InputError
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 VALUES = SIDE * SIDE * CHANNELS
 LONGEST_NAME = 40  # of a class
 
 MOST_BYTES = 128 << 20  # a batch; the original's have 31 MB
-MOST_UNPACKED = 512 << 20  # all of an archive; the original has 186 MB
 MOST_MEMBERS = 1000  # the original has 9
-CHUNK = 1 << 20
 
 # What an archive that was cut short or damaged, by chance or on purpose, lets tarfile raise.
 BROKEN = (
     tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
     EOFError,
     ValueError,
     LookupError,
@@ -49,29 +39,29 @@ BROKEN = (
 )
 
 
-def read_folder(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
+def read_folder(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
     """Return train and test from ``(batches.meta, data_batch_1 … data_batch_5, test_batch)``.
 
     Raises:
-        InputError: a file is broken, too large, or holds anything but CIFAR-10's arrays.
+        DataError: a file is broken, too large, or holds anything but CIFAR-10's arrays.
 
     """
-    return _datasets((str(path), _content(path)) for path in paths)
+    return _datasets((str(file), _content(file.disk.path)) for file in paths)
 
 
-def read_archive(paths: tuple[Path, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
+def read_archive(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset, Dataset]:  # noqa: ARG001 - every reader has this signature
     """Return train and test from ``(tar.gz,)``. Nothing is unpacked to the disk.
 
     Raises:
-        InputError: it is broken, too large, lacks a file, or a file is none of CIFAR-10's.
+        DataError: it is broken, too large, lacks a file, or a file is none of CIFAR-10's.
 
     """
-    (path,) = paths
-    members = _members(path)
+    path = paths[0].disk.path
+    members = _members(paths[0].disk)
     if missing := [name for name in CIFAR10_FILES if name not in members]:
-        raise InputError(
+        raise DataError(
             f"{path} lacks {', '.join(missing)} in a folder {CIFAR10_FOLDER}. "
-            f'Expected CIFAR-10\'s "python version". {GOOD_COPY}'
+            f'Expected CIFAR-10\'s "python version".'
         )
     return _datasets((f"{path} ({name})", members.pop(name)) for name in CIFAR10_FILES)
 
@@ -102,9 +92,9 @@ def _class_names(name: str, content: bytes) -> tuple[str, ...]:
     good = {one for one in decoded if one.isascii() and one.isprintable() and one.strip()}
     if not isinstance(names, list) or not len(names) == len(good) == CLASSES:
         received = f"{len(names)} names" if isinstance(names, list) else "no list"
-        raise InputError(
+        raise DataError(
             f"{name}: received {received} as label_names, {len(good)} of them different and fit to "
-            f"print, expected {CLASSES}. {GOOD_COPY}"
+            f"print, expected {CLASSES}."
         )
     return tuple(decoded)
 
@@ -115,21 +105,19 @@ def _batch(name: str, content: bytes) -> tuple[Images, Labels]:
     data, labels = batch.get(b"data"), batch.get(b"labels")
     if not isinstance(data, np.ndarray) or data.shape[1] != VALUES:
         received = f"shape {data.shape}" if isinstance(data, np.ndarray) else "no array"
-        raise InputError(
+        raise DataError(
             f"{name}: received {received} as data, expected uint8 of shape (n, {VALUES}): "
-            f"{CHANNELS} colours of {SIDE}×{SIDE} pixels. {GOOD_COPY}"
+            f"{CHANNELS} colours of {SIDE}×{SIDE} pixels."
         )
     if not isinstance(labels, list) or len(labels) != len(data):
         received = f"{len(labels):,} labels" if isinstance(labels, list) else "no list of labels"
-        raise InputError(
+        raise DataError(
             f"{name}: received {received} for {len(data):,} images, expected one for each. "
-            f"{GOOD_COPY}"
         )
     if wrong := [one for one in labels if type(one) is not int or not 0 <= one < CLASSES]:
         first = f"{wrong[0]:,}"[:LONGEST_NAME] if type(wrong[0]) is int else type(wrong[0]).__name__
-        raise InputError(
-            f"{name}: received the label {first}, expected a whole number from 0 to "
-            f"{CLASSES - 1}. {GOOD_COPY}"
+        raise DataError(
+            f"{name}: received the label {first}, expected a whole number from 0 to {CLASSES - 1}."
         )
     planes = data.reshape(-1, CHANNELS, SIDE, SIDE)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.array(labels, np.uint8)
@@ -139,9 +127,9 @@ def _dictionary(name: str, content: bytes) -> dict[bytes, Any]:
     try:
         return unpickled(content)
     except UnpicklingError as error:
-        raise InputError(
+        raise DataError(
             f"{name} cannot be read as one of CIFAR-10's files, nothing in it was run: {error}. "
-            f"Expected the original, a pickle of Python 2 with arrays of uint8. {GOOD_COPY}"
+            f"Expected the original, a pickle of Python 2 with arrays of uint8."
         ) from error
 
 
@@ -157,56 +145,44 @@ def _content(path: Path) -> bytes:
 
 def _require_size(name: str, size: int) -> None:
     if size > MOST_BYTES:
-        raise InputError(
+        raise DataError(
             f"{name}: received more than {MOST_BYTES >> 20} MiB, expected one of CIFAR-10's "
-            f"batches, 30 MiB. {GOOD_COPY}"
+            f"batches, 30 MiB."
         )
 
 
-def _members(path: Path) -> dict[str, bytes]:
+def _members(disk: DiskFile) -> dict[str, bytes]:
     """Return the content of CIFAR-10's files in an archive; no other member is looked at."""
     wanted = {f"{CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     members = {}
-    with _opened(path) as archive:
+    with _opened(disk) as archive:
         for member in islice(archive, MOST_MEMBERS):
             name = wanted.get(member.name.removeprefix("./"))
             if name is None:
                 continue
             if not member.isfile() or member.issparse():
-                raise InputError(
-                    f"{path}: received {name} as a link or a device, expected a plain file. "
-                    f"{GOOD_COPY}"
+                raise DataError(
+                    f"{disk.path}: received {name} as a link or a device, expected a plain file."
                 )
-            _require_size(f"{path} ({name})", member.size)
+            _require_size(f"{disk.path} ({name})", member.size)
             file = archive.extractfile(member)
             members[name] = file.read() if file else b""
     return members
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """Yield the archive; turn what is wrong with it, while it is read, into InputError."""
+def _opened(disk: DiskFile) -> Iterator[tarfile.TarFile]:
+    """Yield the archive; turn what is wrong with it, while it is read, into DataError.
+
+    It is unpacked in memory: its size is known before it is looked into.
+    """
+    content = disk.read()
+    if content.startswith(GZIP):
+        content = gunzip(content, str(disk.path), kind=".tar.gz")
     try:
-        with tarfile.open(fileobj=_unzipped(path), mode="r:") as archive:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             yield archive
     except BROKEN as error:
-        raise InputError(
-            f"{path} is broken: {error}. Expected a whole .tar.gz file. {GOOD_COPY}"
+        raise DataError(
+            f"{disk.path} is broken: {error}. Expected a whole .tar.gz file."
         ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def _unzipped(path: Path) -> io.BytesIO:
-    """Return what a .gz holds, in memory: an archive's size is known before it is looked into."""
-    unzipped = io.BytesIO()
-    with gzip.open(path) as file:
-        while chunk := file.read(CHUNK):
-            unzipped.write(chunk)
-            if unzipped.tell() > MOST_UNPACKED:
-                raise InputError(
-                    f"{path} unpacks to more than {MOST_UNPACKED >> 20} MiB, expected CIFAR-10's "
-                    f"180 MiB. {GOOD_COPY}"
-                )
-    unzipped.seek(0)
-    return unzipped

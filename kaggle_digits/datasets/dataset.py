@@ -65,12 +65,14 @@ class Splits:
             written out in the competition's format, or ``csv`` for somebody's own files in it.
         train: always labelled.
         test: labelled only where the source says what the answers are.
+        notes: what to know before training on them, a sentence or two each.
 
     """
 
     source: str
     train: Dataset
     test: Dataset
+    notes: tuple[str, ...] = ()
 
     @property
     def is_competition(self) -> bool:

@@ -4,35 +4,39 @@ One with known answers can also be written out in the competition's format, as a
 """
 
 import contextlib
-import errno
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaggle_digits import credentials, files
-from kaggle_digits.datasets import cache, kaggle_csv, layouts, loading, rehearsal, sample
+from kaggle_digits import credentials
+from kaggle_digits.datasets import (
+    finding,
+    kaggle_csv,
+    layouts,
+    loading,
+    markers,
+    placing,
+    rehearsal,
+    sample,
+)
+from kaggle_digits.datasets.advice import advising, get_command
 from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.datasets.found import Found
+from kaggle_digits.datasets.naming import usual_name
+from kaggle_digits.datasets.reading import file_sha256
 from kaggle_digits.errors import InputError, OutsideError
 
 SOURCES = ("auto", "kaggle", "sample", "mnist", "cifar10")
 VARIABLE = "KAGGLE_DIGITS_DATA"
 FORMS = {
-    "mnist": "mnist.npz, or a folder with the IDX files",
+    "mnist": "mnist.npz, or a folder or zip with MNIST's IDX files, or with mnist_train.csv and "
+    "mnist_test.csv",
     "cifar10": "cifar-10-python.tar.gz, or a folder with cifar-10-batches-py",
 }
 ROOM = 400 << 20  # zip, unpacked files and their copies
 
-# One file that is the whole data set, whatever it is called before the end of its name.
-PACKED = (
-    (".zip", layouts.ZIP),
-    (".npz", layouts.MNIST_NPZ),
-    ((".tar.gz", ".tgz"), layouts.CIFAR10_ARCHIVE),
-)
-
-Write = Callable[[Path], object]
 Download = Callable[[Path], Path]
 
 
@@ -78,8 +82,8 @@ def get(
             downloads if ``download`` is given, else takes the sample. The others ask for exactly
             that; ``kaggle`` keeps the competition's data if it is there and whole.
         folder: the input folder; made if it is not there.
-        from_path: the competition's zip, mnist.npz, CIFAR-10's .tar.gz, or a folder that `load`
-            would take.
+        from_path: the competition's zip or one of MNIST, mnist.npz, CIFAR-10's .tar.gz, one of
+            several files, or a folder that `load` would take.
         environment: where to look for KAGGLE_DIGITS_DATA.
         download: puts the competition's zip into an empty folder and returns its path; None
             without credentials.
@@ -106,12 +110,12 @@ def get(
     if not again and (kept := _kept(source, folder)):
         return kept
     if source == "kaggle" and download is not None:
-        return _get_kaggle(folder, download)
+        return _get_kaggle(folder, download, again=again)
     raise InputError(_unavailable(source, folder))
 
 
 def _get_auto(folder: Path, environment: Mapping[str, str], download: Download | None) -> Obtained:
-    if layouts.find(folder) is not None:
+    if finding.find(folder) is not None:
         return Obtained(loading.load(folder), folder, kept=True)
     if path := environment.get(VARIABLE):
         return _get_from(Path(path), folder, "auto")
@@ -129,70 +133,77 @@ def _kept(source: str, folder: Path) -> Obtained | None:
 
 def _unavailable(source: str, folder: Path) -> str:
     if source == "kaggle":
+        from_zip = get_command(folder, "--from", "PATH/digit-recognizer.zip")
         return (
             f"--source kaggle: there are no credentials for Kaggle. {credentials.HOW_TO_GET}, and "
             "accept the competition's rules at "
             "https://www.kaggle.com/competitions/digit-recognizer/rules. Or download it there in a "
-            "browser:\n  kaggle-digits data get --from PATH/digit-recognizer.zip"
+            f"browser:\n  {from_zip}"
         )
     return (
         f"--source {source}: this program does not download it. Expected the data in {folder} or "
-        f"--from PATH. Run instead:\n  kaggle-digits data get --from PATH   ({FORMS[source]})"
+        f"--from PATH. Run instead:\n  {get_command(folder, '--from', 'PATH')}   ({FORMS[source]})"
     )
 
 
-def _get_kaggle(folder: Path, download: Download) -> Obtained:
+def _get_kaggle(folder: Path, download: Download, *, again: bool = False) -> Obtained:
     """Download and unpack beside what is there, check, and only then put it in its place."""
-    with _beside(folder) as beside:
-        (packed := beside / "packed").mkdir()
-        (unpacked := beside / "unpacked").mkdir()
+    with placing.filling(folder, room=ROOM) as staging:  # Kaggle's client would blame the network
+        if not again and (kept := _kept("kaggle", folder)):
+            return kept  # another process downloaded it meanwhile
+        (packed := staging / "packed").mkdir()
+        (unpacked := staging / "unpacked").mkdir()
         archive = download(packed)
         try:
-            kaggle_csv.unpack(archive, unpacked)
-            obtained = _get_from(unpacked, folder, "kaggle", beside=(kaggle_csv.EXAMPLE,))
+            with advising(folder):
+                kaggle_csv.unpack(archive, unpacked)
+            found = finding.find_at(unpacked, folder)
+            splits = loading.read(found, folder)
+            _require_source("kaggle", splits, unpacked)
         except InputError as error:
-            reason = str(error).replace(f"{beside}{os.sep}", "")
+            reason = str(error).replace(f"{staging}{os.sep}", "")
             raise OutsideError(
                 f"what Kaggle sent is not the competition's data, whole: {reason}\n"
                 f"What was in {folder} before is unchanged."
             ) from error
+        obtained = _take(found, splits, folder, staging, beside=(kaggle_csv.EXAMPLE,))
     return replace(obtained, taken_from="Kaggle")
-
-
-@contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder in ``folder`` that is removed at the end.
-
-    Raises:
-        InputError, OutsideError: nothing can be written there, or there is not room enough.
-
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        room = shutil.disk_usage(folder).free
-        beside = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
-    except OSError as error:
-        raise files.error_from(error, folder) from error
-    with beside as name:
-        if room < ROOM:  # Kaggle's client would take it for a bad connection
-            raise files.error_from(OSError(errno.ENOSPC, f"it has {room >> 20} MiB left"), folder)
-        yield Path(name)
 
 
 def _get_sample(folder: Path) -> Obtained:
     """Write the sample, unless it is there; refuse where anything else is."""
-    present = layouts.pieces(folder)
-    found = layouts.complete(layouts.CSV, folder)
-    if found and layouts.source_noted(found) == "sample" and len(present) == len(found.files):
-        return Obtained(loading.load(folder), folder, kept=True)
-    if present:
-        raise InputError(
-            f"{folder} holds {', '.join(present)}, which the sample would "
-            "replace. Choose another folder with --input DIR, or leave out --source sample to use "
-            "what is there."
-        )
-    _place(sample.writers(), folder, source="sample", test="test.csv")
+    if kept := _kept_sample(folder):
+        return kept
+    with placing.filling(folder) as staging:
+        if kept := _kept_sample(folder):
+            return kept  # another process wrote it meanwhile
+        if present := _present(folder):
+            raise InputError(
+                f"{folder} holds {', '.join(present)}, which the sample would "
+                "replace. Choose another folder with --input DIR, or leave out --source sample to "
+                "use what is there."
+            )
+        placing.place(sample.writers(), folder, staging, source="sample")
     return Obtained(loading.load(folder), folder)
+
+
+def _kept_sample(folder: Path) -> Obtained | None:
+    found = finding.find(folder) if len(finding.pieces(folder)) == len(layouts.CSV.files) else None
+    if found and found.stands_in == "sample":
+        return Obtained(loading.load(folder), folder, kept=True)
+    return None
+
+
+def _present(folder: Path) -> tuple[str, ...]:
+    """Return the names of files of any data set, whole or not, but an interrupted sample's."""
+    marker = markers.read(folder)
+    ours = set()
+    if marker and not marker.complete and marker.source == "sample":
+        ours = set(marker.sha256) - set(marker.changed(folder))
+    if present := finding.pieces(folder):
+        return tuple(name for name in present if name not in ours)
+    found = finding.find(folder)  # of unusual names
+    return found.names if found else ()
 
 
 def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> Obtained:
@@ -210,51 +221,66 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> O
         OutsideError: the disk is full. What was there is still there.
 
     """
-    found = _found_at(from_path)
+    found = finding.find_at(from_path, folder)
     if found.folder.resolve() == folder.resolve():
         raise InputError(
             f"--from {from_path} lies in {folder}, where the rehearsal would take its place. "
             "Name another folder for one of them, such as --input rehearsal."
         )
-    splits = loading.read(found, None)
+    splits = loading.read(found, folder, keep=False)
     _require_source(source, splits, from_path)
     writers = rehearsal.writers(splits, seed, name=str(from_path))
-    with _beside(folder) as beside:
-        _place(writers, beside, source=rehearsal.SOURCE, test="test.csv")
-        obtained = _get_from(beside, folder, rehearsal.SOURCE, beside=rehearsal.BESIDE)
+    with placing.filling(folder, room=ROOM) as staging:
+        (written := staging / "written").mkdir()
+        placing.place(writers, written, staging, source=rehearsal.SOURCE)
+        found = finding.find_at(written, folder)
+        splits = loading.read(found, folder)
+        obtained = _take(found, splits, folder, staging, beside=rehearsal.BESIDE)
     return replace(obtained, taken_from=from_path)
 
 
-def _get_from(path: Path, folder: Path, source: str, *, beside: tuple[str, ...] = ()) -> Obtained:
-    """Check what ``path`` holds by reading it whole, then copy it and remove what was there.
-
-    Files of the names ``beside`` are copied with it where they lie in the folder ``path``.
-    """
-    found = _found_at(path)
+def _get_from(path: Path, folder: Path, source: str) -> Obtained:
+    """Check what ``path`` holds by reading it whole, then copy it and remove what was there."""
+    found = finding.find_at(path, folder)
+    if source == "mnist" and found.layout == layouts.CSV and found.members is None:
+        # MNIST's CSVs under the names of the competition's: what they are was said.
+        found = replace(found, layout=layouts.MNIST_CSV)
     # Cached in the target: beside the original nothing is written, and `load` finds it there.
-    splits = loading.read(found, folder / cache.FOLDER)
+    splits = loading.read(found, folder)
     _require_source(source, splits, path)
-    if splits.source == rehearsal.SOURCE:
-        beside = rehearsal.BESIDE
-    targets = {name: path / name for name in beside if (path / name).is_file()}
-    targets |= zip(_target_names(found, folder), found.files, strict=True)
+    beside = rehearsal.BESIDE if splits.source == rehearsal.SOURCE else ()
+    with placing.filling(folder) as staging:
+        obtained = _take(found, splits, folder, staging, beside=beside)
+    return obtained if obtained.kept else replace(obtained, taken_from=path)
+
+
+def _take(
+    found: Found, splits: Splits, folder: Path, staging: Path, *, beside: tuple[str, ...]
+) -> Obtained:
+    """Copy the files ``found``, which were read as ``splits``, and remove what was there.
+
+    Files of the names ``beside`` are copied with them where they lie in the same folder.
+    """
+    targets = {name: found.folder / name for name in beside if (found.folder / name).is_file()}
+    paths = (file.path for file in found.disk_files)
+    targets |= zip(_target_names(found, folder), paths, strict=True)
     changed = [name for name, file in targets.items() if not _same(folder / name, file)]
-    obsolete = [name for name in layouts.pieces(folder) if name not in targets]
-    if not changed and not obsolete:
-        return Obtained(splits, folder, kept=True)
+    obsolete = [name for name in finding.pieces(folder) if name not in targets]
+    marker = markers.read(folder)
+    whole = not changed and not obsolete and (marker is None or marker.complete)
+    if whole and (kept := _kept(splits.source, folder)):
+        return kept
     ours = _placed_by_us(folder)
     theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
-    writers: dict[str, Write] = {name: _copier(file) for name, file in targets.items()}
-    moved = _place(
-        writers,
+    moved = placing.place(
+        {name: _copier(file) for name, file in targets.items()},
         folder,
+        staging,
         source=splits.source,
-        test=list(targets)[-1],
         move_aside=[file for file in theirs if file.is_file()],
+        remove=[name for name in ours if name not in targets],
     )
-    for name in ours - set(targets):
-        _remove(folder, name)
-    return Obtained(loading.load(folder), folder, taken_from=path, moved_aside=moved)
+    return Obtained(loading.load(folder), folder, moved_aside=moved)
 
 
 def _require_source(source: str, splits: Splits, path: Path) -> None:
@@ -266,38 +292,18 @@ def _require_source(source: str, splits: Splits, path: Path) -> None:
         )
 
 
-def _found_at(path: Path) -> layouts.Found:
-    if not path.exists():
-        raise InputError(
-            f"--from {path}: there is nothing. Expected digit-recognizer.zip, mnist.npz, "
-            "cifar-10-python.tar.gz, or a folder with train.csv and test.csv."
-        )
-    if path.is_file():
-        for suffixes, layout in PACKED:
-            if path.name.endswith(suffixes):
-                return layouts.Found(layout, path.parent, (path.name,))
-        if path.name in {name for layout in layouts.LAYOUTS for name in layout.spellings}:
-            path = path.parent  # one of the files: the others lie beside it
-    found = layouts.find(path) if path.is_dir() else None
-    if found is None:
-        raise InputError(
-            f"--from {path}: received {'a folder' if path.is_dir() else 'a file'} without known "
-            "data. Expected digit-recognizer.zip, mnist.npz, cifar-10-python.tar.gz, or a folder "
-            "with one of them, with train.csv and test.csv, with MNIST's IDX files, or with "
-            "cifar-10-batches-py."
-        )
-    return found
-
-
-def _target_names(found: layouts.Found, folder: Path) -> list[str]:
+def _target_names(found: Found, folder: Path) -> list[str]:
     """Return what each file is to be called: as it lies in ``folder``, else as is usual there."""
-    if found.folder.resolve() == folder.resolve() and set(found.names) <= set(
-        found.layout.spellings
-    ):
+    if found.folder.resolve() == folder.resolve():
         return list(found.names)
+    if found.members is not None:
+        return [layouts.ZIPS[found.layout]]
     names = zip(found.names, found.layout.files, strict=True)
     return [
-        next((one for one in spellings if Path(one).name == Path(name).name), spellings[0])
+        next(
+            (one for one in spellings if Path(one).name == usual_name(Path(name).name)),
+            spellings[0],
+        )
         for name, spellings in names
     ]
 
@@ -307,74 +313,25 @@ def _same(one: Path, other: Path) -> bool:
     if not one.is_file():
         return False
     return one.stat().st_size == other.stat().st_size and (
-        one.samefile(other) or layouts.file_sha256(one) == layouts.file_sha256(other)
+        one.samefile(other) or file_sha256(one) == file_sha256(other)
     )
 
 
-def _placed_by_us(folder: Path) -> set[str]:
-    """Return the names of the files that an earlier `get` left and that are still those."""
-    marker = layouts.read_marker(folder)
-    if marker is None:
-        return set()
-    unchanged = any(
-        name in marker.files and layouts.file_sha256(folder / name) == marker.test_sha256
-        for name in layouts.pieces(folder)
-    )
-    known = {name for layout in layouts.LAYOUTS for name in layout.spellings}
-    known |= set(rehearsal.BESIDE)
-    return set(marker.files) & known if unchanged else set()
+def _placed_by_us(folder: Path) -> list[str]:
+    """Return the names of the files that an earlier `get` left and that are still those.
 
-
-def _place(
-    writers: Mapping[str, Write],
-    folder: Path,
-    *,
-    source: str,
-    test: str,
-    move_aside: list[Path] | None = None,
-) -> tuple[Path, ...]:
-    """Write all files, then give all of them their names; return what was moved out of their way.
-
-    Nothing in the folder changes before everything is written. The marker goes first: it counts
-    for one content of ``test`` alone, so it says nothing wrong while the old file is there.
+    Earlier versions noted the hash of one of them; it spoke for the others.
     """
-    with contextlib.ExitStack() as stack:
-        temporaries = {}
-        for name, write in writers.items():
-            temporaries[name] = stack.enter_context(files.replacing(folder / name))
-            write(temporaries[name])
-        marker = {
-            "source": source,
-            "test_sha256": layouts.file_sha256(temporaries[test]),
-            "files": list(writers),
-        }
-        moved = tuple(_aside(path) for path in move_aside or ())
-        files.write_json(folder / layouts.MARKER, marker)
-    return moved
+    marker = markers.read(folder)
+    if marker is None:
+        return []
+    changed = marker.changed(folder)
+    known = [name for name, sha256 in marker.sha256.items() if sha256 is not None]
+    if not set(known) - set(changed):
+        return []
+    return [name for name in marker.sha256 if name not in changed]
 
 
-def _aside(path: Path) -> Path:
-    numbers = iter(range(1, 1000))
-    target = path.with_name(f"{path.name}.replaced")
-    while target.exists():
-        target = path.with_name(f"{path.name}.replaced-{next(numbers)}")
-    try:
-        return path.rename(target)
-    except OSError as error:
-        raise files.error_from(error, target) from error
-
-
-def _remove(folder: Path, name: str) -> None:
-    path = folder / name
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise files.error_from(error, path) from error
-    if path.parent != folder:
-        with contextlib.suppress(OSError):  # there is something else in it
-            path.parent.rmdir()
-
-
-def _copier(file: Path) -> Write:
+def _copier(file: Path) -> placing.Write:
     # With the content alone: a read-only original must not make a read-only copy.
     return lambda target: shutil.copyfile(file, target)

@@ -3,17 +3,30 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from kaggle_digits.datasets import cache, cifar10, kaggle_csv, layouts, mnist
+from kaggle_digits.datasets import (
+    cache,
+    cifar10,
+    finding,
+    kaggle_csv,
+    layouts,
+    markers,
+    mnist,
+)
+from kaggle_digits.datasets.advice import advising, get_command
 from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.datasets.found import Found
+from kaggle_digits.datasets.kaggle_csv import COMPETITION_TRAIN_ROWS
+from kaggle_digits.datasets.naming import listed
+from kaggle_digits.datasets.reading import DataFile
 from kaggle_digits.errors import InputError
 
-Reader = Callable[[tuple[Path, ...], Path | None], tuple[Dataset, Dataset]]
+Reader = Callable[[tuple[DataFile, ...], Path | None], tuple[Dataset, Dataset]]
 
 READERS: dict[layouts.Layout, Reader] = {
     layouts.CSV: kaggle_csv.read_files,
-    layouts.ZIP: kaggle_csv.read_zip,
     layouts.MNIST_NPZ: mnist.read_npz,
     layouts.MNIST_IDX: mnist.read_idx,
+    layouts.MNIST_CSV: kaggle_csv.read_mnist,
     layouts.CIFAR10: cifar10.read_folder,
     layouts.CIFAR10_ARCHIVE: cifar10.read_archive,
 }
@@ -22,36 +35,90 @@ READERS: dict[layouts.Layout, Reader] = {
 def load(folder: str | Path) -> Splits:
     """Return the data set in ``folder``, checked.
 
-    Takes train.csv and test.csv (or .csv.gz), digit-recognizer.zip, mnist.npz, MNIST's four IDX
-    files, CIFAR-10's folder cifar-10-batches-py, what is in it, or its .tar.gz; the first of these
-    where several are there, but the embedded sample only where there is nothing else. CSVs are
-    cached in ``folder/.cache``, by their content.
+    Takes the competition's CSVs (plain, packed, or in a zip), mnist.npz, MNIST's IDX files or CSVs
+    (the same), CIFAR-10's folder cifar-10-batches-py, what is in it, or its .tar.gz; the first of
+    these where several are there, but the embedded sample only where there is nothing else. Parsed
+    CSVs are cached in ``folder/.cache``, by their content.
 
     Raises:
-        InputError: nothing is there, or it is broken or incomplete.
+        InputError: nothing is there, or it is broken, incomplete, or only half put there.
 
     """
     folder = Path(folder).expanduser()
-    found = layouts.find(folder)
-    if found is None:
-        state = "holds no data that is known here" if folder.is_dir() else "is no folder"
-        raise InputError(
-            f"{folder} {state}. Expected train.csv and test.csv, digit-recognizer.zip, "
-            "mnist.npz, MNIST's IDX files, cifar-10-batches-py or cifar-10-python.tar.gz. "
-            "Put them there with: kaggle-digits data get"
-        )
-    return read(found, folder / cache.FOLDER)
+    while True:
+        marker = markers.read(folder)
+        markers.require_filled(folder, finding.pieces(folder))
+        found = finding.find(folder)
+        if found is None:
+            raise InputError(
+                f"{finding.describe_nothing(folder)} Expected {finding.KNOWN}. "
+                f"Put data there with: {get_command(folder)}"
+            )
+        splits = read(found, folder)
+        if markers.read(folder) == marker:  # else `data get` replaced files meanwhile
+            return splits
 
 
-def read(found: layouts.Found, cache_folder: Path | None) -> Splits:
-    """Return the data set in the files ``found``; ``cache_folder`` None caches nothing."""
-    train, test = READERS[found.layout](found.files, cache_folder)
-    return Splits(layouts.source_noted(found) or _source(found.layout, test), train, test)
+def read(found: Found, into: Path, *, keep: bool = True) -> Splits:
+    """Return the data set in the files ``found``.
+
+    Args:
+        found: as of `finding.find`.
+        into: the input folder, for the cache and for the advice in messages.
+        keep: whether to cache what was parsed.
+
+    Raises:
+        InputError: a file is broken.
+
+    """
+    with advising(into, downloadable=found.layout.downloadable):
+        train, test = READERS[found.layout](found.files, into / cache.FOLDER if keep else None)
+    stands_in = found.stands_in
+    source = stands_in or _source(found.layout, test)
+    notes = _notes_on_files(found)
+    if not stands_in and found.layout == layouts.CSV:
+        notes += _notes_on_rows(len(train), len(test), into)
+    return Splits(source, train, test, notes)
 
 
 def _source(layout: layouts.Layout, test: Dataset) -> str:
-    if layout in (layouts.MNIST_NPZ, layouts.MNIST_IDX):
+    if layout in (layouts.MNIST_NPZ, layouts.MNIST_IDX, layouts.MNIST_CSV):
         return "mnist"
     if layout in (layouts.CIFAR10, layouts.CIFAR10_ARCHIVE):
         return "cifar10"
     return "kaggle" if len(test) == kaggle_csv.COMPETITION_TEST_ROWS else "csv"
+
+
+def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
+    """Return what is odd about the rows of files of which one at least is the competition's."""
+    rows = {
+        "train.csv": (train, COMPETITION_TRAIN_ROWS),
+        "test.csv": (test, kaggle_csv.COMPETITION_TEST_ROWS),
+    }
+    wrong = {name: counts for name, counts in rows.items() if counts[0] != counts[1]}
+    if len(wrong) != 1:
+        return ()  # the competition's, or data of another size
+    ((name, (received, expected)),) = wrong.items()
+    if received > expected:
+        return (f"{name} has {received:,} rows, the competition's has {expected:,}.",)
+    again = get_command(into, "--source", "kaggle", "--again")
+    note = f"{name} has {received:,} of {expected:,} rows; was the download cut short?"
+    return (f"{note} Get it again with: {again}",)
+
+
+def _notes_on_files(found: Found) -> tuple[str, ...]:
+    """Return which of several files that `data get` put there together were replaced."""
+    marker = markers.read(found.folder)
+    if marker is None or len(found.names) == 1:
+        return ()
+    noted = {
+        file.path.name: file.sha256 == marker.sha256[name]
+        for name, file in zip(found.names, found.disk_files, strict=True)
+        if marker.sha256.get(name) is not None
+    }
+    replaced = [name for name, same in noted.items() if not same]
+    if not replaced or len(replaced) == len(noted):
+        return ()
+    kept = [name for name, same in noted.items() if same]
+    note = f"{listed(replaced)} was changed after `data get` put it there, {listed(kept)} was not."
+    return (f"{found.folder}: {note} Do they belong together?",)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kaggle_digits import datasets
 from kaggle_digits.arrays import Form, read_array
-from kaggle_digits.datasets import layouts
+from kaggle_digits.datasets import finding
 from kaggle_digits.errors import OutsideError
 
 Images = npt.NDArray[np.uint8]
@@ -66,7 +66,7 @@ def sample(folder: Path, image_shape: tuple[int, int, int]) -> Sample:
 
     """
     drawn = drawings(IMAGES, image_shape)
-    if layouts.find(folder) is None:
+    if finding.find(folder) is None:
         return Sample(drawn, f"drawn here: there is no data in {folder}")
     images = datasets.load(folder).test.images[:IMAGES]
     if images.shape[1:] != image_shape:

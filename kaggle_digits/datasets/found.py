@@ -1,0 +1,80 @@
+"""What was found: the files of one data set, on the disk or in a zip."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kaggle_digits.datasets import markers
+from kaggle_digits.datasets.layouts import Layout
+from kaggle_digits.datasets.naming import listed
+from kaggle_digits.datasets.reading import DataFile, DiskFile
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of one layout, all there, in the layout's order.
+
+    Attributes:
+        layout: what they are.
+        folder: where they lie.
+        names: of the files on the disk, below the folder.
+        members: their names in the one file on the disk, a zip; None if they are not in a zip.
+
+    """
+
+    layout: Layout
+    folder: Path
+    names: tuple[str, ...]
+    members: tuple[str, ...] | None = None
+
+    @cached_property
+    def disk_files(self) -> tuple[DiskFile, ...]:
+        """The files on the disk, in the order of ``names``."""
+        return tuple(DiskFile(self.folder / name) for name in self.names)
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files of the layout, in its order."""
+        if self.members is None:
+            return tuple(
+                DataFile(disk, None, spellings)
+                for disk, spellings in zip(self.disk_files, self.layout.files, strict=True)
+            )
+        (disk,) = self.disk_files
+        return tuple(
+            DataFile(disk, member, spellings)
+            for member, spellings in zip(self.members, self.layout.files, strict=True)
+        )
+
+    @property
+    def stands_in(self) -> str | None:
+        """``sample`` or ``rehearsal`` if `data get` noted that about exactly these test images."""
+        marker = markers.read(self.folder)
+        if marker is None or marker.source not in markers.STAND_INS:
+            return None
+        same = marker.sha256.get(self.names[-1]) == self.disk_files[-1].sha256
+        return marker.source if same else None
+
+
+def describe_problem(layout: Layout, matches: tuple[tuple[str, ...], ...]) -> str | None:
+    """Return why files that match a layout are no data set; None if there are none of them."""
+    present = [name for match in matches for name in match]
+    missing = [
+        spellings[0] for spellings, match in zip(layout.files, matches, strict=True) if not match
+    ]
+    if not present:
+        return None
+    if missing:
+        return (
+            f"holds {listed(sorted(present))} but lacks {' and '.join(missing)}. "
+            f"Expected {len(layout.files)} files."
+        )
+    usual, several = next(
+        (spellings[0], match)
+        for spellings, match in zip(layout.files, matches, strict=True)
+        if len(match) > 1
+    )
+    return (
+        f"holds {' and '.join(several)}. Expected one of them: rename the right one to {usual}, or "
+        "move the others away."
+    )
