@@ -202,7 +202,7 @@ def test_a_csv_made_from_a_rehearsal_is_not_pushed_with_other_data(
     (run / "submission.csv").write_text(csv)
     (tmp_path / "mine.csv").write_text(csv)
     settings = {"recipe": "bn20", "source": "rehearsal", "test_fingerprint": "another"}
-    description = {"started": "2026-01-01", "settings": settings}
+    description = {"state": "finished", "started": "2026-01-01", "settings": settings}
     (run / "run.json").write_text(json.dumps(description))
     submit = ("submit", "mine.csv", "--dry-run")
     done = product.run(*submit, cwd=tmp_path, code=2)
