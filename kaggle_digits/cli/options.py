@@ -4,6 +4,7 @@ import enum
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from kaggle_digits.runs import RUNS, SUBMISSIONS
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Splits
+    from kaggle_digits.score_bounds import ScoreBounds
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
@@ -88,10 +90,29 @@ def print_json(value: Any) -> None:
 
 
 def opened_ledger() -> Any:
-    """Return the ledger of what was pushed; name its lines that cannot be read."""
+    """Return the ledger of submissions; name its lines that cannot be read."""
     from kaggle_digits.ledger import NAME, Ledger
 
     ledger = Ledger(SUBMISSIONS / NAME)
     for number in ledger.damaged():
-        typer.echo(f"{ledger.path}, line {number}: damaged, and left out here", err=True)
+        typer.echo(f"{ledger.path}, line {number}: damaged, kept but ignored", err=True)
     return ledger
+
+
+def contradictions(bounds: "ScoreBounds") -> Iterator[str]:
+    """Yield why scores and files do not fit together, if they do not."""
+    for name in bounds.impossible:
+        yield (
+            f"The score of {name} is no whole number of errors in {bounds.rows:,} rows, cut after "
+            "the fifth decimal."
+        )
+    for one in bounds.conflicts:
+        yield (
+            f"{one.a} and {one.b} differ in {one.differing:,} rows, but have {one.errors_a:,} and "
+            f"{one.errors_b:,} errors: no true labels allow that."
+        )
+    if bounds.is_contradicted:
+        yield (
+            "So Kaggle does not score all rows, or a score in the ledger belongs to another file: "
+            "no bounds are shown."
+        )
