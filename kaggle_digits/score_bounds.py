@@ -146,7 +146,8 @@ def bound_ledger(entries: Sequence[Entry]) -> ScoreBounds:
     Files that are still there, unchanged, are compared; they are named by `name_entry`.
     """
     scores = {name_entry(one): one.public_score for one in entries if one.public_score is not None}
-    files = _read_unchanged(entries)
+    # One file, or none with a score, tells nothing: then none is read, and listing starts at once.
+    files = _read_unchanged(entries) if scores and len(entries) > 1 else {}
     here = {name: score for name, score in scores.items() if name in files}
     if not here or len(files) == 1:
         return ScoreBounds(ROWS, {}, (), find_impossible(scores, ROWS), ())

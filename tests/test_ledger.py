@@ -2,10 +2,13 @@ import json
 import multiprocessing
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from kaggle_digits.cli import leaderboard
 from kaggle_digits.errors import InputError
 from kaggle_digits.files import locked
 from kaggle_digits.ledger import Entry, Ledger
@@ -167,3 +170,13 @@ def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
         locked(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass
+
+
+def test_a_narrow_terminal_keeps_scores_whole(monkeypatch, capsys):
+    terminal = partial(Console, width=60, force_terminal=True, color_system=None)
+    monkeypatch.setattr("rich.console.Console", terminal)
+    entry = replace(ENTRY, file="submissions/record.csv", message="a long message " * 3)
+    leaderboard._print_table([leaderboard._describe(entry, None)])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("0.98000", "560", "submissions/record.csv", "COMPLETE"))
+    assert not any(word in text for word in ("…", "long", "sent"))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kaggle_digits.ledger import Entry
     from kaggle_digits.score_bounds import Bounds
 
+# What a narrow terminal goes without, the first first.
+LEAST_WANTED = ("sent", "reference", "message", "gap", "held out")
+
 
 def command(
     refresh: Annotated[
@@ -70,28 +73,25 @@ def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        "public", "errors", "held out", "gap", "status", "file", "message", "reference", "sent",
-        box=None, pad_edge=False,
-    )  # fmt: skip
-    for row in rows:
-        table.add_row(
-            _five(row["public_score"]),
-            _errors(row),
-            _five(row["oof_accuracy"]),
-            "" if row["gap"] is None else f"{row['gap']:+.5f}",
-            *map(Text, (row["status"], _marked(row), row["message"])),  # not markup
-            str(row["reference"] or ""),
-            row["time"][:16].replace("T", " "),
-        )
-    Console().print(table)
+    options.print_table([_to_text(row) for row in rows], LEAST_WANTED)
     for row in rows:
         if row["error"]:
             print(f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}")
+
+
+def _to_text(row: dict[str, Any]) -> dict[str, str]:
+    """Return a submission as words, by the heading of each column."""
+    return {
+        "public": _five(row["public_score"]),
+        "errors": _errors(row),
+        "held out": _five(row["oof_accuracy"]),
+        "gap": "" if row["gap"] is None else f"{row['gap']:+.5f}",
+        "status": row["status"],
+        "file": _marked(row),
+        "message": row["message"],
+        "reference": str(row["reference"] or ""),
+        "sent": row["time"][:16].replace("T", " "),
+    }
 
 
 def _errors(row: dict[str, Any]) -> str:
