@@ -66,8 +66,8 @@ def explain_missing(environment: Mapping[str, str] = os.environ) -> str:
     if not found:
         return f"there are no credentials for Kaggle. {HOW_TO_GET}"
     return (
-        f"there are no credentials that Kaggle's client can use: {'; '.join(found)}. Correct that. "
-        f"Or: {HOW_TO_GET[0].lower()}{HOW_TO_GET[1:]}"
+        f"there are no credentials that Kaggle's client can use: {'; '.join(found)}. Correct that, "
+        f"or {HOW_TO_GET[0].lower()}{HOW_TO_GET[1:]}"
     )
 
 

@@ -124,10 +124,7 @@ def _no_sign_in() -> str:
         return f"{credentials.explain_missing()}."
     if not found.is_token:
         return f"Kaggle does not accept your credentials. {_which_credentials()}"
-    return (
-        "Kaggle rejected the token: it was revoked, has expired or is incomplete. "
-        f"{_which_credentials()}"
-    )
+    return f"Kaggle rejected the token. {_which_credentials()}"
 
 
 def _which_credentials() -> str:
@@ -136,7 +133,8 @@ def _which_credentials() -> str:
         return f"{credentials.explain_missing()}."
     parts = [f"They came from {found.source}."]
     if found.is_token:
-        parts = [f"The token came from {found.source}, which wins over kaggle.json."]
+        text = f"The token came from {found.source}, which wins over kaggle.json; it may have been"
+        parts = [f"{text} revoked, have expired or be incomplete."]
     parts.append(credentials.describe_oddity(found.secret))
     parts += [f"Ignored: {problem}." for problem in credentials.problems()]
     if found.source == credentials.TOKEN:

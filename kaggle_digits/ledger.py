@@ -104,9 +104,9 @@ class Ledger:
         return [entry for _, entry in self._lines() if entry is not None]
 
     def damaged(self) -> dict[int, bytes]:
-        """Return the lines that cannot be read, by their numbers."""
-        lines = enumerate(self._lines(), start=1)
-        return {number: line for number, (line, entry) in lines if entry is None}
+        """Return the lines that cannot be read, by their numbers in the file."""
+        lines = enumerate(self._read().split(b"\n"), start=1)
+        return {number: line for number, line in lines if line.strip() and not _from_line(line)}
 
     def append(self, entry: Entry) -> None:
         """Add one submission."""
@@ -128,16 +128,18 @@ class Ledger:
         self.update(lambda entry: new if entry.key == old.key else entry)
 
     def _lines(self) -> list[tuple[bytes, Entry | None]]:
+        return [(line, _from_line(line)) for line in self._read().split(b"\n") if line.strip()]
+
+    def _read(self) -> bytes:
         try:
-            content = self.path.read_bytes()
+            return self.path.read_bytes()
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise InputError(
                 f"cannot read {self.path}: {error.strerror or error}. Expected the ledger of "
                 "submissions, a file that you may read."
             ) from error
-        return [(line, _from_line(line)) for line in content.split(b"\n") if line.strip()]
 
     def _write(self, lines: list[bytes]) -> None:
         with files.replacing(self.path) as temporary:

@@ -2,12 +2,16 @@ import base64
 import json
 import multiprocessing
 import os
+import subprocess
 from urllib.parse import quote, quote_plus
 
+import numpy as np
 import pytest
 
-from kaggle_digits import credentials
+from kaggle_digits import credentials, runs
 from kaggle_digits.credentials import TOKEN, explain_missing, find, scrub
+from kaggle_digits.errors import OutsideError
+from kaggle_digits.exporting import comparing
 
 
 @pytest.fixture
@@ -134,3 +138,19 @@ def test_processes_that_need_no_credentials_get_none(monkeypatch):
     assert inherited["OTHER"] == "x"
     assert "KAGGLE_KEY" not in inherited
     assert os.environ["KAGGLE_KEY"] == "k-1"
+
+
+def test_no_command_that_is_run_gets_credentials(monkeypatch, tmp_path):
+    seen = []
+
+    def note(*_, env=None, **__):
+        seen.append(env)
+        return subprocess.CompletedProcess([], 1, "", "it failed")
+
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "t-1")
+    monkeypatch.setattr(subprocess, "run", note)
+    runs.environment()  # asks git
+    with pytest.raises(OutsideError, match="it failed"):
+        comparing._fresh_answers(tmp_path, np.zeros((1, 28, 28, 1), np.uint8))
+    assert len(seen) >= 1
+    assert not any("t-1" in environment.values() for environment in seen)

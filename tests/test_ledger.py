@@ -93,6 +93,12 @@ def test_a_damaged_line_is_named_and_kept(line, ledger, tmp_path):
     assert "seven ≠ 1 [bold]" in done.stdout
 
 
+def test_a_damaged_line_has_its_number_in_the_file(ledger):
+    ledger.append(ENTRY)
+    ledger.path.write_bytes(ledger.path.read_bytes() + b"\n\n{\n")
+    assert ledger.damaged() == {4: b"{"}
+
+
 def test_fields_of_a_later_version_are_kept(ledger, tmp_path):
     values = ENTRY.to_json() | {"rank": 7, "notes": {"extra": [1, None]}, "extra": "x"}
     ledger.path.parent.mkdir()

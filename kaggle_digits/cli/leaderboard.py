@@ -65,6 +65,8 @@ def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
     from kaggle_digits.score_bounds import ROWS, count_errors
 
     score = entry.public_score
+    if entry.status == "ERROR":  # a file that Kaggle could not score has no errors
+        bounds = None
     return entry.to_json() | {
         "gap": entry.gap,
         "errors": None if score is None else count_errors(score, ROWS),
