@@ -1,12 +1,12 @@
 """Where `ImageId,Label` files differ, id by id, and what follows from it. NumPy alone.
 
-What follows: a majority vote, bounds on unknown scores from known ones, and, where the labels are
-known, whether one set of answers is better than another by more than chance.
+What follows: a majority vote and, where the labels are known, whether one set of answers is better
+than another by more than chance.
 """
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,6 @@ from kaggle_digits.submissions import CLASSES, Ids, Labels, Submission, check
 
 Flags = npt.NDArray[np.bool_]
 
-# Kaggle does not name the rows behind the public score. Competitions of this kind have said that
-# it is about a quarter of them; what holds for a quarter holds for every larger part.
-PUBLIC_SHARE = 0.25
-STEP = 1e-5  # Kaggle shows five decimals
 NORMAL_QUANTILE = 1.959964  # 95 % of a normal distribution lie within so many deviations
 
 
@@ -149,129 +145,6 @@ def majority_of(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
     earliest = support.argmax(axis=0)[np.newaxis]  # of equal maxima argmax takes the first file
     majority = np.take_along_axis(labels, earliest, axis=0)[0]
     return majority, support.max(axis=0)
-
-
-# ------------------------------------------------------------------------------- implied scores
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Between what a file's score lies, given the scores of others.
-
-    Attributes:
-        name: the file's.
-        lowest: the score cannot be less.
-        highest: nor more.
-        hopeless: it cannot be more than the best known score.
-
-    """
-
-    name: str
-    lowest: float
-    highest: float
-    hopeless: bool
-
-
-@dataclass(frozen=True)
-class Implied:
-    """What known scores say about the files without one.
-
-    Attributes:
-        scored_rows: on how many rows the scores are taken to be computed.
-        bounds: one for each file without a known score, in the order given; empty if
-            ``contradicted``.
-        contradicted: no answers exist by which the files could have these scores: they were not
-            computed on so many rows, or belong to other files.
-
-    """
-
-    scored_rows: int
-    bounds: tuple[Bounds, ...]
-    contradicted: bool
-
-
-def implied_scores(
-    compared: Comparison, scores: Mapping[str, float], *, share: float = 1
-) -> Implied:
-    """Return what the known ``scores`` imply for the other files.
-
-    The number of rows on which two sets of answers differ is a distance, and a file's errors are
-    its distance from the true answers. So a file that differs from a known one, which has e
-    errors, in d rows has at most e + d errors and at least ``abs(e - d)``. Where only a part of
-    the rows is scored, nobody knows how many of the d rows are in it: between ``d - (rows that are
-    not scored)`` and d of them. Several known scores: every bound holds, so the tightest counts.
-
-    Args:
-        compared: what `compare` returned.
-        scores: accuracies 0-1 by the files' names, rounded or cut to five decimals.
-        share: of the rows that are scored, 0-1. What is returned holds for larger shares too,
-            except that with 1 errors are taken for whole numbers.
-
-    Raises:
-        InputError: a score is not between 0 and 1.
-
-    """
-    for name, score in scores.items():
-        if not 0 <= score <= 1:
-            raise InputError(f"received the score {score} for {name}. Expected 0 to 1.")
-    rows = len(compared.ids)
-    scored = max(1, round(rows * share))
-    known = [k for k, name in enumerate(compared.names) if name in scores]
-    errors = {k: errors_behind(scores[compared.names[k]], scored, whole=share == 1) for k in known}
-    if not known:
-        return Implied(scored, (), contradicted=False)
-    limits = [
-        limits_of([(errors[k], int(compared.differing[i, k])) for k in known], rows, scored)
-        for i in range(len(compared.names))
-    ]
-    if any(least > most for least, most in limits):
-        return Implied(scored, (), contradicted=True)
-    best = max(known, key=lambda k: scores[compared.names[k]])
-    bounds = tuple(
-        Bounds(
-            name=compared.names[i],
-            lowest=1 - most / scored,
-            highest=1 - least / scored,
-            # equal answers have equal scores, however the shown ones are rounded
-            hopeless=least >= errors[best][1] or not compared.differing[i, best],
-        )
-        for i, (least, most) in enumerate(limits)
-        if i not in known
-    )
-    return Implied(scored, bounds, contradicted=False)
-
-
-def errors_behind(score: float, rows: int, *, whole: bool) -> tuple[float, float]:
-    """Return the fewest and the most errors in ``rows`` rows that are shown as ``score``.
-
-    Kaggle's score may be cut or rounded: the true one is up to a step more, or half a step less.
-    ``whole`` returns whole numbers, the first more than the second where none fits.
-    """
-    fewest, most = rows * (1 - score - STEP), rows * (1 - score + STEP / 2)
-    if whole:
-        slack = 1e-6  # of rows: rounding in the line above
-        fewest, most = math.ceil(fewest - slack), math.floor(most + slack)
-    return max(0, fewest), min(rows, most)
-
-
-def limits_of(
-    known: Sequence[tuple[tuple[float, float], int]], rows: int, scored: int
-) -> tuple[float, float]:
-    """Return the fewest and the most errors of a file among ``scored`` rows.
-
-    Args:
-        known: for each file with a score its fewest and most errors, and on how many rows the
-            file in question differs from it.
-        rows: of a file.
-        scored: how many of them count.
-
-    """
-    least, most = 0.0, float(scored)
-    for (fewest, greatest), differing in known:
-        nearest, farthest = max(0, differing - (rows - scored)), min(differing, scored)
-        least = max(least, fewest - farthest, nearest - greatest)
-        most = min(most, greatest + farthest)
-    return least, most
 
 
 # -------------------------------------------------------------------------- with known labels

@@ -11,14 +11,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kaggle_digits import credentials, kaggle_worker
-from kaggle_digits.credentials import scrubbed
-from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits import kaggle_worker
+from kaggle_digits.credentials import scrub
+from kaggle_digits.errors import InputError
+from kaggle_digits.kaggle_faults import PERHAPS_A_WEB_PAGE, KaggleError, UploadError, explain
 from kaggle_digits.kaggle_worker import COMPETITION
 
 VARIABLE = "KAGGLE_DIGITS_TIMEOUT"
@@ -26,30 +26,10 @@ DEFAULT_TIMEOUT = 60.0
 START_DEADLINE = 120.0  # the import reaches no network; only a very busy machine needs so long
 PUSH_FACTOR = 2  # two calls and an upload
 DOWNLOAD_FACTOR = 30  # in all; without a further byte it ends after one timeout
-MOST_PAGES = 50
+MAX_PAGES = 50
 
-ADDRESS = f"https://www.kaggle.com/competitions/{COMPETITION}"
-RULES = f"{ADDRESS}/rules"
 FINAL = ("COMPLETE", "ERROR")
 KNOWN_STATUSES = ("PENDING", *FINAL)
-
-
-class KaggleError(OutsideError):
-    """Kaggle, or the way there, failed.
-
-    Attributes:
-        status: HTTP's; None where no answer came, or none that can be read.
-
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-    @property
-    def refused(self) -> bool:
-        """Whether Kaggle has certainly not done what it was asked for."""
-        return self.status is not None and 400 <= self.status < 500  # noqa: PLR2004 — HTTP's
 
 
 @dataclass(frozen=True)
@@ -58,17 +38,19 @@ class Submission:
 
     Attributes:
         reference: Kaggle's number.
-        date: in UTC; None where Kaggle does not say.
-        status: PENDING, COMPLETE, ERROR, or whatever Kaggle has invented since.
+        file_name: "" if Kaggle does not tell.
+        description: the message that was submitted with the file.
+        size: of the file, in bytes; None if Kaggle does not tell.
+        status: PENDING, COMPLETE, ERROR, or one that is newer than this program.
         public_score: None while there is none.
-        error: Kaggle's own words on a file that it could not score.
+        error: Kaggle's reason why it could not score the file; "" if it gives none.
 
     """
 
     reference: int
     file_name: str
     description: str
-    date: datetime | None
+    size: int | None
     status: str
     public_score: float | None
     error: str
@@ -137,7 +119,7 @@ class Kaggle:
         self._call("download", str(folder), doing="the download", progress=size)
         path = folder / f"{COMPETITION}.zip"
         if not path.is_file():
-            raise KaggleError(f"Kaggle sent no zip file: {_PERHAPS_A_PROXY}")
+            raise KaggleError(f"what Kaggle sent is not a zip file. {PERHAPS_A_WEB_PAGE}")
         return path
 
     def limits(self) -> Limits:
@@ -148,7 +130,7 @@ class Kaggle:
         """Send ``csv`` once and return its reference; 0 if Kaggle did not name any.
 
         Raises:
-            KaggleError: it failed. Only if ``refused`` is it certain that nothing was submitted.
+            KaggleError: it failed. Only if ``is_refusal`` is it certain that nothing was submitted.
 
         """
         answer = self._call("submit", str(csv), message, doing="the submission", factor=PUSH_FACTOR)
@@ -173,13 +155,13 @@ class Kaggle:
 
     def _pages(self, name: str, doing: str) -> Iterator[dict[str, Any]]:
         token = ""
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             page = self._call(name, token, doing=doing)
             try:
                 entries, token = page.get("submissions") or [], page.get("nextPageToken") or ""
                 yield from map(dict, entries)
             except (AttributeError, TypeError, ValueError) as error:
-                raise _explained({"failure": "format"}, doing) from error
+                raise explain({"failure": "format"}, doing) from error
             if not token:
                 return
 
@@ -198,7 +180,7 @@ class Kaggle:
             self.close()
             raise _too_late(doing, self._timeout * factor, progress)
         if "failure" in answer:
-            raise _explained(answer, doing)
+            raise explain(answer, doing)
         return answer["value"]
 
     def _start(self) -> None:
@@ -214,11 +196,14 @@ class Kaggle:
         finally:
             signal.signal(signal.SIGINT, interrupt)
         theirs.close()
-        if self._answer(START_DEADLINE, None) != kaggle_worker.READY:
+        answer = self._answer(START_DEADLINE, None)
+        if answer != kaggle_worker.READY:
             self.close()
+            reason = scrub(answer) if isinstance(answer, str) else "it does not answer"
             raise KaggleError(
-                "Kaggle's client does not start. Expected the package kaggle, version 2.2.4 or "
-                "later; install this program again, or look what `python -c 'import kaggle'` says."
+                f"Kaggle's client does not start ({reason}). Expected the package kaggle, version "
+                "2.2.4 or later, and a folder ~/.kaggle that it may create. Install this program "
+                "again, or run `python -c 'import kaggle'` to see more."
             )
 
     def _answer(self, seconds: float, progress: Callable[[], int] | None, send: Any = None) -> Any:
@@ -243,33 +228,34 @@ class Kaggle:
         return None
 
 
-class UploadError(KaggleError):
-    """The file never reached Kaggle, so that there is certainly no submission."""
-
-    @property
-    def refused(self) -> bool:
-        """True: Kaggle was not even asked."""
-        return True
-
-
 # ---------------------------------------------------------------------------------- Kaggle's words
 
 
 def _submission(entry: dict[str, Any]) -> Submission:
     return Submission(
-        reference=int(entry.get("ref") or 0),
+        reference=_whole(entry.get("ref")) or 0,
         file_name=str(entry.get("fileName") or ""),
         description=str(entry.get("description") or ""),
-        date=_date(entry.get("date")),
+        size=_whole(entry.get("totalBytes")),
         status=_status(entry.get("status")),
         public_score=_number(entry.get("publicScore")),
-        error=scrubbed(str(entry.get("errorDescription") or "")),
+        error=scrub(str(entry.get("errorDescription") or "")),
+    )
+
+
+def _too_late(doing: str, seconds: float, progress: Callable[[], int] | None) -> KaggleError:
+    what = f"Kaggle did not answer within {seconds:g} s: {doing}"
+    if progress:
+        what = f"the download received nothing for {seconds:g} s after {progress():,} bytes"
+    return KaggleError(
+        f"{what}. Run the same command again; on a slow line allow more time, such as "
+        f"{VARIABLE}={math.ceil(seconds * 3)}."
     )
 
 
 def _status(value: Any) -> str:
     # The first name of Kaggle's enumeration may be left out: it is the default.
-    name = scrubbed(str(value or "PENDING")).upper().removeprefix("SUBMISSION_STATUS_")
+    name = scrub(str(value or "PENDING")).upper().removeprefix("SUBMISSION_STATUS_")
     return name[:40]
 
 
@@ -282,91 +268,9 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _date(value: Any) -> datetime | None:
+def _whole(value: Any) -> int | None:
+    """Return a number, or a text of digits; None where there is neither, or 0."""
     try:
-        date = datetime.fromisoformat(str(value))
-    except ValueError:
+        return int(value) or None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-# ------------------------------------------------------------------------------------------ faults
-
-_PERHAPS_A_PROXY = (
-    "what came is perhaps a web page. Something between here and Kaggle may ask you to sign in "
-    "(a hotel's or a company's network), or Kaggle is under maintenance: open "
-    f"{ADDRESS} in a browser, then run the same command again."
-)
-
-
-def _too_late(doing: str, seconds: float, progress: Callable[[], int] | None) -> KaggleError:
-    what = f"Kaggle did not answer within {seconds:g} s: {doing}"
-    if progress:
-        what = f"the download stood still for {seconds:g} s after {progress():,} bytes"
-    return KaggleError(
-        f"{what}. Run the same command again; on a slow line give it more time, such as "
-        f"{VARIABLE}={math.ceil(seconds * 3)}."
-    )
-
-
-def _explained(failure: dict[str, Any], doing: str) -> KaggleError:
-    kind, status = failure["failure"], failure.get("status")
-    said = scrubbed(failure.get("text", ""))
-    if kind == "http":
-        return KaggleError(_http(status, f"{status}: {said}", doing), status)
-    if kind == "credentials":
-        return KaggleError(f"Kaggle's client found no credentials. {credentials.HOW_TO_GET}.", 401)
-    if kind == "network":
-        return KaggleError(
-            f"the connection to Kaggle failed ({said}): {doing}. Check the network and the proxy "
-            "(HTTPS_PROXY), then run the same command again."
-        )
-    if kind == "format":
-        return KaggleError(
-            f"Kaggle's answer cannot be read: {doing}. {_PERHAPS_A_PROXY.capitalize()}"
-        )
-    return KaggleError(f"Kaggle's client failed ({said}): {doing}. Run the same command again.")
-
-
-def _http(status: int | None, said: str, doing: str) -> str:
-    """Return what an HTTP status means here, and what to do about it."""
-    if status == 400:  # noqa: PLR2004 — the statuses speak for themselves
-        return (
-            f"Kaggle did not take it ({said}): {doing}. A bare 400 has meant that today's "
-            f"submissions are used up: see {ADDRESS}/submissions."
-        )
-    if status == 401:  # noqa: PLR2004
-        return f"Kaggle does not accept your credentials ({said}). {_which_credentials()}"
-    if status == 403:  # noqa: PLR2004
-        return (
-            f"Kaggle refuses it ({said}): {doing}. Sign in, accept the competition's rules at "
-            f"{RULES} and run the same command again. Other causes: the account's phone number "
-            f"is not verified, or there is no competition {COMPETITION!r} any more."
-        )
-    if status == 404:  # noqa: PLR2004
-        return (
-            f"Kaggle does not find it ({said}): {doing}. Look whether {ADDRESS} is still there; "
-            "if it is, a newer version of the package kaggle may be needed."
-        )
-    if status == 429:  # noqa: PLR2004
-        return (
-            f"Kaggle asks for fewer requests ({said}): {doing}. Wait some minutes, then run the "
-            "same command again."
-        )
-    return (
-        f"Kaggle failed ({said}): {doing}. The fault is not on this side: run the same command "
-        "again later."
-    )
-
-
-def _which_credentials() -> str:
-    found = credentials.find()
-    if found is None:
-        return f"{credentials.HOW_TO_GET}."
-    text = f"They came from {found.source}"
-    if found.source == credentials.TOKEN:
-        text += ", which wins over kaggle.json: if it is an old one, `unset KAGGLE_API_TOKEN`. Else"
-    else:
-        text += ", and may have expired."
-    how = credentials.HOW_TO_GET
-    return f"{text} {how[0].lower() if text.endswith('Else') else how[0]}{how[1:]}."

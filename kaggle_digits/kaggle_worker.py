@@ -8,6 +8,7 @@ which it certainly sends nothing more, and what it prints goes nowhere.
 import contextlib
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
@@ -18,6 +19,7 @@ COMPETITION = "digit-recognizer"
 SERVICE = "competitions.CompetitionApiService"
 PAGE_SIZE = 200
 READY = "ready"
+REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 def serve(connection: Connection) -> None:
@@ -26,7 +28,12 @@ def serve(connection: Connection) -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    api = _client()
+    _mend_variables()
+    try:
+        api = _client()
+    except BaseException as error:  # noqa: BLE001 — all of it goes to the parent
+        connection.send(f"{type(error).__name__}: {error}")
+        return
     connection.send(READY)
     signed_in = False
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
@@ -38,8 +45,23 @@ def serve(connection: Connection) -> None:
                     signed_in = True
                 answer = {"value": CALLS[name](api, *arguments)}
             except (Exception, SystemExit) as error:  # noqa: BLE001 — all of it goes to the parent
-                answer = _failure(error)
+                answer = _failure(error, signed_in=signed_in)
             connection.send(answer)
+
+
+def _mend_variables() -> None:
+    """Take spaces and line breaks off the client's variables, and a ``~`` out of its folder's.
+
+    A token that ends in a line break cannot be a header, the client would make a folder ``~``, and
+    an empty key counts as one.
+    """
+    for name, value in list(os.environ.items()):
+        if name.startswith("KAGGLE_"):
+            os.environ[name] = value.strip()
+            if not value.strip():
+                del os.environ[name]
+    if folder := os.environ.get("KAGGLE_CONFIG_DIR"):
+        os.environ["KAGGLE_CONFIG_DIR"] = os.path.expanduser(folder)  # noqa: PTH111 — never raises
 
 
 def _end_with_parent() -> None:
@@ -125,30 +147,54 @@ CALLS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
+def _failure(error: BaseException, *, signed_in: bool) -> dict[str, Any]:
     """Return what the parent has to know of ``error``: kind, status and text."""
     import requests
 
-    response = getattr(error, "response", None)
+    failures = requests.exceptions
+    text, response = f"{type(error).__name__}: {error}", getattr(error, "response", None)
     # Compared with None: a response of 400 or more is False.
-    if isinstance(error, requests.exceptions.HTTPError) and response is not None:
+    if isinstance(error, failures.HTTPError) and response is not None:
         status = response.status_code
         if status < 400:  # noqa: PLR2004 — an error in the body of an answer that says 200
             status = int(response.json().get("code", 0))
         return {"failure": "http", "status": status, "text": str(error)}
+    if isinstance(error, failures.ProxyError) and (refusal := REFUSED_TUNNEL.search(str(error))):
+        return {"failure": "http", "status": int(refusal[1]), "text": "the proxy's answer"}
+    kind = "other"
     if isinstance(error, SystemExit):
-        return {"failure": "credentials", "status": None, "text": ""}
-    if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
-        return {"failure": "format", "status": None, "text": f"{type(error).__name__}: {error}"}
-    if isinstance(error, OSError):  # requests' exceptions are among them
-        return {"failure": "network", "status": None, "text": _reason(error)}
-    return {"failure": "other", "status": None, "text": f"{type(error).__name__}: {error}"}
+        kind = "no sign-in"
+    elif isinstance(error, failures.InvalidURL | failures.InvalidSchema):
+        kind = "proxy"  # Kaggle's own addresses are in order
+    elif _is_about_credentials(error, signed_in=signed_in):
+        kind = "credentials"
+    elif isinstance(error, ValueError | KeyError | TypeError | AttributeError):
+        kind = "format"
+    elif isinstance(error, failures.SSLError):
+        kind, text = "certificate", _reason(error)
+    elif isinstance(error, OSError):  # requests' exceptions are among them
+        kind, text = "network", _reason(error)
+    return {"failure": kind, "status": None, "text": text}
+
+
+def _is_about_credentials(error: BaseException, *, signed_in: bool) -> bool:
+    """Whether a token or key cannot be read from its file, or cannot be put into a header."""
+    unreadable = not signed_in and getattr(error, "filename", None) is not None
+    return unreadable or isinstance(error, UnicodeError) or "Invalid header value" in str(error)
 
 
 def _reason(error: BaseException) -> str:
     """Return the system's word for a broken connection, found below the layers of libraries."""
+    import socket
+    import ssl
+
     below: list[Any] = [error]
     for one in below:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return str(one.verify_message)
+        # TLS and names have numbers of their own.
+        if isinstance(one, ssl.SSLError | socket.gaierror):
+            return str(one.strerror or one.args[0])
         number: Any = getattr(one, "errno", None)
         if number in errno.errorcode:
             return os.strerror(number)

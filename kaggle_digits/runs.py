@@ -425,11 +425,14 @@ def environment() -> dict[str, Any]:
 def _git_commit() -> str | None:
     import subprocess
 
+    from kaggle_digits.credentials import environment_without_credentials
+
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():  # installed: the version says it all
         return None
     result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
         ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
+        env=environment_without_credentials(),
         capture_output=True,
         text=True,
         check=False,

@@ -21,6 +21,7 @@ Labels = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.integer[Any]]
 
 HEADER = "ImageId,Label"
+BOM = b"\xef\xbb\xbf"
 HIGHEST_ID = 10**18 - 1  # 18 digits always fit into an int64
 CLASSES = 10
 NAMED_IDS = 5  # so many ids a message names before it says "…"
@@ -78,9 +79,14 @@ def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
     doubles = double_ids(meant.ids)
     if len(doubles):
         raise InputError(f"received {named(doubles)} more than once. Expected each ImageId once.")
-    rows = zip(meant.ids.tolist(), meant.labels.tolist(), strict=True)
-    files.write_text(path, HEADER + "\n" + "".join(f"{id_},{label}\n" for id_, label in rows))
+    files.write_text(path, to_text(meant))
     confirm(path, meant)
+
+
+def to_text(submission: Submission) -> str:
+    """Return the file that `write` writes: the exact header and one row per image."""
+    rows = zip(submission.ids.tolist(), submission.labels.tolist(), strict=True)
+    return HEADER + "\n" + "".join(f"{id_},{label}\n" for id_, label in rows)
 
 
 def require_target(path: Path) -> None:
@@ -95,7 +101,7 @@ def require_target(path: Path) -> None:
         return
     with path.open("rb") as file:
         start = file.read(len(HEADER) + 3)
-    if start and start.removeprefix(b"\xef\xbb\xbf")[: len(HEADER)] != HEADER.encode():
+    if start and start.removeprefix(BOM)[: len(HEADER)] != HEADER.encode():
         raise InputError(
             f"{path} exists and is no submission: it does not begin with {HEADER}. It was left as "
             "it is; expected a new name, or that of an earlier submission."
@@ -146,15 +152,18 @@ def read(path: Path) -> Submission:
         InputError: missing or not such a file; names the line, what came and what is expected.
 
     """
-    text = utf8(path).replace(b"\r\n", b"\n")
-    submission = plain_submission(text)
-    return submission if submission is not None else parsed_submission(path, text.decode())
+    return parse(path, read_bytes(path))
 
 
-def utf8(path: Path) -> bytes:
-    """Return the bytes of ``path`` without a byte-order mark, once they are known to be text."""
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of ``path``.
+
+    Raises:
+        InputError: it is missing, or cannot be read.
+
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
             f"{path} does not exist. Expected a submission with the header {HEADER}; "
@@ -164,13 +173,24 @@ def utf8(path: Path) -> bytes:
         raise InputError(
             f"cannot read {path}: {error.strerror or error}. Expected a CSV file that you may read."
         ) from error
+
+
+def parse(path: Path, content: bytes) -> Submission:
+    """Return what `read` does of the bytes ``content``; ``path`` is for messages."""
+    text = utf8(path, content).replace(b"\r\n", b"\n")
+    submission = plain_submission(text)
+    return submission if submission is not None else parsed_submission(path, text.decode())
+
+
+def utf8(path: Path, content: bytes) -> bytes:
+    """Return ``content`` without a byte-order mark, once it is known to be text."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
         raise not_text(path, content, content.count(b"\n", 0, error.start) + 1) from error
     if b"\0" in content:
         raise not_text(path, content, content.count(b"\n", 0, content.index(b"\0")) + 1)
-    return content.removeprefix(b"\xef\xbb\xbf")
+    return content.removeprefix(BOM)
 
 
 def not_text(path: Path, content: bytes, line: int) -> InputError:
@@ -262,8 +282,14 @@ def row_of(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
         )
     id_, label = fields
     if not ID.fullmatch(id_) or int(id_) < 1:
+        advice = "correct the row."
+        if ID.fullmatch(id_):
+            advice = (
+                "Kaggle counts from 1. If all ids count from 0, add 1 to each, in pandas "
+                'df["ImageId"] += 1, and write the file again.'
+            )
         raise InputError(
-            f"{where} ImageId {shown(id_)}. Expected a whole number, 1 or more; correct the row."
+            f"{where} ImageId {shown(id_)}. Expected a whole number, 1 or more; {advice}"
         )
     if not LABEL.fullmatch(label):
         raise InputError(
@@ -306,8 +332,20 @@ def check(
         parts.append(f"Missing {named(missing)}.")
     if len(unexpected):
         parts.append(f"Unexpected {named(unexpected)}.")
-    parts.append("Make the file again from the same data.")
+    parts.append(_advice(submission.ids, expected_ids))
     raise InputError(" ".join(parts))
+
+
+def _advice(ids: Ids, expected_ids: Integers) -> str:
+    if len(ids) == len(expected_ids):
+        shifts = np.sort(ids) - np.sort(expected_ids)
+        if (shift := int(shifts[0])) and (shifts == shift).all():
+            return (
+                f"All ids are {abs(shift):,} too {'high' if shift > 0 else 'low'}: correct them, "
+                f'in pandas df["ImageId"] {"-" if shift > 0 else "+"}= {abs(shift)}, and write the '
+                "file again."
+            )
+    return "Make the file again from the same data."
 
 
 def double_ids(ids: Ids) -> Ids:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kaggle_digits import files
+from kaggle_digits import credentials, files
 from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError
@@ -171,7 +171,8 @@ def _started(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=serve, args=(theirs, *arguments), daemon=True)
-            process.start()
+            with credentials.withheld():
+                process.start()
             theirs.close()
             workers.append(_Worker(process, ours))
     finally:

@@ -11,7 +11,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,10 @@ SECRETS = (KEY, TOKEN, SIGNATURE, base64.b64encode(f"{USER}:{KEY}".encode()).dec
 UPLOAD = f"http://localhost/upload/blob?signature={SIGNATURE}"
 STORAGE = f"http://localhost/storage/digit-recognizer.zip?signature={SIGNATURE}"
 
-HANG, RESET, HTML, LOSE_ANSWER, CUT = "hang", "reset", "html", "lose the answer", "cut"
+HANG, RESET, HTML, CUT = "hang", "reset", "html", "cut"
+# What was asked is done, and then the answer is lost or never comes.
+LOSE_ANSWER, DO_AND_HANG = "lose the answer", "do and hang"
+INACTIVE = "inactive"  # of a token that was revoked
 
 
 class Server(ThreadingHTTPServer):
@@ -41,10 +44,15 @@ class Server(ThreadingHTTPServer):
         self.archive = b""
         self.submissions: list[dict[str, Any]] = []
         self.uploaded: list[bytes] = []
+        self.upload_name = ""
         self.left = 5
         self.board: list[float] = [1.0, 0.99757, 0.99, 0.98]
         self.scored: dict[str, Any] = {"status": "COMPLETE", "publicScore": "0.99"}
         self.looks = 0  # at the list, before a submission is scored
+        self.late = 0  # looks at the list, before it holds a new submission
+        self.hidden = 0  # of these, how many are to come
+        self.clock = timedelta()  # how far Kaggle's clock is ahead of the one here
+        self.left_out: tuple[str, ...] = ()  # fields that the list does not have
 
     def environment(self, *, timeout: float = 20, token: bool = False) -> dict[str, str]:
         """Return what sends the real client here, with credentials, and with little patience."""
@@ -102,7 +110,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if not self._fails("PUT"):
             self.server.uploaded.append(body)
-            self._answer({})
+            self._answer_unless_lost("PUT", {})
+
+    def do_CONNECT(self) -> None:
+        """Refuse a tunnel, as a proxy that wants a password does."""
+        self.server.calls.append("CONNECT")
+        self.send_error(407)
 
     def do_GET(self) -> None:
         self.server.calls.append("GET")
@@ -142,6 +155,16 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    def _answer_unless_lost(self, method: str, value: Any) -> None:
+        """Answer what was done, if nothing is to go wrong with the answer."""
+        fault = self.server.faults.get(method)
+        if fault == DO_AND_HANG:
+            self.server.closing.wait(60)
+        elif fault == LOSE_ANSWER:
+            self._reset()
+        else:
+            self._answer(value)
+
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
@@ -156,7 +179,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _IntrospectToken(self, body: dict[str, Any]) -> None:  # noqa: N802 — Kaggle's names
-        if body["token"] == TOKEN:
+        if self.server.faults.get("IntrospectToken") == INACTIVE:
+            self._answer({"active": False, "username": ""})
+        elif body["token"] == TOKEN:
             self._answer({"active": True, "username": USER})
         else:
             self._answer({"code": 401, "message": "Unauthenticated"}, 401)
@@ -167,30 +192,39 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _StartSubmissionUpload(self, _: dict[str, Any]) -> None:  # noqa: N802
+    def _StartSubmissionUpload(self, body: dict[str, Any]) -> None:  # noqa: N802
+        self.server.upload_name = body["fileName"]
         self._answer({"token": f"blob-{SIGNATURE}", "createUrl": UPLOAD})
 
     def _CreateSubmission(self, body: dict[str, Any]) -> None:  # noqa: N802
         reference = 1001 + len(self.server.submissions)
         entry = {
             "ref": reference,
-            "fileName": "a.csv",
+            "fileName": self.server.upload_name,
+            "totalBytes": len(self.server.uploaded[-1]),
             "description": body.get("submissionDescription", ""),
-            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.1234567Z"),
+            "date": (datetime.now(UTC) + self.server.clock).strftime("%Y-%m-%dT%H:%M:%S.123456Z"),
             "status": "PENDING",
             "url": UPLOAD,
         }
         self.server.submissions.insert(0, entry)
-        if self.server.faults.get("CreateSubmission") == LOSE_ANSWER:
-            self._reset()
-        else:
-            self._answer({"message": "Successfully submitted", "ref": reference})
+        self.server.hidden = self.server.late
+        answer = {"message": "Successfully submitted", "ref": reference}
+        self._answer_unless_lost("CreateSubmission", answer)
 
     def _ListSubmissions(self, _: dict[str, Any]) -> None:  # noqa: N802
         self.server.looks -= 1
         if self.server.looks < 0 and self.server.submissions:
             self.server.submissions[0].update(self.server.scored)
-        self._answer({"submissions": self.server.submissions, "nextPageToken": ""})
+        listed = self.server.submissions
+        if self.server.hidden > 0:
+            self.server.hidden -= 1
+            listed = listed[1:]
+        listed = [
+            {name: value for name, value in entry.items() if name not in self.server.left_out}
+            for entry in listed
+        ]
+        self._answer({"submissions": listed, "nextPageToken": ""})
 
     def _GetSubmissionLimits(self, _: dict[str, Any]) -> None:  # noqa: N802
         made = len(self.server.submissions)

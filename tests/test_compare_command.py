@@ -128,12 +128,14 @@ def test_json_holds_everything(tmp_path):
     assert found["disputed_ids"] == [*range(171, 201)]
     assert found["disputed_labels"][0] == [0, 1]
     assert found["scores"] == {"a.csv": 0.9}
-    whole, part = found["implied"]
-    assert (whole["scored_rows"], part["scored_rows"]) == (200, 50)
-    assert whole["bounds"][0] == {
+    found_bounds = found["score_bounds"]
+    assert (found_bounds["rows"], found_bounds["errors"]) == (200, {"a.csv": 20})
+    assert found_bounds["bounds"][0] == {
         "name": "b.csv",
         "lowest": pytest.approx(0.75),
         "highest": pytest.approx(0.95),
+        "fewest": 10,
+        "most": 50,
         "hopeless": False,
     }
     assert found["held_out"] == []
@@ -216,13 +218,13 @@ def test_what_the_ledger_knows(tmp_path):
     csv(tmp_path / "far.csv", 40)
     note(tmp_path, best=0.95)
     text = compare("best.csv", "near.csv", "far.csv", cwd=tmp_path)
-    assert "         score  if all 200 rows count       if only 50 do\n" in text
-    assert "  [1]  0.95000\n" in text
-    assert "  [2]        ?  0.94000 to 0.96000          0.90999 to 0.99001\n" in text
-    assert "  [3]        ?  0.75000 to 0.85000" in text
-    assert "[3] can't beat the 0.95000 of best.csv if all rows count." in text
+    assert "                     score        errors\n" in text
+    assert "  [1]              0.95000            10\n" in text
+    assert "  [2]   0.94000 to 0.96000       8 to 12\n" in text
+    assert "  [3]   0.75000 to 0.85000      30 to 50\n" in text
+    assert "[3] can't beat the 0.95000 of best.csv: don't spend a submission on it." in text
     assert "[2] can't" not in text
-    assert "names neither the rows nor\ntheir number" in text
+    assert "Kaggle scores all 200 rows" in text
 
 
 def test_a_submission_that_can_never_win(tmp_path):
@@ -244,7 +246,7 @@ def test_the_ledgers_last_score_counts_and_a_pending_one_is_none(tmp_path):
     note(tmp_path, a=0.5)
     note(tmp_path, a=0.95)
     note(tmp_path, a=None)
-    assert "  [1]  0.95000\n" in compare("a.csv", "b.csv", cwd=tmp_path)
+    assert "  [1]              0.95000            10\n" in compare("a.csv", "b.csv", cwd=tmp_path)
 
 
 def test_scores_of_other_files_say_nothing(tmp_path):
@@ -260,10 +262,23 @@ def test_scores_that_contradict_the_files(tmp_path):
     csv(tmp_path / "b.csv", 2)
     note(tmp_path, a=0.95, b=0.93)
     text = compare("a.csv", "b.csv", cwd=tmp_path)
-    assert "No answers give these files these scores if all rows count: only a part does." in text
-    note(tmp_path, b=0.5)
+    assert "a.csv and b.csv differ in 2 rows, but have 10 and 14 errors: no true labels" in text
+    assert "So Kaggle does not score all rows, or a score in the ledger belongs to another" in text
+    assert "Kaggle scores all" not in text
+
+
+def test_an_impossible_score_anywhere_in_the_ledger(tmp_path):
+    for number, name in enumerate("abc"):
+        csv(tmp_path / f"{name}.csv", number)
+    note(tmp_path, a=0.95, c=0.98765)
     text = compare("a.csv", "b.csv", cwd=tmp_path)
-    assert "even if only 50 rows count: does the ledger belong to them?" in text
+    assert "  [1]              0.95000            10\n" in text
+    assert "  [2]                    ?             ?\n" in text
+    assert "The score of elsewhere.csv (reference 1) is no whole number of errors in 200" in text
+    assert "Kaggle scores all" not in text
+    text = compare("c.csv", "b.csv", cwd=tmp_path)
+    assert "  [1]              0.98765             ?\n" in text
+    assert "The score of c.csv is no whole number of errors in 200 rows" in text
 
 
 # ---------------------------------------------------------------------------------------- runs

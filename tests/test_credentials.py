@@ -1,8 +1,17 @@
+import base64
 import json
+import multiprocessing
+import os
+import subprocess
+from urllib.parse import quote, quote_plus
 
+import numpy as np
 import pytest
 
-from kaggle_digits.credentials import TOKEN, find, scrubbed
+from kaggle_digits import credentials, runs
+from kaggle_digits.credentials import TOKEN, explain_missing, find, scrub
+from kaggle_digits.errors import OutsideError
+from kaggle_digits.exporting import comparing
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def test_the_clients_order(home):
     save(home, "credentials.json", {"refresh_token": "r"})
     assert source(home) == "~/.kaggle/credentials.json"
     save(home, "kaggle.json", {"username": "me", "key": "k"})
-    assert source(home) == "kaggle.json"
+    assert source(home) == "~/.kaggle/kaggle.json"
     assert source(home, KAGGLE_KEY="other") == "KAGGLE_KEY"
     save(home, "access_token", "t\n")
     assert source(home, KAGGLE_KEY="other") == "~/.kaggle/access_token"
@@ -49,20 +58,99 @@ def test_where_kaggle_json_may_lie(home, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     (other / "kaggle").mkdir()
     (other / "kaggle" / "kaggle.json").write_text('{"username": "me", "key": "k"}')
-    assert source(home, KAGGLE_CONFIG_DIR=str(other / "kaggle")) == "kaggle.json"
+    named = str(other / "kaggle" / "kaggle.json")
+    assert source(home, KAGGLE_CONFIG_DIR=str(other / "kaggle")) == named
     (home / ".kaggle").rmdir()
-    assert source(home, XDG_CONFIG_HOME=str(other)) == "kaggle.json"
+    assert source(home, XDG_CONFIG_HOME=str(other)) == named
 
 
 def test_a_token_may_be_the_path_of_a_file(home):
     save(home, "mine", "the-token\n")
-    environment = {"HOME": str(home), "KAGGLE_API_TOKEN": str(home / ".kaggle" / "mine")}
-    assert scrubbed("it is the-token", environment) == "it is (secret)"
+    environment = {"HOME": str(home), TOKEN: str(home / ".kaggle" / "mine")}
+    assert scrub("it is the-token", environment) == "it is (secret)"
+    save(home, "mine", "\n")
+    assert find(environment) is None
+    assert "KAGGLE_API_TOKEN names the file" in explain_missing(environment)
+    assert "which is empty" in explain_missing(environment)
 
 
-def test_scrubbed(home):
+def test_spaces_around_a_variable_are_no_part_of_it(home):
+    found = find({"HOME": str(home), TOKEN: " t\r\n"})
+    assert found is not None
+    assert found.secret == "t"  # noqa: S105 — a stand-in
+    assert source(home, **{TOKEN: " \n"}) is None
+
+
+def test_nothing_there_is_no_problem(home):
+    assert explain_missing({"HOME": str(home)}).startswith("there are no credentials for Kaggle. ")
+
+
+def test_scrub(home):
     save(home, "kaggle.json", {"username": "me", "key": "k-1"})
-    environment = {"HOME": str(home), "KAGGLE_API_TOKEN": "t-1"}
+    environment = {"HOME": str(home), TOKEN: "t-1"}
     text = "t-1 and\nk-1 at https://storage.googleapis.com/x?X-Goog-Signature=ab, later"
-    assert scrubbed(text, environment) == "(secret) and (secret) at (address) later"
-    assert len(scrubbed("x" * 1000, environment)) == 300
+    assert scrub(text, environment) == "(secret) and (secret) at (address) later"
+    assert len(scrub("x" * 1000, environment)) == 300
+
+
+@pytest.mark.parametrize("key", ["k-1", "a+b/c=d&e f?é", "5f1c0c6a5f1c0c6a5f1c0c6a5f1c0c6a"])
+@pytest.mark.parametrize("plain", ["{key}", "me:{key}", "t+/1"])
+def test_encoded_secrets_are_scrubbed(plain, key, home):
+    save(home, "kaggle.json", {"username": "me", "key": key})
+    environment = {"HOME": str(home), TOKEN: "t+/1"}
+    secret = plain.format(key=key)
+    encoded = base64.b64encode(secret.encode()).decode()
+    forms = [secret, quote(secret, safe=""), quote_plus(secret), quote(secret, safe="").lower()]
+    forms += [encoded, encoded.rstrip("="), quote(encoded, safe="")]
+    forms += [base64.urlsafe_b64encode(secret.encode()).decode()]
+    for form in forms:
+        shown = scrub(f"<{form}>", environment)
+        assert shown == "<(secret)>", form
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Bearer", "bearer"])
+def test_a_header_is_scrubbed_whoever_it_belongs_to(scheme, home):
+    text = f"sent Authorization: {scheme} YW5vdGhlcjpwYXNzd29yZA== to"
+    shown = scrub(text, {"HOME": str(home)})
+    assert shown == f"sent Authorization: {scheme} (secret) to"
+    assert scrub(f"{scheme} YW5vdGhlcjpwYXNzd29yZA", {"HOME": str(home)}) == f"{scheme} (secret)"
+    text = f"{scheme} authentication required"
+    assert scrub(text, {"HOME": str(home)}) == text
+
+
+def environment_of_child(pipe):
+    pipe.send(dict(os.environ))
+
+
+def test_processes_that_need_no_credentials_get_none(monkeypatch):
+    monkeypatch.setenv("KAGGLE_KEY", "k-1")
+    monkeypatch.setenv("OTHER", "x")
+    bare = credentials.environment_without_credentials()
+    assert bare["OTHER"] == "x"
+    assert not [name for name in bare if name.startswith("KAGGLE")]
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=environment_of_child, args=(theirs,))
+    with credentials.withheld():
+        process.start()
+    inherited = ours.recv()
+    process.join()
+    assert inherited["OTHER"] == "x"
+    assert "KAGGLE_KEY" not in inherited
+    assert os.environ["KAGGLE_KEY"] == "k-1"
+
+
+def test_no_command_that_is_run_gets_credentials(monkeypatch, tmp_path):
+    seen = []
+
+    def note(*_, env=None, **__):
+        seen.append(env)
+        return subprocess.CompletedProcess([], 1, "", "it failed")
+
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "t-1")
+    monkeypatch.setattr(subprocess, "run", note)
+    runs.environment()  # asks git
+    with pytest.raises(OutsideError, match="it failed"):
+        comparing._fresh_answers(tmp_path, np.zeros((1, 28, 28, 1), np.uint8))
+    assert len(seen) >= 1
+    assert not any("t-1" in environment.values() for environment in seen)

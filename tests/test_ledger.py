@@ -1,10 +1,14 @@
 import json
 import multiprocessing
+import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from kaggle_digits.cli import leaderboard
 from kaggle_digits.errors import InputError
 from kaggle_digits.files import locked
 from kaggle_digits.ledger import Entry, Ledger
@@ -64,22 +68,90 @@ def test_two_processes_at_once_lose_nothing(ledger):
     assert numbers == [json.loads(line)["reference"] for line in ledger.path.open()]
 
 
+def with_field(**changed) -> str:
+    return json.dumps(ENTRY.to_json() | changed)
+
+
 @pytest.mark.parametrize(
     "line",
-    ['{"time": "2026', "[]", "7", "{}", json.dumps({**vars(ENTRY), "public_score": "high"}),
-     json.dumps({**vars(ENTRY), "file": None}), json.dumps({**vars(ENTRY), "oof_accuracy": 1e999})],
+    ['{"time": "2026', "[]", "7", "{}", "[" * 100_000, with_field(public_score="high"),
+     with_field(file=None), with_field(oof_accuracy=1e999), with_field(reference=10**400),
+     with_field(error=7), with_field(listed_before=7), b'{"time": "caf\xe9 \xff', b"\0\x1b[2J"],
 )  # fmt: skip
 def test_a_damaged_line_is_named_and_kept(line, ledger, tmp_path):
     ledger.append(ENTRY)
-    with ledger.path.open("a") as file:
+    line = line if isinstance(line, bytes) else line.encode()
+    with ledger.path.open("ab") as file:
         file.write(line)  # torn: no line end
-    assert ledger.damaged() == [2]
+    assert ledger.damaged() == {2: line}
     ledger.append(replace(ENTRY, reference=3))
     assert [entry.reference for entry in ledger.entries()] == [1, 3]
-    assert ledger.path.read_text().splitlines()[1] == line
+    ledger.replace(ENTRY, replace(ENTRY, status="ERROR"))
+    assert ledger.path.read_bytes().split(b"\n")[1] == line
     done = product.run("leaderboard", cwd=tmp_path)
-    assert "ledger.jsonl, line 2: damaged, and left out here" in done.stderr
+    assert "ledger.jsonl, line 2: damaged, kept but ignored" in done.stderr
     assert "seven ≠ 1 [bold]" in done.stdout
+
+
+def test_a_damaged_line_has_its_number_in_the_file(ledger):
+    ledger.append(ENTRY)
+    ledger.path.write_bytes(ledger.path.read_bytes() + b"\n\n{\n")
+    assert ledger.damaged() == {4: b"{"}
+
+
+def test_fields_of_a_later_version_are_kept(ledger, tmp_path):
+    values = ENTRY.to_json() | {"rank": 7, "notes": {"extra": [1, None]}, "extra": "x"}
+    ledger.path.parent.mkdir()
+    ledger.path.write_text(json.dumps(values) + "\n")
+    [entry] = ledger.entries()
+    ledger.replace(entry, replace(entry, status="COMPLETE", public_score=0.5))
+    ledger.append(ENTRY)
+    kept = json.loads(ledger.path.read_text().splitlines()[0])
+    assert kept == values | {"public_score": 0.5}
+    shown = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
+    assert [row.get("rank") for row in shown] == [None, 7]
+
+
+def test_lines_of_earlier_versions_are_read(ledger):
+    """They lack fields, and have one that no longer exists."""
+    new = {"test_images_in_train", "sent_sha256", "size", "error"}
+    values = {name: value for name, value in ENTRY.to_json().items() if name not in new}
+    ledger.path.parent.mkdir()
+    ledger.path.write_text(json.dumps(values | {"external": True}) + "\n")
+    assert ledger.entries() == [replace(ENTRY, extra={"external": True})]
+    assert ledger.entries()[0].hashes == {ENTRY.sha256}
+
+
+def test_a_name_that_is_not_utf8(ledger):
+    entry = replace(ENTRY, file=os.fsdecode(b"caf\xe9.csv"))
+    ledger.append(entry)
+    assert ledger.entries() == [entry]
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_damage(ledger):
+    ledger.append(ENTRY)
+    ledger.path.write_bytes(b"\xef\xbb\xbf" + ledger.path.read_bytes().replace(b"\n", b"\r\n"))
+    assert ledger.entries() == [ENTRY]
+
+
+def test_the_reason_of_an_error_and_errors_are_shown(ledger, tmp_path):
+    reason = "Evaluation Exception: [must] have 28000 rows"
+    ledger.append(replace(ENTRY, status="ERROR", public_score=None, error=reason, reference=7))
+    ledger.append(replace(ENTRY, public_score=0.99757))
+    done = product.run("leaderboard", cwd=tmp_path)
+    assert f"Kaggle could not score a.csv (7): {reason}\n" in done.stdout
+    assert "0.99757  68 " in done.stdout
+    rows = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
+    assert [(row["errors"], row["error"]) for row in rows] == [(68, None), (None, reason)]
+
+
+def test_scores_that_contradict_each_other_are_named(ledger, tmp_path):
+    ledger.append(replace(ENTRY, public_score=0.12345))
+    expected = "The score of a.csv (reference 1) is no whole number of errors in 28,000 rows"
+    assert expected in product.run("leaderboard", cwd=tmp_path).stdout
+    done = product.run("leaderboard", "--json", cwd=tmp_path)
+    assert expected in done.stderr
+    assert json.loads(done.stdout)[0]["errors"] is None
 
 
 def test_the_best_comes_first_and_those_without_a_score_last(ledger, tmp_path):
@@ -104,3 +176,13 @@ def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
         locked(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass
+
+
+def test_a_narrow_terminal_keeps_scores_whole(monkeypatch, capsys):
+    terminal = partial(Console, width=60, force_terminal=True, color_system=None)
+    monkeypatch.setattr("rich.console.Console", terminal)
+    entry = replace(ENTRY, file="submissions/record.csv", message="a long message " * 3)
+    leaderboard._print_table([leaderboard._describe(entry, None)])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("0.98000", "560", "submissions/record.csv", "COMPLETE"))
+    assert not any(word in text for word in ("…", "long", "sent"))

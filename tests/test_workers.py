@@ -51,10 +51,11 @@ def gone(pids: list[int]) -> bool:
 
 def begun(cwd: Path, data: Path):
     """Start the run, and return it and its workers once a fold has finished an epoch."""
-    process = product.started(*DENSE, "--input", data, cwd=cwd)
+    process = product.started(*DENSE, "--input", data, cwd=cwd, KAGGLE_KEY="a-key")
     product.read_until(process, "epoch 1/3")
     pids = workers_of(process.pid)
     assert len(pids) == 2
+    assert not any(b"a-key" in Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
     return process, pids
 
 

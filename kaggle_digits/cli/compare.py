@@ -11,8 +11,9 @@ import typer
 from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
-    from kaggle_digits.comparison import Comparison, Implied, Paired
+    from kaggle_digits.comparison import Comparison, Paired
     from kaggle_digits.origins import Origin
+    from kaggle_digits.score_bounds import ScoreBounds
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
 SHOWN_PAIRS = 20  # of files
@@ -20,6 +21,8 @@ SHOWN_DIGITS = 5  # pairs of digits, for each pair of files
 SHOWN_IDS = 15
 COLUMNS = 10  # of the tables with a column a file: as many as fit on a terminal
 SIGNIFICANT = 0.05
+
+Scores = dict[str, float]
 
 
 def command(
@@ -58,12 +61,7 @@ def command(
     compared = comparison.compare(
         [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
     )
-    scores = _known_scores(compared.names, csvs)
-    implied = [
-        comparison.implied_scores(compared, scores, share=share)
-        for share in (1, comparison.PUBLIC_SHARE)
-        if scores
-    ]
+    bounds, scores = _bounds(compared, csvs) or (None, {})
     paired = _paired([path for path in paths if path.is_dir()])
     found = _origins(paths, csvs)
     leaked = {
@@ -78,15 +76,14 @@ def command(
     if json:
         written = {"vote": vote, "picture": picture if drawn else None}
         options.print_json(
-            _described(compared, scores, implied, paired, written)
-            | {"test_images_in_train": leaked}
+            _described(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
         )
         return
     for line in chain(
         _agreement(compared, leaked),
         _differences(compared),
         _disputed(compared),
-        _scores(compared, scores, implied),
+        _scores(compared, scores, bounds),
         _held_out(paired),
         _written(vote, picture, drawn),
     ):
@@ -143,16 +140,22 @@ def _note(vote: Path, found: "Sequence[tuple[Path, Origin | None]]") -> None:
         origins.note(vote, origin, options.SUBMISSIONS)
 
 
-def _known_scores(names: Sequence[str], csvs: Sequence[Path]) -> dict[str, float]:
-    """Return the public scores that the ledger has for exactly these bytes."""
+def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds, Scores] | None":
+    """Return what the ledger's scores imply, and those of exactly these bytes; None without any."""
     from kaggle_digits.files import sha256_of
+    from kaggle_digits.score_bounds import bound_scores, name_entry
 
-    entries = options.opened_ledger().entries()
-    scores = {one.sha256: one.public_score for one in entries if one.public_score is not None}
+    entries = [one for one in options.opened_ledger().entries() if one.public_score is not None]
+    if not entries:
+        return None
+    known = {one.sha256: one.public_score for one in entries}
+    hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}
+    scores = {name: known[sha256] for name, sha256 in hashes.items() if sha256 in known}
     if not scores:
-        return {}
-    hashed = {name: sha256_of(csv) for name, csv in zip(names, csvs, strict=True)}
-    return {name: scores[sha256] for name, sha256 in hashed.items() if sha256 in scores}
+        return None
+    others = [one for one in entries if one.sha256 not in hashes.values()]
+    elsewhere = {name_entry(one): one.public_score for one in others}
+    return bound_scores(compared, scores, elsewhere), scores
 
 
 def _paired(folders: list[Path]) -> "list[Paired] | None":
@@ -235,57 +238,39 @@ def _disputed(compared: "Comparison") -> Iterator[str]:
         yield f"and {len(rows) - SHOWN_IDS:,} more: --json"
 
 
-def _scores(
-    compared: "Comparison", scores: dict[str, float], implied: "list[Implied]"
-) -> Iterator[str]:
-    if not scores:
+def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None") -> Iterator[str]:
+    if bounds is None:
         return
-    whole, part = implied
-    rows = len(compared.ids)
-    best = max(scores, key=lambda name: scores[name])
+    from kaggle_digits.score_bounds import show_score
+
+    rows = bounds.rows
     yield "\nwhat the known public scores imply for the others"
-    heads = f"if all {rows:,} rows count", f"if only {part.scored_rows:,} do"
-    yield f"{'':6}{'score':>8}  {heads[0]:28}{heads[1]}"
+    yield f"{'':6}{'score':>20}{'errors':>14}"
+    implied = {one.name: one for one in bounds.bounds}
     for number, name in enumerate(compared.names, start=1):
-        start = f"{f'[{number}]':>5} "
+        score, errors = "?", "?"
         if name in scores:
-            yield f"{start}{scores[name]:>8.5f}"
-        else:
-            yield f"{start}{'?':>8}  {_between(whole, name):28}{_between(part, name)}"
-    yield from _verdicts(compared, f"{scores[best]:.5f} of {best}", whole, part)
-    yield (
-        "Kaggle computes the public score on a part of the rows and names neither the rows nor\n"
-        f"their number. A file that differs from a known one in d of {rows:,} rows scores within\n"
-        f"d/{rows:,} of it if all count. If only m do, all d may be among them: within d/m; the "
-        f"last\ncolumn takes m = {part.scored_rows:,}."
-    )
-
-
-def _between(implied: "Implied", name: str) -> str:
-    for bounds in implied.bounds:
-        if bounds.name == name:
-            return f"{bounds.lowest:.5f} to {bounds.highest:.5f}"
-    return "–"
-
-
-def _verdicts(
-    compared: "Comparison", best: str, whole: "Implied", part: "Implied"
-) -> Iterator[str]:
-    if part.contradicted:
-        yield (
-            f"No answers give these files these scores, even if only {part.scored_rows:,} rows "
-            "count: does the ledger belong to them?"
-        )
+            score = f"{scores[name]:.5f}"
+            errors = f"{bounds.errors[name]:,}" if name in bounds.errors else "?"
+        elif name in implied:
+            one = implied[name]
+            score = f"{show_score(one.most, rows)} to {show_score(one.fewest, rows)}"
+            errors = f"{one.fewest:,} to {one.most:,}"
+        yield f"{f'[{number}]':>5} {score:>20}{errors:>14}"
+    if bounds.is_contradicted:
+        yield from options.contradictions(bounds)
         return
-    if whole.contradicted:
-        yield "No answers give these files these scores if all rows count: only a part does."
-    sure = {bounds.name for bounds in part.bounds if bounds.hopeless}
-    likely = {bounds.name for bounds in whole.bounds if bounds.hopeless}
+    best = max(scores, key=lambda name: scores[name])
     for number, name in enumerate(compared.names, start=1):
-        if name in sure:
-            yield f"[{number}] can't beat the {best}: don't spend a submission on it."
-        elif name in likely:
-            yield f"[{number}] can't beat the {best} if all rows count."
+        if name in implied and implied[name].hopeless:
+            yield (
+                f"[{number}] can't beat the {scores[best]:.5f} of {best}: don't spend a submission "
+                "on it."
+            )
+    yield (
+        f"Kaggle scores all {rows:,} rows: of two files that differ in d rows, one has at most d "
+        "errors\nmore than the other."
+    )
 
 
 def _held_out(paired: "list[Paired] | None") -> Iterator[str]:
@@ -327,8 +312,8 @@ def _count(number: int, what: str) -> str:
 
 def _described(
     compared: "Comparison",
-    scores: dict[str, float],
-    implied: "list[Implied]",
+    scores: Scores,
+    bounds: "ScoreBounds | None",
     paired: "list[Paired] | None",
     written: dict[str, Path | None],
 ) -> dict[str, Any]:
@@ -340,7 +325,7 @@ def _described(
         "disputed_ids": compared.disputed_ids.tolist(),
         "disputed_labels": compared.labels[:, compared.disputed].T.tolist(),
         "scores": scores,
-        "implied": [asdict(one) for one in implied],
+        "score_bounds": bounds and asdict(bounds),
         "held_out": None if paired is None else [asdict(one) for one in paired],
         **{name: None if path is None else str(path) for name, path in written.items()},
     }

@@ -1,5 +1,6 @@
 """``kaggle-digits data``: get the images, and look whether they are what they should be."""
 
+import re
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +63,8 @@ def get(
     """
     from kaggle_digits import credentials, datasets
 
+    if from_ is not None:
+        _require_no_address(from_, input_)
     from_path = from_ and from_.expanduser()
     if as_ is None and seed is None:
         download = _download if credentials.find() else None
@@ -71,6 +74,29 @@ def get(
     else:
         obtained = _rehearsal(source, input_, from_path, as_, seed, again=again)
     _print_obtained(obtained, input_)
+
+
+def _require_no_address(path: Path, folder: Path) -> None:
+    """Raise an InputError for an address, with the commands that download it."""
+    from kaggle_digits.errors import InputError
+
+    address = re.sub(r"^(https?|ftp):/+", r"\1://", str(path))
+    if "://" not in address:
+        return
+    get = [options.program(), "data", "get"]
+    there = ["--input", str(folder)] if folder != Path("input") else []
+    name = address.partition("?")[0].rpartition("/")[2]
+    download, commands = "Run instead", [[*get, "--source", "kaggle", *there]]
+    if "kaggle.com/" not in address:
+        commands = [["curl", "-L", "-o", name, address], [*get, "--from", name, *there]]
+    elif "digit-recognizer" not in address:
+        download = "Download it in a browser, where you are signed in, then run"
+        commands = [[*get, "--from", "PATH", *there]]
+    lines = "\n".join(f"  {shlex.join(command)}" for command in commands)
+    raise InputError(
+        f"--from {address}: received an address. Expected a file or a folder on this machine. "
+        f"{download}:\n{lines}"
+    )
 
 
 def _print_obtained(obtained: "Obtained", folder: Path) -> None:
@@ -93,6 +119,10 @@ def _print_obtained(obtained: "Obtained", folder: Path) -> None:
             f"--labels {shlex.quote(str(folder / 'answers.csv'))}"
         )
     if obtained.is_sample:
+        from kaggle_digits import credentials
+
+        for problem in credentials.problems():
+            typer.echo(f"Kaggle's client cannot use the credentials here: {problem}.", err=True)
         typer.secho(
             "\n"
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"

@@ -1,5 +1,6 @@
 """``kaggle-digits ensemble``: several runs into one submission."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 def command(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Finished runs.")],
-    submission: Annotated[Path, typer.Option("--submission", metavar="CSV", help="To write.")],
+    submission: Annotated[
+        Path | None, typer.Option("--submission", metavar="CSV", help="To write; required.")
+    ] = None,
     method: Annotated[
         str, typer.Option(help="mean, geometric, vote, or hill-climb on out-of-fold log loss.")
     ] = "mean",
@@ -24,11 +27,31 @@ def command(
     """Blend finished runs into one CSV."""
     from kaggle_digits import ensembling, results, submissions
 
+    submission = _require_runs_and_target(folders, submission)
     ensembling.require_method(method)
     submissions.require_target(submission)
     blend = results.ensemble(folders, method)
     blend.write_submission(submission)
     report(blend, submission, as_json=json)
+
+
+def _require_runs_and_target(folders: list[Path], submission: Path | None) -> Path:
+    """Return where to write; suggest `compare --vote` for CSVs, which hold no probabilities."""
+    from kaggle_digits.errors import InputError
+
+    if csv := next((path for path in folders if path.is_file() or path.suffix == ".csv"), None):
+        target = submission or options.SUBMISSIONS / "vote.csv"
+        vote = [options.program(), "compare", *map(str, folders), "--vote", str(target)]
+        raise InputError(
+            f"received {csv}. Expected folders of runs, whose probabilities are averaged. For the "
+            f"labels that most CSVs give:\n  {shlex.join(vote)}"
+        )
+    if submission is None:
+        raise InputError(
+            "received no --submission. Expected the CSV to write, such as --submission "
+            f"{options.SUBMISSIONS / 'ensemble.csv'}."
+        )
+    return submission
 
 
 def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:

@@ -1,75 +1,113 @@
-"""``kaggle-digits leaderboard``: what was pushed, and how it did."""
+"""``kaggle-digits leaderboard``: what was submitted, and how it did."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
 from kaggle_digits.errors import InputError
 
+if TYPE_CHECKING:
+    from kaggle_digits.ledger import Entry
+    from kaggle_digits.score_bounds import Bounds
+
+# What a narrow terminal goes without, the first first.
+LEAST_WANTED = ("sent", "reference", "message", "gap", "held out")
+
 
 def command(
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Ask Kaggle for the scores that were pending.")
+        bool, typer.Option("--refresh", help="Ask Kaggle for the scores that are pending.")
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Show what was pushed, the best first.
+    """Show what was submitted, the best first.
 
-    The leaderboard's score against cross-validation's, and the gap between them.
+    The leaderboard's score with its errors, the out-of-fold accuracy, and the gap between the two.
+    The errors of a file without a score lie within its distance from files with one.
     """
+    from kaggle_digits import score_bounds
+
     ledger = options.opened_ledger()
     if refresh:
         _refresh(ledger)
     entries = sorted(ledger.entries(), key=_place)
+    found = score_bounds.bound_ledger(entries)
+    bounds = {one.name: one for one in found.bounds}
+    rows = [_describe(entry, bounds.get(score_bounds.name_entry(entry))) for entry in entries]
     if json:
-        options.print_json([asdict(entry) | {"gap": entry.gap} for entry in entries])
-    elif not entries:
-        print(f"Nothing was pushed yet: {ledger.path} has no entries.")
+        options.print_json(rows)
+    elif not rows:
+        print(f"Nothing was submitted yet: {ledger.path} has no entries.")
     else:
-        _print_table(entries)
+        _print_table(rows)
+    for line in options.contradictions(found):
+        typer.echo(line, err=json)
 
 
 def _refresh(ledger: Any) -> None:
-    from kaggle_digits import credentials, pushing
+    from kaggle_digits import credentials, recovery
     from kaggle_digits.kaggle_api import Kaggle
 
     if credentials.find() is None:
-        raise InputError(f"there are no credentials for Kaggle. {credentials.HOW_TO_GET}.")
+        raise InputError(f"{credentials.explain_missing()}.")
     with Kaggle() as kaggle:
-        changed = pushing.refresh(ledger, kaggle)
+        changed = recovery.refresh(ledger, kaggle, tell=lambda line: typer.echo(line, err=True))
     typer.echo(f"{changed} of {len(ledger.entries())} entries changed", err=True)
 
 
-def _place(entry: Any) -> tuple[bool, float, str]:
+def _place(entry: "Entry") -> tuple[bool, float, str]:
     return entry.public_score is None, -(entry.public_score or 0.0), entry.time
 
 
-def _print_table(entries: list[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
+    from kaggle_digits.score_bounds import ROWS, count_errors
 
-    table = Table(
-        "public", "held out", "gap", "status", "file", "message", "reference", "sent",
-        box=None, pad_edge=False,
-    )  # fmt: skip
-    for entry in entries:
-        table.add_row(
-            _five(entry.public_score),
-            _five(entry.oof_accuracy),
-            "" if entry.gap is None else f"{entry.gap:+.5f}",
-            *map(Text, (entry.status, _marked(entry), entry.message)),  # not markup
-            str(entry.reference or ""),
-            entry.time,
-        )
-    Console().print(table)
+    score = entry.public_score
+    if entry.status == "ERROR":  # a file that Kaggle could not score has no errors
+        bounds = None
+    return entry.to_json() | {
+        "gap": entry.gap,
+        "errors": None if score is None else count_errors(score, ROWS),
+        "errors_between": bounds and [bounds.fewest, bounds.most],
+    }
 
 
-def _marked(entry: Any) -> str:
-    count = entry.test_images_in_train
-    return f"{entry.file} ({count:,} test images in training)" if count else str(entry.file)
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    options.print_table([_to_text(row) for row in rows], LEAST_WANTED)
+    for row in rows:
+        if row["error"]:
+            print(f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}")
+
+
+def _to_text(row: dict[str, Any]) -> dict[str, str]:
+    """Return a submission as words, by the heading of each column."""
+    return {
+        "public": _five(row["public_score"]),
+        "errors": _errors(row),
+        "held out": _five(row["oof_accuracy"]),
+        "gap": "" if row["gap"] is None else f"{row['gap']:+.5f}",
+        "status": row["status"],
+        "file": _marked(row),
+        "message": row["message"],
+        "reference": str(row["reference"] or ""),
+        "sent": row["time"][:16].replace("T", " "),
+    }
+
+
+def _errors(row: dict[str, Any]) -> str:
+    if row["errors"] is not None:
+        return f"{row['errors']:,}"
+    if not row["errors_between"]:
+        return ""
+    fewest, most = row["errors_between"]
+    return f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
+
+
+def _marked(row: dict[str, Any]) -> str:
+    count = row["test_images_in_train"]
+    return f"{row['file']} ({count:,} test images in training)" if count else str(row["file"])
 
 
 def _five(number: float | None) -> str:

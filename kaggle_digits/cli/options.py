@@ -4,6 +4,7 @@ import enum
 import json
 import shutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,15 @@ import typer
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from kaggle_digits.datasets.dataset import Splits
+    from kaggle_digits.score_bounds import ScoreBounds
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
 PLOTS = Path("plots")
+ROOM = 10_000  # characters of a line that no terminal breaks
 
 
 class Split(enum.StrEnum):
@@ -87,11 +92,64 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_table(rows: Sequence[Mapping[str, str]], least_wanted: Sequence[str]) -> None:
+    """Print ``rows``, one line each, with columns named by their keys.
+
+    Args:
+        rows: one or more, all with the same keys.
+        least_wanted: columns that a narrow terminal goes without, the first first.
+
+    """
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:  # a file or another program has room
+        console = Console(width=ROOM)
+    room = console.options.update(max_width=ROOM)
+    for count in range(len(least_wanted) + 1):
+        table = _table(rows, least_wanted[:count])
+        if console.measure(table, options=room).maximum <= console.width:
+            break
+    console.print(table)
+
+
+def _table(rows: Sequence[Mapping[str, str]], left_out: Sequence[str]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    headings = [name for name in rows[0] if name not in left_out]
+    table = Table(box=None, pad_edge=False)
+    for name in headings:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(row[name]) for name in headings))  # not markup
+    return table
+
+
 def opened_ledger() -> Any:
-    """Return the ledger of what was pushed; name its lines that cannot be read."""
+    """Return the ledger of submissions; name its lines that cannot be read."""
     from kaggle_digits.ledger import NAME, Ledger
 
     ledger = Ledger(SUBMISSIONS / NAME)
     for number in ledger.damaged():
-        typer.echo(f"{ledger.path}, line {number}: damaged, and left out here", err=True)
+        typer.echo(f"{ledger.path}, line {number}: damaged, kept but ignored", err=True)
     return ledger
+
+
+def contradictions(bounds: "ScoreBounds") -> Iterator[str]:
+    """Yield why scores and files do not fit together, if they do not."""
+    for name in bounds.impossible:
+        yield (
+            f"The score of {name} is no whole number of errors in {bounds.rows:,} rows, cut after "
+            "the fifth decimal."
+        )
+    for one in bounds.conflicts:
+        yield (
+            f"{one.a} and {one.b} differ in {one.differing:,} rows, but have {one.errors_a:,} and "
+            f"{one.errors_b:,} errors: no true labels allow that."
+        )
+    if bounds.is_contradicted:
+        yield (
+            "So Kaggle does not score all rows, or a score in the ledger belongs to another file: "
+            "no bounds are shown."
+        )

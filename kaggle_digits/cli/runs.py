@@ -1,15 +1,11 @@
 """``kaggle-digits runs``: what has been trained here."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import options
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def command(
@@ -35,7 +31,7 @@ def command(
     elif not rows:
         print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
     else:
-        _print_table(rows)
+        options.print_table([_described(row) for row in rows], LEAST_WANTED)
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:
@@ -64,36 +60,8 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     }
 
 
-ROOM = 10_000  # characters
 # What a narrow terminal goes without, the first first.
 LEAST_WANTED = ("started", "log loss", "epochs", "data", "time", "models")
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:  # a file or another program has room
-        console = Console(width=ROOM)
-    room = console.options.update(max_width=ROOM)
-    for count in range(len(LEAST_WANTED) + 1):
-        table = _table(rows, LEAST_WANTED[:count])
-        if console.measure(table, options=room).maximum <= console.width:
-            break
-    console.print(table)
-
-
-def _table(rows: list[dict[str, Any]], left_out: Sequence[str]) -> "Table":
-    from rich.table import Table
-
-    described = [_described(row) for row in rows]
-    headings = [name for name in described[0] if name not in left_out]
-    table = Table(box=None, pad_edge=False)
-    for name in headings:
-        table.add_column(name, no_wrap=True)
-    for one in described:
-        table.add_row(*(one[name] for name in headings))
-    return table
 
 
 def _described(row: dict[str, Any]) -> dict[str, str]:

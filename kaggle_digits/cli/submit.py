@@ -1,5 +1,6 @@
-"""``kaggle-digits submit``: push a CSV to Kaggle, once, and learn its score."""
+"""``kaggle-digits submit``: submit a CSV to Kaggle, once, and learn its score."""
 
+import hashlib
 import shlex
 from functools import partial
 from pathlib import Path
@@ -11,21 +12,30 @@ from kaggle_digits.cli import options
 from kaggle_digits.errors import InputError
 
 if TYPE_CHECKING:
+    from kaggle_digits.clean_copy import CleanCopy
     from kaggle_digits.origins import Origin
     from kaggle_digits.pushing import Package
 
 
 def command(
-    csv: Annotated[Path, typer.Argument(metavar="CSV", help="A file with ImageId,Label.")],
+    csv: Annotated[
+        Path | None, typer.Argument(metavar="CSV", help="A file with ImageId,Label.")
+    ] = None,
     message: Annotated[
-        str | None, typer.Option(help="What Kaggle's list of submissions says of it.")
+        str | None,
+        typer.Option("--message", "-m", help="Description in Kaggle's list of submissions."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", metavar="CSV", help="The same as CSV, as in Kaggle's client."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Push it even if the same bytes were pushed before.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Submit it even if it was already submitted.")
     ] = False,
+    again: Annotated[bool, typer.Option("--again", hidden=True)] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check only, and print the command that pushes.")
+        bool, typer.Option("--dry-run", help="Check only, and print the command that submits.")
     ] = False,
     declared_external: Annotated[
         bool,
@@ -38,21 +48,26 @@ def command(
         bool,
         typer.Option(
             "--if-possible",
-            help="Other data, no credentials, or a file that was pushed before is no error.",
+            help="Other data, no credentials, or a file that was already submitted is no error.",
         ),
     ] = False,
+    competition: Annotated[str | None, typer.Option("--competition", "-c", hidden=True)] = None,
     input_: options.Input = Path("input"),
 ) -> None:
-    """Check a CSV and push it to Kaggle, once.
+    """Check a CSV and submit it to Kaggle, once.
 
     Kaggle has 60 seconds for an answer; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
     """
-    from kaggle_digits import credentials, datasets, files, origins, pushing
+    from kaggle_digits import clean_copy, credentials, datasets, pushing, submissions
 
+    csv = _require_one_file(csv, file, competition)
     splits = datasets.load(input_)
-    _require_all_answered(csv, splits, input_)
-    sha256 = files.sha256_of(csv)
-    origin = origins.origin_of(sha256, options.RUNS, options.SUBMISSIONS)
+    copy = clean_copy.read(csv)
+    submissions.check(
+        copy.submission, splits.test.ids, name=str(csv), source=f"test images in {input_}"
+    )
+    print(f"{csv}: {len(copy.submission):,} rows, one for each test image in {input_}.")
+    origin = _find_origin(copy)
     reason = _unwanted(csv, origin, splits, input_)
     leaked = _count_leaks(splits, origin)
     if reason is None and leaked and not declared_external:
@@ -62,31 +77,91 @@ def command(
         return
     later = _command(csv, message, input_, declared_external=declared_external)
     if not dry_run and credentials.find() is None:
-        reason = f"there are no credentials for Kaggle. {credentials.HOW_TO_GET}. Then:\n  {later}"
-        _leave_it(reason, if_possible=if_possible)
+        _leave_it(f"{credentials.explain_missing()}. Then:\n  {later}", if_possible=if_possible)
         return
-    if origin and origin.oof_accuracy is not None:
-        print(f"Made by {origin.run}: accuracy {origin.oof_accuracy:.5f} on what it held out.")
+    _say_what_is_known(csv, copy, origin, splits.test.fingerprint)
     if dry_run:
-        print(f"Nothing was pushed. To push it:\n  {later}")
+        print(f"Nothing was submitted. To submit it:\n  {later}")
         return
     text = message or f"kaggle-digits {csv.stem}"
     if leaked:
         text += f" ({leaked:,} test images in training)"
-    package = pushing.Package(csv, text, sha256, origin, leaked)
-    _push(package, wait=wait, again=again, if_possible=if_possible)
+    sha256 = hashlib.sha256(copy.original).hexdigest()
+    package = pushing.Package(csv, text, sha256, copy.content, origin, leaked)
+    _push(package, wait=wait, force=force or again, if_possible=if_possible)
 
 
-def _require_all_answered(csv: Path, splits: Any, input_: Path) -> None:
-    """Raise an InputError unless ``csv`` answers every test image in ``input_`` and no other.
+def _require_one_file(csv: Path | None, file: Path | None, competition: str | None) -> Path:
+    """Return the file that was named, as CSV or, the way of Kaggle's own client, with -f."""
+    from kaggle_digits.kaggle_worker import COMPETITION
 
-    Says what it answers.
-    """
-    from kaggle_digits import submissions
+    if competition not in {None, COMPETITION}:
+        raise InputError(
+            f"--competition: received {competition!r}, expected {COMPETITION!r}, the only one that "
+            "this program submits to. Leave the option out."
+        )
+    named = [path for path in (csv, file) if path is not None]
+    if len(named) != 1:
+        received = " and ".join(map(str, named)) or "no file"
+        raise InputError(
+            f"received {received}. Expected one CSV with ImageId,Label, such as:\n"
+            f"  {options.program()} submit {options.SUBMISSIONS / 'submission.csv'}"
+        )
+    return named[0]
 
-    answers = submissions.read(csv)
-    submissions.check(answers, splits.test.ids, name=str(csv), source=f"test images in {input_}")
-    print(f"{csv}: {len(answers):,} rows, one for each test image in {input_}.")
+
+def _find_origin(copy: "CleanCopy") -> "Origin | None":
+    """Return what made the file, or the same answers in clean form: spreadsheets change bytes."""
+    from kaggle_digits import origins
+
+    for content in (copy.original, copy.content):
+        sha256 = hashlib.sha256(content).hexdigest()
+        if origin := origins.origin_of(sha256, options.RUNS, options.SUBMISSIONS):
+            return origin
+    return None
+
+
+def _say_what_is_known(
+    csv: Path, copy: "CleanCopy", origin: "Origin | None", fingerprint: str
+) -> None:
+    """Print which run made the file, for which images and how well, and what is odd about it."""
+    if copy.oddities:
+        print(
+            f"It has {', '.join(copy.oddities)}, which Kaggle may reject. A clean copy with the "
+            "same answers is submitted; the file stays as it is."
+        )
+    if origin is None:
+        print(
+            f"Origin unknown: no run in {options.RUNS} and no note in {options.SUBMISSIONS} has "
+            "this CSV."
+        )
+    else:
+        images = "these" if origin.test_fingerprint else "unrecorded"
+        accuracy = origin.oof_accuracy
+        oof = "unknown" if accuracy is None else f"{accuracy:.5f}"
+        print(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
+    if origin is None or not origin.test_fingerprint:
+        _compare_with_runs(csv, copy, fingerprint)
+
+
+def _compare_with_runs(csv: Path, copy: "CleanCopy", fingerprint: str) -> None:
+    """Say how far the file agrees with finished runs; warn if it probably answers other images."""
+    from kaggle_digits import agreement
+
+    closest = agreement.find_closest(copy.submission, fingerprint, options.RUNS)
+    if closest is None:
+        print("No finished run has the same test images, so there is nothing to compare it with.")
+        return
+    share = f"{closest.rows:,} of {closest.total:,} rows ({closest.share:.1%})"
+    print(f"Of the finished runs on these test images, {closest.run} is closest: same on {share}.")
+    if closest.share < agreement.MIN_PLAUSIBLE:
+        look = shlex.join([options.program(), "compare", str(csv), closest.run])
+        typer.echo(
+            f"Warning: {csv} agrees with every finished run on less than "
+            f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It probably answers other images, or the "
+            f"same ones in another order. See where:\n  {look}",
+            err=True,
+        )
 
 
 def _count_leaks(splits: Any, origin: "Origin | None") -> int:
@@ -138,14 +213,14 @@ def _undeclared(csv: Path, leaked: int, images: int) -> str:
 
 
 def _leave_it(reason: str, *, if_possible: bool) -> None:
-    """Say why nothing is pushed: as an error, or as a remark where that was asked for."""
+    """Say why nothing is submitted: as an error, or as a remark where that was asked for."""
     if not if_possible:
         raise InputError(reason)
-    print(f"Nothing was pushed: {reason}")
+    print(f"Nothing was submitted: {reason}")
 
 
 def _command(csv: Path, message: str | None, input_: Path, *, declared_external: bool) -> str:
-    """Return the command that pushes ``csv``, as it can be typed here."""
+    """Return the command that submits ``csv``, as it can be typed here."""
     words = [options.program(), "submit", str(csv)]
     words += ["--input", str(input_)] if input_ != Path("input") else []
     words += ["--message", message] if message else []
@@ -153,20 +228,23 @@ def _command(csv: Path, message: str | None, input_: Path, *, declared_external:
     return shlex.join(words)
 
 
-def _push(package: "Package", *, wait: bool, again: bool, if_possible: bool) -> None:
+def _push(package: "Package", *, wait: bool, force: bool, if_possible: bool) -> None:
     from kaggle_digits import pushing
     from kaggle_digits.kaggle_api import Kaggle
 
     ledger = options.opened_ledger()
     with Kaggle() as kaggle:
         try:
-            entry = pushing.push(package, ledger, kaggle, again=again, tell=print)
-        except pushing.AlreadyPushedError as error:
+            entry = pushing.push(package, ledger, kaggle, force=force, tell=print)
+        except pushing.AlreadySubmittedError as error:
             if not if_possible:
                 raise
             print(error)
             return
-        print(f"Pushed as {package.message!r}: reference {entry.reference}, noted in {ledger.path}")
+        print(
+            f"Submitted as {package.message!r}: reference {entry.reference}, recorded in "
+            f"{ledger.path}"
+        )
         if wait:
             _print_score(pushing.wait(entry, ledger, kaggle, tell=print), kaggle)
         elif entry.public_score is None:
@@ -175,11 +253,14 @@ def _push(package: "Package", *, wait: bool, again: bool, if_possible: bool) -> 
 
 def _print_score(submission: Any, kaggle: Any) -> None:
     from kaggle_digits import pushing
+    from kaggle_digits.score_bounds import ROWS, count_errors
 
     score = submission.public_score
     if score is None:
-        print("Kaggle has finished with it and names no public score.")
+        print("Kaggle has finished with it, but gives no public score.")
         return
+    errors = count_errors(score, ROWS)
+    count = "" if errors is None else f" ({errors:,} errors)"
     rank = pushing.rank(score, kaggle)
-    place = "its place on the leaderboard is not known" if rank is None else f"rank {rank:,}"
-    print(f"Public score {score:.5f}, {place}")
+    place = "its rank on the leaderboard is unknown" if rank is None else f"rank {rank:,}"
+    print(f"Public score {score:.5f}{count}, {place}")

@@ -135,10 +135,9 @@ def _unavailable(source: str, folder: Path) -> str:
     if source == "kaggle":
         from_zip = get_command(folder, "--from", "PATH/digit-recognizer.zip")
         return (
-            f"--source kaggle: there are no credentials for Kaggle. {credentials.HOW_TO_GET}, and "
-            "accept the competition's rules at "
-            "https://www.kaggle.com/competitions/digit-recognizer/rules. Or download it there in a "
-            f"browser:\n  {from_zip}"
+            f"--source kaggle: {credentials.explain_missing()}, and accept the competition's rules "
+            "at https://www.kaggle.com/competitions/digit-recognizer/rules. Or download it there "
+            f"in a browser:\n  {from_zip}"
         )
     return (
         f"--source {source}: this program does not download it. Expected the data in {folder} or "

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import datasets
+from kaggle_digits import credentials, datasets
 from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets import finding
 from kaggle_digits.errors import OutsideError
@@ -142,7 +142,7 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         try:
             done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
                 [*command, *map(str, (export, asked, answered))],
-                env=os.environ | {"PYTHONPATH": search},
+                env=credentials.environment_without_credentials() | {"PYTHONPATH": search},
                 capture_output=True,
                 text=True,
                 check=False,
