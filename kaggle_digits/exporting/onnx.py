@@ -21,8 +21,14 @@ def opened(path: Path) -> predictor.Predictor:
     # A batch a core, not a batch on all cores: small convolutions gain little from several threads.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.log_severity_level = 4  # nothing but what ends the process: its errors are raised, too
     with predictor.reading(path, "a whole .onnx file"):
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            path,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=False,  # it prints that it tries again, on the same processor
+        )
     inputs = session.get_inputs()
 
     def answer(images: "predictor.Images") -> Any:
