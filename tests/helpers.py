@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits import recipes
+from kaggle_digits.runs import Settings
 from kaggle_digits.submissions import Submission
 
 ROWS = 28_000
@@ -215,3 +217,23 @@ def submission(labels: dict[int, int]) -> Submission:
 def large(seed: int = 0) -> Submission:
     labels = np.random.default_rng(seed).integers(0, 10, ROWS, dtype=np.uint8)
     return Submission(np.arange(1, ROWS + 1), labels)
+
+
+def run_settings() -> Settings:
+    """Return the settings of a small run that deslants."""
+    return Settings(
+        command="cv",
+        recipe="bn20",
+        training=recipes.find("bn20").training,
+        folds=2,
+        seeds=1,
+        seed=0,
+        validation_split=None,
+        limit=None,
+        source="csv",
+        train_fingerprint="0" * 64,
+        test_fingerprint="1" * 64,
+        backend="tensorflow",
+        deslant=recipes.find("record-width").deslant,
+        threads=1,
+    )

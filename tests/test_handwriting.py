@@ -414,3 +414,14 @@ def test_floats_to_the_end_of_their_range(tmp_path):
     path = tmp_path / "range.tif"
     Image.fromarray(pixels).save(path)
     assert len(handwriting.read(path).digits) == 1
+
+
+def test_what_libtiff_prints_stays_away_from_the_terminal(tmp_path, capfd):
+    path = tmp_path / "a.tif"
+    Image.new("L", (40, 40), "white").save(path, compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[9:20] = b"\xff" * 11
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.tif is damaged or cut short"):
+        handwriting.read(path)
+    assert capfd.readouterr() == ("", "")

@@ -10,7 +10,7 @@ import pytest
 
 from kaggle_digits.datasets import load
 from kaggle_digits.files import sha256_of
-from kaggle_digits.origins import Origin, of_prediction, of_vote, origin_of
+from kaggle_digits.origins import Origin, note, of_prediction, of_vote, origin_of
 from kaggle_digits.runs import Run
 from tests import product
 from tests.helpers import ROWS, write_competition, write_split
@@ -183,3 +183,15 @@ def test_a_blend_whose_members_are_unknown_is_unknown_unless_one_has_leaks(count
     voted = of_vote([(Path("x.csv"), origin) for origin in origins])
     assert voted is not None
     assert voted.test_images_in_train == most
+
+
+def test_a_note_that_is_damaged_is_passed_over(tmp_path):
+    csv = tmp_path / "blend.csv"
+    csv.write_text("ImageId,Label\n1,7\n")
+    note(csv, Origin("a + b", "c + d", None, "csv", None, 0), tmp_path)
+    path = tmp_path / "blends.jsonl"
+    whole = path.read_text()
+    path.write_text("[" * 100_000 + "\n" + whole.replace('"a + b"', "7") + "{}\n[]\n\0\n" + whole)
+    origin = origin_of(sha256_of(csv), tmp_path, tmp_path)
+    assert origin is not None
+    assert origin.run == "a + b"
