@@ -41,12 +41,6 @@ SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
 REWRITTEN = "Run the command that made the run again: it rewrites the file."
-ARRAYS = {
-    "rows": Form("integer", ("images",), required=False),
-    "ids": Form("integer", ("images",)),
-    "labels": Form("integer", ("images",), required=False),
-    "probabilities": Form("floating", ("images", "classes")),
-}
 HASHED = {"hashes": Form("uint64", ("images",))}
 
 
@@ -223,7 +217,20 @@ class Run:
 
         """
         self.require_finished()
-        return self._read(self.folder / f"{name}.npz", ARRAYS)
+        path, classes = self.folder / f"{name}.npz", len(self.class_names)
+        names = {
+            "ids": Form("integer", ("images",)),
+            "probabilities": Form("floating", ("images", classes)),
+            "labels": Form("integer", ("images",), required=name == "oof"),
+        }
+        arrays = self._read(path, names)
+        labels = arrays.get("labels")
+        if labels is not None and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"{path}: received labels from {labels.min()} to {labels.max()}, expected 0 to "
+                f"{classes - 1}. {REWRITTEN}"
+            )
+        return arrays
 
     def _read(self, path: Path, names: dict[str, Form]) -> "dict[str, Array]":
         return read_arrays(path, names=names, advice=REWRITTEN)

@@ -1,5 +1,6 @@
 """Every format that is read, damaged in every way: a message of ours or a value, nothing else."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -22,6 +23,7 @@ from PIL import Image, ImageDraw
 from kaggle_digits import (
     credentials,
     cross_validation,
+    evaluation,
     handwriting,
     history,
     origins,
@@ -268,7 +270,12 @@ def read_run(folder: Path) -> None:
         assert answer.probabilities.ndim == 1
         assert answer.probabilities.dtype.kind == "f"
     predictions.on_test([run])
-    predictions.out_of_fold([run])
+    held_out = predictions.out_of_fold([run])
+    assert held_out is not None
+    assert held_out.labels is not None
+    with contextlib.suppress(InputError):  # what is read may not be probabilities
+        evaluation.scores(held_out.probabilities[0], held_out.labels)
+        evaluation.cross_table(held_out.probabilities[0], held_out.labels, run.class_names)
     run.count_trained_on(np.zeros((1, 28, 28, 1), np.uint8))
 
 

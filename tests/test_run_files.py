@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -118,3 +119,24 @@ def test_a_fold_whose_mark_is_damaged_can_be_trained_again(run):
         run.fold_scores(1)
     path = run.folder / "fold-1" / "finished.json"
     assert f"Remove {path} and run the same command again" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"labels": np.array([0, 10])}, "received labels from 0 to 10, expected 0 to 9"),
+        ({"labels": np.array([-1, 9])}, "received labels from -1 to 9, expected 0 to 9"),
+        ({"labels": None}, "lacks labels"),
+        ({"ids": np.arange(3)}, "(probabilities): received an array of shape (2, 10)"),
+        ({"probabilities": np.full((2, 9), 0.1)}, "expected shape (2, 10) and dtype floating"),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_belong_to_the_run(changes, problem, run):
+    arrays = {"ids": np.arange(2), "probabilities": np.full((2, 10), 0.1), "labels": np.arange(2)}
+    whole = {name: array for name, array in (arrays | changes).items() if array is not None}
+    np.savez(run.folder / "oof.npz", **whole)
+    with pytest.raises(InputError, match=r"oof\.npz") as caught:
+        run.arrays("oof")
+    assert problem in str(caught.value)
+    assert "Run the command that made the run again: it rewrites the file." in str(caught.value)
