@@ -82,6 +82,8 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
     assert "line 2: ZeroDivisionError: division by zero" in said(write("\n1 / 0\n"))
     assert "the name of a built-in one" in said(write(TEXT.replace('"my-net"', '"bn20"')))
     assert "received the name '../x'" in said(write(TEXT.replace('"my-net"', '"../x"')))
+    changed = write(TEXT.replace('"adamw"', '"nadam"'))
+    assert "in Training(…), optimizer is 'nadam', expected 'rmsprop' or 'adam' or" in said(changed)
 
 
 FLAT = "layers.Flatten(), "

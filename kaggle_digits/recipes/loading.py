@@ -8,16 +8,16 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kaggle_digits import files
+from kaggle_digits import files, typed_json
 from kaggle_digits.backend import backend_name, quiet_stderr
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import trust
-from kaggle_digits.recipes.recipe import Recipe
+from kaggle_digits.recipes.recipe import Recipe, Training
 
 ENTRY_POINTS = "kaggle_digits.recipes"
 MAX_BYTES = 1 << 20  # of a recipe's file
@@ -176,6 +176,12 @@ def _require_recipe(module: ModuleType, attribute: str, path: Path) -> Recipe:
             f"{path}, line {_line_of(path, attribute)}: received the name {found.name!r}. Expected "
             "at most 64 lower-case letters, digits and -._: runs and CSVs are called after it."
         )
+    try:  # what run.json will have to say of it
+        typed_json.build(Training, asdict(found.training))
+    except ValueError as error:
+        raise InputError(
+            f"{path}, line {_line_of(path, attribute)}: in Training(…), {error}. Change that value."
+        ) from error
     return replace(found, file=path.absolute())
 
 
