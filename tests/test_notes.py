@@ -116,8 +116,8 @@ def test_missing_classes_are_refused_before_anything_is_trained(
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "input", classes)
     _, stderr = run(command)
-    assert f"the training images in input {problem}" in stderr
-    assert "Expected images of every class; put whole data there with: kaggle-digits" in stderr
+    assert f"the training images {problem}" in stderr
+    assert "Expected images of every class. Download it again with: kaggle-digits" in stderr
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "submissions").exists()
 
@@ -133,6 +133,6 @@ def test_data_check_reports_missing_classes(tmp_path):
 def test_few_images_of_every_class_are_enough():
     pixels = images(10).reshape(-1, 28, 28, 1)
     train = Dataset(pixels, labels(10), np.arange(1, 11))
-    cross_validation.require_all_classes(train, Path("input"))
-    with pytest.raises(InputError, match="in input lack 1 of 10 classes: 9"):
-        cross_validation.require_all_classes(train.take(np.arange(9)), Path("input"))
+    cross_validation.require_all_classes(train)
+    with pytest.raises(InputError, match="lack 1 of 10 classes: 9"):
+        cross_validation.require_all_classes(train.take(np.arange(9)))
