@@ -96,6 +96,7 @@ def get(
     """
     if source not in SOURCES:
         raise InputError(f"--source: received {source!r}, expected one of {', '.join(SOURCES)}.")
+    placing.clean(folder)
     if source == "sample":
         if from_path is not None:
             raise InputError(
@@ -187,6 +188,9 @@ def _get_sample(folder: Path) -> Obtained:
 
 
 def _kept_sample(folder: Path) -> Obtained | None:
+    marker = markers.read(folder)
+    if marker is None or not marker.complete:
+        return None
     found = finding.find(folder) if len(finding.pieces(folder)) == len(layouts.CSV.files) else None
     if found and found.stands_in == "sample":
         return Obtained(loading.load(folder), folder, kept=True)

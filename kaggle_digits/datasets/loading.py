@@ -15,7 +15,6 @@ from kaggle_digits.datasets import (
 from kaggle_digits.datasets.advice import advising, get_command
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.datasets.found import Found
-from kaggle_digits.datasets.kaggle_csv import COMPETITION_TRAIN_ROWS
 from kaggle_digits.datasets.naming import listed
 from kaggle_digits.datasets.reading import DataFile
 from kaggle_digits.errors import InputError
@@ -92,7 +91,7 @@ def _source(layout: layouts.Layout, test: Dataset) -> str:
 def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
     """Return what is odd about the rows of files of which one at least is the competition's."""
     rows = {
-        "train.csv": (train, COMPETITION_TRAIN_ROWS),
+        "train.csv": (train, kaggle_csv.COMPETITION_TRAIN_ROWS),
         "test.csv": (test, kaggle_csv.COMPETITION_TEST_ROWS),
     }
     wrong = {name: counts for name, counts in rows.items() if counts[0] != counts[1]}

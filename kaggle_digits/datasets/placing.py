@@ -13,17 +13,18 @@ from kaggle_digits import files
 from kaggle_digits.datasets import cache, markers
 from kaggle_digits.datasets.markers import Marker
 from kaggle_digits.datasets.reading import file_sha256
+from kaggle_digits.errors import KaggleDigitsError
 
 LOCK = f"{cache.FOLDER}/.lock"
 WAIT = 10.0  # seconds: what copies files is soon done, a download is not
 STAGING = ".download-"
-ABANDONED = re.compile(re.escape(STAGING) + "[a-z0-9_]{8}")  # as tempfile adds to it
+STAGED = re.compile(re.escape(STAGING) + "[a-z0-9_]{8}")  # as tempfile adds to it
 
 Write = Callable[[Path], object]
 
 
 @contextlib.contextmanager
-def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
+def filling(folder: Path, *, room: int = 0, wait: float | None = None) -> Iterator[Path]:
     """Keep other processes from filling ``folder``; yield an empty folder in it for what comes.
 
     The empty folder is removed at the end, and what killed processes left is removed now: none of
@@ -32,6 +33,7 @@ def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
     Args:
         folder: the input folder; made if it is not there.
         room: bytes that must be free.
+        wait: seconds to wait for another process that fills it; None for `WAIT`.
 
     Raises:
         InputError: another process is filling it, or nothing can be written there.
@@ -42,8 +44,9 @@ def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
         f"another `kaggle-digits data get` is filling {folder}. Wait for it, then run the same "
         "command again."
     )
-    with files.locked(folder / LOCK, busy=busy, seconds=WAIT):
-        _remove_abandoned(folder)
+    with files.locked(folder / LOCK, busy=busy, seconds=WAIT if wait is None else wait):
+        for path in _abandoned(folder):
+            shutil.rmtree(path, ignore_errors=True)
         try:
             free = shutil.disk_usage(folder).free
             staging = tempfile.TemporaryDirectory(prefix=STAGING, dir=folder)
@@ -57,11 +60,22 @@ def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
             yield Path(name)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # it cannot be listed: what comes next says so
-        for entry in os.scandir(folder):
-            if ABANDONED.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
+def clean(folder: Path) -> None:
+    """Remove what killed processes left in ``folder``, unless another process is filling it."""
+    if _abandoned(folder):
+        with contextlib.suppress(KaggleDigitsError), filling(folder, wait=0):
+            pass
+
+
+def _abandoned(folder: Path) -> list[Path]:
+    """Return the folders of processes that were filling ``folder``; alive ones hold the lock."""
+    with contextlib.suppress(OSError):  # it is not there, or cannot be listed
+        return [
+            Path(entry.path)
+            for entry in os.scandir(folder)
+            if STAGED.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
+    return []
 
 
 def place(
