@@ -116,7 +116,7 @@ def test_the_competition_is_recognised_by_its_form_whatever_the_split(seed, tmp_
     assert splits.is_competition
     write_run(tmp_path / "runs" / "mine", rows=ROWS, test_fingerprint=splits.test.fingerprint)
     command = ("submit", "runs/mine/submission.csv", "--input", data, "--dry-run")
-    assert "To push it:" in product.run(*command, cwd=tmp_path).stdout
+    assert "To submit it:" in product.run(*command, cwd=tmp_path).stdout
 
 
 def test_the_mark_shows_wherever_runs_are_listed(tmp_path):

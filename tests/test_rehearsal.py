@@ -210,4 +210,4 @@ def test_a_csv_made_from_a_rehearsal_is_not_pushed_with_other_data(
 
     settings["test_fingerprint"] = load(tmp_path / "input").test.fingerprint
     (run / "run.json").write_text(json.dumps(description))
-    assert "To push it:" in product.run(*submit, cwd=tmp_path).stdout
+    assert "To submit it:" in product.run(*submit, cwd=tmp_path).stdout

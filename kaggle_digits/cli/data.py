@@ -78,24 +78,23 @@ def get(
 
 def _require_no_address(path: Path, folder: Path) -> None:
     """Raise an InputError for an address, with the commands that download it."""
+    from kaggle_digits.datasets.advice import get_command
     from kaggle_digits.errors import InputError
 
     address = re.sub(r"^(https?|ftp):/+", r"\1://", str(path))
     if "://" not in address:
         return
-    get = [options.program(), "data", "get"]
-    there = ["--input", str(folder)] if folder != Path("input") else []
     name = address.partition("?")[0].rpartition("/")[2]
-    download, commands = "Run instead", [[*get, "--source", "kaggle", *there]]
+    first, download, option = "Run instead", [], ("--source", "kaggle")
     if "kaggle.com/" not in address:
-        commands = [["curl", "-L", "-o", name, address], [*get, "--from", name, *there]]
+        download, option = [shlex.join(["curl", "-L", "-o", name, address])], ("--from", name)
     elif "digit-recognizer" not in address:
-        download = "Download it in a browser, where you are signed in, then run"
-        commands = [[*get, "--from", "PATH", *there]]
-    lines = "\n".join(f"  {shlex.join(command)}" for command in commands)
+        first, option = "Download it in a browser, signed in, then run", ("--from", "PATH")
+    commands = [*download, get_command(folder, *option, program=options.program())]
+    lines = "".join(f"\n  {command}" for command in commands)
     raise InputError(
         f"--from {address}: received an address. Expected a file or a folder on this machine. "
-        f"{download}:\n{lines}"
+        f"{first}:{lines}"
     )
 
 
