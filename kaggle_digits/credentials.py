@@ -265,16 +265,21 @@ def describe_oddity(secret: str) -> str:
 def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return ``text``, which came from outside, fit to be shown: one line, short, no secrets.
 
-    Secrets go in base64 and URL-encoded too, as headers and logs quote them. Addresses go: the
-    client's texts hold signed ones, which allow anyone to write there.
+    Secrets are removed in base64 and URL-encoded form too, as headers and logs quote them.
+    Addresses are removed: the client's texts hold signed ones, which allow anyone to write there.
+    Characters that drive a terminal become escapes.
     """
     forms = {form for found in _all(environment) for form in _forms(found)}
     if forms:
         longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
         text = re.sub("|".join(longest_first), "(secret)", text, flags=re.IGNORECASE)
     text = AUTHORIZATION.sub(r"\1 (secret)", ADDRESS.sub("(address)", text))
-    text = " ".join(text.split())
+    text = "".join(map(_escape, " ".join(text.split())))
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def _forms(found: Credentials) -> Iterator[str]:

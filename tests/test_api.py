@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
     """Return a folder with the sample, a finished run of ``dense``, and a network of one's own."""
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "my_net.py").write_text(TEXT)
-    datasets.get("sample", folder=folder / "input", from_path=None, download=None, again=False)
+    datasets.get("sample", folder=folder / "input", from_path=None, download=None, force=False)
     return folder
 
 

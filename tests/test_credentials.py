@@ -93,6 +93,11 @@ def test_scrub(home):
     assert len(scrub("x" * 1000, environment)) == 300
 
 
+def test_what_drives_a_terminal_is_escaped(home):
+    text = scrub("\x1b[31mred\x07 \u202eever\x9b2J\udcff é ≠", {"HOME": str(home)})
+    assert text == "\\x1b[31mred\\x07 \\u202eever\\x9b2J\\udcff é ≠"
+
+
 @pytest.mark.parametrize("key", ["k-1", "a+b/c=d&e f?é", "5f1c0c6a5f1c0c6a5f1c0c6a5f1c0c6a"])
 @pytest.mark.parametrize("plain", ["{key}", "me:{key}", "t+/1"])
 def test_encoded_secrets_are_scrubbed(plain, key, home):

@@ -211,7 +211,7 @@ def test_an_unknown_status_and_faults_while_waiting(folder, data, server):
 def test_no_submissions_left(folder, data, server):
     server.left = 1
     submit(folder, data, server)
-    text = submit(folder, data, server, "--again", code=1)
+    text = submit(folder, data, server, "--force", code=1)
     assert "takes no more submissions today: 1 were made" in text
     assert len(server.submissions) == len(ledger(folder)) == 1
 
@@ -276,7 +276,7 @@ def test_download(tmp_path, archive, server):
     for options in ((), ("--source", "kaggle")):
         assert "what was there" in get(tmp_path, server, *options)
     assert server.calls.count("GET") == 1
-    get(tmp_path, server, "--source", "kaggle", "--again")
+    get(tmp_path, server, "--source", "kaggle", "--force")
     assert server.calls.count("GET") == 2
 
 

@@ -27,7 +27,7 @@ def shown(cell):
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
-    datasets.get("sample", folder=folder / "input", from_path=None, download=None, again=False)
+    datasets.get("sample", folder=folder / "input", from_path=None, download=None, force=False)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS])
     client = nbclient.NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(folder)}}

@@ -181,7 +181,7 @@ def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
         ("--as", "csv"): "received --as csv. Expected --as kaggle",
         ("--seed", "1"): "received --seed without --as",
         ("--as", "kaggle"): "received no --from",
-        ("--as", "kaggle", "--again", "--from", mnist): "received --again",
+        ("--as", "kaggle", "--force", "--from", mnist): "received --force",
     }
     for options, problem in refused.items():
         done = product.run("data", "get", *options, cwd=tmp_path, code=2)

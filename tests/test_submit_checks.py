@@ -223,10 +223,10 @@ def test_wrong_ways_to_name_the_file(arguments, expected, data):
 def test_again_is_another_name_for_force(folder, data, server):
     submit_to(folder, data, server)
     assert "reference 1002" in submit_to(folder, data, server, "--again")
-    shown = product.run("submit", "--help", cwd=folder).stdout
-    assert "--force" in shown
-    assert "--again" not in shown
-    assert "--competition" not in shown
+    for command in (["submit"], ["data", "get"]):
+        shown = product.run(*command, "--help", cwd=folder).stdout
+        assert "--force" in shown
+        assert not [name for name in ("--again", "--competition") if name in shown]
 
 
 @pytest.mark.parametrize("there", [True, False])

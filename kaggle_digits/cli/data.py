@@ -44,9 +44,10 @@ def get(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Splits the data of --as; 0 by default.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Download even if the competition's data is there.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Download even if the competition's data is there.")
     ] = False,
+    again: Annotated[bool, typer.Option("--again", hidden=True)] = False,
     input_: options.Input = Path("input"),
 ) -> None:
     """Put a data set into the input folder.
@@ -65,14 +66,14 @@ def get(
 
     if from_ is not None:
         _require_no_address(from_, input_)
-    from_path = from_ and from_.expanduser()
+    from_path, force = from_ and from_.expanduser(), force or again
     if as_ is None and seed is None:
         download = _download if credentials.find() else None
         obtained = datasets.get(
-            source, folder=input_, from_path=from_path, download=download, again=again
+            source, folder=input_, from_path=from_path, download=download, force=force
         )
     else:
-        obtained = _rehearsal(source, input_, from_path, as_, seed, again=again)
+        obtained = _rehearsal(source, input_, from_path, as_, seed, force=force)
     _print_obtained(obtained, input_)
 
 
@@ -142,7 +143,7 @@ def _rehearsal(
     as_: str | None,
     seed: int | None,
     *,
-    again: bool,
+    force: bool,
 ) -> Any:
     from kaggle_digits import datasets
     from kaggle_digits.datasets.advice import get_command
@@ -154,8 +155,8 @@ def _rehearsal(
             f"received {received}. Expected --as kaggle, the one format that data can be written "
             "in; it alone needs a --seed."
         )
-    if from_path is None or again:
-        received = "--again" if again else "no --from"
+    if from_path is None or force:
+        received = "--force" if force else "no --from"
         raise InputError(
             f"--as kaggle: received {received}. Expected the data to write out, and nothing to "
             f"download:\n  {get_command(folder, '--from', 'PATH/mnist.npz', '--as', 'kaggle')}"

@@ -73,7 +73,7 @@ def get(
     from_path: Path | None = None,
     environment: Mapping[str, str] = os.environ,
     download: Download | None = None,
-    again: bool = False,
+    force: bool = False,
 ) -> Obtained:
     """Put data into ``folder`` and return it, read whole and checked.
 
@@ -87,7 +87,7 @@ def get(
         environment: where to look for KAGGLE_DIGITS_DATA.
         download: puts the competition's zip into an empty folder and returns its path; None
             without credentials.
-        again: whether ``kaggle`` downloads even if the data is there.
+        force: whether ``kaggle`` downloads even if the data is there.
 
     Raises:
         InputError: the data is broken, is not what ``source`` asks for, or cannot be had.
@@ -108,10 +108,10 @@ def get(
         return _get_from(from_path, folder, source)
     if source == "auto":
         return _get_auto(folder, environment, download)
-    if not again and (kept := _kept(source, folder)):
+    if not force and (kept := _kept(source, folder)):
         return kept
     if source == "kaggle" and download is not None:
-        return _get_kaggle(folder, download, again=again)
+        return _get_kaggle(folder, download, force=force)
     raise InputError(_unavailable(source, folder))
 
 
@@ -146,10 +146,10 @@ def _unavailable(source: str, folder: Path) -> str:
     )
 
 
-def _get_kaggle(folder: Path, download: Download, *, again: bool = False) -> Obtained:
+def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Obtained:
     """Download and unpack beside what is there, check, and only then put it in its place."""
     with placing.filling(folder, room=ROOM) as staging:  # Kaggle's client would blame the network
-        if not again and (kept := _kept("kaggle", folder)):
+        if not force and (kept := _kept("kaggle", folder)):
             return kept  # another process downloaded it meanwhile
         (packed := staging / "packed").mkdir()
         (unpacked := staging / "unpacked").mkdir()

@@ -100,7 +100,7 @@ def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
     ((name, (received, expected)),) = wrong.items()
     if received > expected:
         return (f"{name} has {received:,} rows, the competition's has {expected:,}.",)
-    again = get_command(into, "--source", "kaggle", "--again")
+    again = get_command(into, "--source", "kaggle", "--force")
     note = f"{name} has {received:,} of {expected:,} rows; was the download cut short?"
     return (f"{note} Get it again with: {again}",)
 
