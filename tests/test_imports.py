@@ -17,7 +17,7 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
-    ["credentials", "errors", "kaggle_worker"],
+    ["credentials", "errors", "kaggle_worker", "terminal_text"],
     ["files"],
     ["datasets"],
     ["deslanting"],
