@@ -17,3 +17,19 @@ class OutsideError(KaggleDigitsError):
     """Something outside failed (disk, network, Kaggle); trying again may help. Exit code 1."""
 
     exit_code = 1
+
+
+def out_of_memory(error: Exception) -> OutsideError | None:
+    """Return ``error`` in plain words if it says that memory ran out; None if it does not."""
+    name = type(error).__name__  # TensorFlow's own class, which is not imported for this
+    if not isinstance(error, MemoryError) and name != "ResourceExhaustedError":
+        return None
+    # NumPy: "Unable to allocate 2 GiB for an array …". TensorFlow: "OOM when allocating tensor …",
+    # between lines about its graph.
+    lines = [line.strip() for line in str(error).splitlines()]
+    wanted = next((line for line in lines if "allocat" in line), "")
+    return OutsideError(
+        f"memory ran out{f': {wanted}' if wanted else ''}. Close other programs or use less of it: "
+        "a smaller --batch-size, fewer --jobs, or --limit N for fewer images. Every finished epoch "
+        "of a run is kept."
+    )

@@ -123,7 +123,7 @@ class Ledger:
 
 
 def _line(entry: Entry) -> str:
-    return json.dumps(asdict(entry), ensure_ascii=False)
+    return files.json_text(asdict(entry))
 
 
 def _entry(line: str) -> Entry | None:

@@ -377,12 +377,15 @@ def _git_commit() -> str | None:
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():  # installed: the version says it all
         return None
-    result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
-        ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # there is no git, or it may not be run
+        return None
     return result.stdout.strip() or None
 
 

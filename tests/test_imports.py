@@ -18,10 +18,10 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
     ["credentials", "errors", "kaggle_worker", "terminal_text"],
-    ["files"],
+    ["backend", "files"],
     ["datasets"],
     ["deslanting"],
-    ["backend", "kaggle_api", "recipes"],
+    ["kaggle_api", "recipes"],
     ["augmentation", "evaluation", "handwriting", "parts", "submissions"],
     ["comparison", "ensembling", "history"],
     ["runs", "training"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation import Scores
@@ -98,13 +99,12 @@ def _report(
         )
     for folder, leaked in zip(folders, leaks, strict=True):
         if leaked:
-            print(f"Trained on {leaked:,} of the test images: {folder}")
-    print(f"Submission   {csv} ({rows:,} rows)")
+            print(f"Trained on {leaked:,} of the test images: {escape(folder)}")
+    print(f"Submission   {escape(str(csv))} ({rows:,} rows)")
 
 
 def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) -> None:
     """Print run or blend, weight and out-of-fold scores of each row, where there are such."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)
@@ -116,5 +116,5 @@ def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) ->
                 f"{judged['log_loss']:.5f}",
                 f"{judged['errors']:,}",
             )
-        table.add_row(name, "" if share is None else f"{share:.3f}", *figures)
-    Console().print(table)
+        table.add_row(escape(name), "" if share is None else f"{share:.3f}", *figures)
+    options.console().print(table)

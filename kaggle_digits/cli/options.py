@@ -2,12 +2,17 @@
 
 import enum
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
@@ -19,6 +24,15 @@ class Split(enum.StrEnum):
 
     TRAIN = "train"
     TEST = "test"
+
+
+class Precision(enum.StrEnum):
+    """The arithmetic that a network is trained in."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 Input = Annotated[
@@ -43,12 +57,21 @@ Submission = Annotated[
         "--submission", metavar="CSV", help="Where to write ImageId,Label; by default submissions/."
     ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, help="Number of epochs (overrides the recipe).")
+]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", min=1, help="Instead of the recipe's.")
+    int | None, typer.Option("--batch-size", min=1, help="Images a step (overrides the recipe).")
 ]
 LearningRate = Annotated[
-    float | None, typer.Option("--learning-rate", min=0.0, help="Instead of the recipe's.")
+    float | None, typer.Option("--learning-rate", min=0.0, help="Overrides the recipe.")
+]
+ChosenPrecision = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic in training (overrides the recipe); auto: what is faster here.",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -59,6 +82,28 @@ Seed = Annotated[
 ]
 
 
+class Command(typer.core.TyperCommand):
+    """A command that expands ``~`` in every path, from an option, argument or variable.
+
+    Some shells leave it alone where a path does not begin a word, as in ``make INPUT=~/digits``.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the function of the command."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if parameter.type.name == "path" and value:
+                several = isinstance(value, list | tuple)
+                ctx.params[parameter.name] = (
+                    [_expand_home(path) for path in value] if several else _expand_home(value)
+                )
+        return super().invoke(ctx)
+
+
+def _expand_home(path: str | Path) -> str:
+    return os.path.expanduser(path)  # noqa: PTH111 — Path.expanduser raises for ~nosuchuser
+
+
 def program() -> str:
     """Return what to type for this program here: its path where the shell would not find it."""
     typed = Path(sys.argv[0])
@@ -67,8 +112,20 @@ def program() -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` for machines."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print ``value`` for machines; what stdout cannot encode is escaped, so nothing is lost."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)
+
+
+def console(**settings: Any) -> "Console":
+    """Return a Rich console on which names and texts are not taken for markup or emoji."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **settings)
 
 
 def opened_ledger() -> Any:
@@ -77,5 +134,5 @@ def opened_ledger() -> Any:
 
     ledger = Ledger(SUBMISSIONS / NAME)
     for number in ledger.damaged():
-        typer.echo(f"{ledger.path}, line {number}: damaged, and left out here", err=True)
+        print(f"{ledger.path}, line {number}: damaged, and left out here", file=sys.stderr)
     return ledger

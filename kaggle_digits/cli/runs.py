@@ -1,5 +1,6 @@
 """``kaggle-digits runs``: what has been trained here."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +25,8 @@ def command(
     entries = options.opened_ledger().entries()
     rows = [_row(run, _best_score(run, entries)) for run in readable]
     for run in damaged:
-        typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
+        name = plain(str(run.folder))
+        print(f"{name}: its run.json is damaged, and it is left out here", file=sys.stderr)
     if json:
         options.print_json(rows)
     elif not rows:
@@ -66,11 +69,9 @@ LEAST_WANTED = ("started", "log loss", "epochs", "data", "time", "models")
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = options.console()
     if not console.is_terminal:  # a file or another program has room
-        console = Console(width=ROOM)
+        console = options.console(width=ROOM)
     room = console.options.update(max_width=ROOM)
     for count in range(len(LEAST_WANTED) + 1):
         table = _table(rows, LEAST_WANTED[:count])
@@ -88,7 +89,7 @@ def _table(rows: list[dict[str, Any]], left_out: Sequence[str]) -> "Table":
     for name in headings:
         table.add_column(name, no_wrap=True)
     for one in described:
-        table.add_row(*(one[name] for name in headings))
+        table.add_row(*(plain(one[name]) for name in headings))
     return table
 
 

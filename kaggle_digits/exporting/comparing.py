@@ -141,9 +141,12 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         try:
             done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
                 [*command, *map(str, (export, asked, answered))],
-                env=os.environ | {"PYTHONPATH": search},
+                # A process that is killed leaves files: they are removed with the folder.
+                env=os.environ
+                | {"PYTHONPATH": search, "PYTHONIOENCODING": "utf-8", "TMPDIR": folder},
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=False,
                 timeout=TIMEOUT,
             )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.deslanting import Deslant, deslanted
 
 # What the recipes' figures were measured on: not Kaggle's own split of these digits.
@@ -58,8 +59,9 @@ class Training:
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
         weight_decay: share of each weight taken away a step, times the learning rate.
-        precision: of the arithmetic in training. ``bfloat16`` keeps the weights, the output layer
-            and the saved model in float32; ``auto`` is whichever is faster on this processor.
+        precision: of the arithmetic in training. ``bfloat16`` and ``float16`` keep the weights, the
+            output layer and the saved model in float32; ``auto`` is float32 or bfloat16, whichever
+            is faster on this processor.
         parts: a batch is computed in that many parts side by side, one core each; batch
             normalisation sees one part at a time.
 
@@ -77,7 +79,7 @@ class Training:
     mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     parts: int = 1
 
     def over(self, epochs: int) -> "Training":
@@ -121,13 +123,12 @@ class Recipe:
         network = self.network()
         if self.deslant is None:
             return network
-        from keras import Input, Model
-
-        images = Input(self.image_shape, dtype="uint8")
+        keras = start_keras()
+        images = keras.Input(self.image_shape, dtype="uint8")
         values = deslanted(images, self.deslant)
         for layer in network.layers:
             values = layer(values)
-        return Model(images, values)
+        return keras.Model(images, values)
 
 
 def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
@@ -139,8 +140,7 @@ def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
             computes in float32 whatever the others do: bfloat16 knows but three digits.
 
     """
-    from keras import Input, Sequential
-    from keras.layers import Rescaling
-
+    keras = start_keras()
     layers[-1].dtype_policy = "float32"
-    return Sequential([Input(image_shape, dtype="uint8"), Rescaling(1 / 255), *layers])
+    images, scaling = keras.Input(image_shape, dtype="uint8"), keras.layers.Rescaling(1 / 255)
+    return keras.Sequential([images, scaling, *layers])
