@@ -322,12 +322,19 @@ def _require_same(run: Run, settings: Settings) -> None:
         if before.get(name, nothing) != now_.get(name, nothing)
     ]
     if different:
+        precision = _hint_at_precision(before, now_)
         raise InputError(
             f"{run.folder} holds a run with other settings or data:\n"
             + "\n".join(different)
-            + "\nGive the same settings to go on with it; to start a new one, give another --run "
-            "or move this folder away."
+            + f"\nGive the same settings to go on with it{precision}; to start a new one, give "
+            "another --run or move this folder away."
         )
+
+
+def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
+    """Return how to ask for the run's precision, which otherwise depends on the processor."""
+    name = "training.precision"
+    return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
 
 
 def _require_run_or_empty(folder: Path) -> None:

@@ -298,8 +298,8 @@ def _trained_epoch(
     if not math.isfinite(history["loss"][0]):
         raise InputError(
             f"the loss is {history['loss'][0]} in epoch {seed[-1]}: training diverged at a "
-            f"learning rate of {training.learning_rate}. Use a smaller --learning-rate and "
-            "another --run."
+            f"learning rate of {training.learning_rate} in {training.precision}. Use a smaller "
+            "--learning-rate and another --run."
         )
     judge.set_weights(model.get_weights())
     val_loss, val_accuracy = _judged(judge, held_out)

@@ -6,6 +6,7 @@ come at once.
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -34,7 +35,7 @@ from kaggle_digits.errors import KaggleDigitsError, out_of_memory
 from kaggle_digits.files import NO_SPACE
 from kaggle_digits.terminal_text import escape_lines
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERRUPTED = process.SIGNALLED + signal.SIGINT
 
 app = typer.Typer(
     name="kaggle-digits",
@@ -89,9 +90,9 @@ def main() -> None:
     received = process.interrupt_on_signals()
     try:
         code = _flushed(_exit_code(received))
-    except KeyboardInterrupt:  # between two commands' ends
+    except KeyboardInterrupt:  # before or after the command itself
         code = INTERRUPTED
-    process.end_process(128 + received[0] if code and received else code)
+    process.end_process(process.SIGNALLED + received[0] if code and received else code)
 
 
 def _flushed(code: int) -> int:

@@ -134,5 +134,5 @@ def opened_ledger() -> Any:
 
     ledger = Ledger(SUBMISSIONS / NAME)
     for number in ledger.damaged():
-        print(f"{ledger.path}, line {number}: damaged, and left out here", file=sys.stderr)
+        typer.echo(f"{ledger.path}, line {number}: damaged, and left out here", err=True)
     return ledger

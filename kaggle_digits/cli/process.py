@@ -11,6 +11,7 @@ from types import FrameType
 from typing import IO, NoReturn
 
 STDERR = 2  # file descriptor
+SIGNALLED = 128  # plus the signal's number: the exit status of an interrupted process
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASCII = "kaggle_digits_ascii"
 
@@ -41,11 +42,12 @@ def _replace_what_cannot_be_encoded(stream: IO[str]) -> None:
     if not isinstance(stream, io.TextIOWrapper):
         return
     encoding = codecs.lookup(stream.encoding).name
-    stream.reconfigure(errors="backslashreplace" if encoding.startswith("utf") else "replace")
     if encoding == "ascii":
         # Typer takes a stream that says ASCII for misconfigured, and writes UTF-8 to it.
         codecs.register(_renamed_ascii)
-        stream.reconfigure(encoding=ASCII)
+        stream.reconfigure(encoding=ASCII, errors="replace")
+    else:
+        stream.reconfigure(errors="backslashreplace" if encoding.startswith("utf") else "replace")
 
 
 def _renamed_ascii(name: str) -> codecs.CodecInfo | None:
@@ -91,11 +93,12 @@ def end_process(code: int) -> NoReturn:
 
     With TensorFlow loaded, the functions that libraries registered for the end are called (they
     remove TensorFlow's and matplotlib's temporary files) and the process ends at once: Python would
-    take 1.7 seconds more to free memory that the system frees anyway.
+    take 1.7 seconds more to free memory that the system frees anyway. After an interruption it ends
+    in the same way, because Python may kill itself by SIGINT instead of returning ``code``.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    if "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules or code > SIGNALLED:
         atexit._run_exitfuncs()  # noqa: SLF001 — there is no public way to do so
         os._exit(code)
     sys.exit(code)

@@ -30,6 +30,7 @@ class Order:
     epochs: int | None
     batch_size: int | None
     learning_rate: float | None
+    precision: options.Precision | None
     limit: int | None
     seed: int
     jobs: int
@@ -149,6 +150,8 @@ def _training(order: Order, training: Training) -> Training:
             f"--batch-size {batch_size} is too small: {order.recipe} computes a batch in "
             f"{training.parts} parts. Expected at least {training.parts}."
         )
+    if order.precision is not None:
+        training = replace(training, precision=order.precision.value)
     return replace(
         on_this_machine(training).over(order.epochs or training.epochs),
         batch_size=batch_size,
@@ -174,6 +177,7 @@ def _name(order: Order, recipe: Recipe, splits: Splits) -> str:
         order.epochs and f"e{order.epochs}",
         order.batch_size and f"b{order.batch_size}",
         order.learning_rate and f"lr{order.learning_rate:g}",
+        order.precision and order.precision.value,
         order.limit and f"n{order.limit}",
         order.jobs > 1 and f"t{_threads(order.jobs)}",
         not splits.is_competition and splits.source,

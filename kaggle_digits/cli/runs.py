@@ -1,6 +1,5 @@
 """``kaggle-digits runs``: what has been trained here."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
-from kaggle_digits.terminal_text import plain
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,16 +22,28 @@ def command(
 
     readable, damaged = runs.listed(folder)
     entries = options.opened_ledger().entries()
-    rows = [_row(run, _best_score(run, entries)) for run in readable]
+    rows = []
+    for run in readable:
+        try:
+            row = _row(run, _best_score(run, entries))
+            _described(row)  # raises if a value is of another type
+            rows.append(row)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            _say_damaged(run, "run.json, metrics.json or a fold's finished.json")
     for run in damaged:
-        name = plain(str(run.folder))
-        print(f"{name}: its run.json is damaged, and it is left out here", file=sys.stderr)
+        _say_damaged(run, "run.json")
     if json:
         options.print_json(rows)
     elif not rows:
         print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
     else:
         _print_table(rows)
+
+
+def _say_damaged(run: Any, file: str) -> None:
+    typer.echo(
+        f"{escape(str(run.folder))}: its {file} is damaged, and it is left out here", err=True
+    )
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:
@@ -89,7 +100,7 @@ def _table(rows: list[dict[str, Any]], left_out: Sequence[str]) -> "Table":
     for name in headings:
         table.add_column(name, no_wrap=True)
     for one in described:
-        table.add_row(*(plain(one[name]) for name in headings))
+        table.add_row(*(escape(str(one[name])) for name in headings))
     return table
 
 

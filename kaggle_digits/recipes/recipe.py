@@ -10,6 +10,8 @@ from kaggle_digits.deslanting import Deslant, deslanted
 # What the recipes' figures were measured on: not Kaggle's own split of these digits.
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
 
+Precision = Literal["float32", "bfloat16", "float16", "auto"]
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -79,7 +81,7 @@ class Training:
     mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
-    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
+    precision: Precision = "float32"
     parts: int = 1
 
     def over(self, epochs: int) -> "Training":
