@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 and make; everything else is set up in .venv on the first call.
 PYTHON ?= python3
-INPUT ?= input
+INPUT ?= $(or $(KAGGLE_DIGITS_INPUT),input)
 RECIPE ?= bn20
 FOLDS ?= 5
 CSV ?= submissions/submission.csv
@@ -14,6 +14,9 @@ FROM ?=
 QUICK ?=
 UPDATE ?=
 ITEMS ?=
+
+# What the shell is to take as one word, whatever it holds.
+quoted = '$(subst ','\'',$(1))'
 
 BIN := .venv/bin
 DIGITS := $(BIN)/kaggle-digits
@@ -37,13 +40,14 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible
-	$(DIGITS) submit "$(CSV)" --input "$(INPUT)" --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
+	$(DIGITS) submit $(call quoted,$(CSV)) --input $(call quoted,$(INPUT)) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
 cv: data ## data -> cross-validated training -> CSV; goes on where it was broken off
-	$(DIGITS) cv --recipe $(RECIPE) --folds $(FOLDS) --input "$(INPUT)" --submission "$(CSV)" $(ARGS)
+	$(DIGITS) cv --recipe $(call quoted,$(RECIPE)) --folds $(call quoted,$(FOLDS)) \
+	  --input $(call quoted,$(INPUT)) --submission $(call quoted,$(CSV)) $(ARGS)
 
 data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedded sample
-	$(DIGITS) data get --input "$(INPUT)" $(if $(FROM),--from "$(FROM)")
+	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
 # A file's tests share what they trained: they stay together in one process.
 test: lint ## format, lint, types and the tests that need no more than minutes
@@ -62,7 +66,7 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 
 bench: data ## ratios of runs made in turn; QUICK=1: two minutes, compared with what is committed
-	$(BIN)/python -m benchmarks --input "$(INPUT)" $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
+	$(BIN)/python -m benchmarks --input $(call quoted,$(INPUT)) $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
 
 clean: ## remove the environment and caches; data, runs and submissions stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -49,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="two minutes; compares")
     parser.add_argument("--update", action="store_true", help="write a quick run's results, too")
-    parser.add_argument("--input", type=Path, default=Path("input"))
+    parser.add_argument("--input", type=lambda text: Path(text).expanduser(), default=Path("input"))
     options = parser.parse_args()
     makes = items.QUICK if options.quick else items.FULL
     if unknown := set(options.names) - {make.__name__ for make in makes}:

@@ -151,7 +151,7 @@ def main() -> None:
     """Train and judge what was asked for, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("means", nargs="*", metavar="A+B+C", default=MEANS)
-    parser.add_argument("--input", type=Path, default=Path("input"))
+    parser.add_argument("--input", type=lambda text: Path(text).expanduser(), default=Path("input"))
     parser.add_argument("--images", type=int, default=6_000, help="that each is trained on")
     parser.add_argument("--splits", type=int, default=3)
     options = parser.parse_args()

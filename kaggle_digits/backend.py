@@ -5,6 +5,7 @@ Keras alone.
 """
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -35,12 +36,15 @@ def backend_name() -> str:
 def start_keras(parts: int = 1) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
 
+    The first call in a process overrides what ``~/.keras/keras.json`` and Keras's environment
+    variables set (float type, data format, epsilon): a network's results follow from its recipe.
+
     Args:
         parts: how many operations are to run at the same time, if nothing was computed in this
             process yet: each gets its share of the cores. TensorFlow alone can do that.
 
     Raises:
-        InputError: the backend is not installed.
+        InputError: the backend is not installed, or Keras cannot read its own settings.
 
     """
     name = backend_name()
@@ -50,8 +54,7 @@ def start_keras(parts: int = 1) -> Any:
             f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
         )
     with quiet_stderr():
-        import keras
-
+        keras = _import_keras()
         # On the other backends, too: Keras would import it later for its data pipeline, loudly.
         if importlib.util.find_spec("tensorflow"):
             import tensorflow as tf
@@ -60,6 +63,28 @@ def start_keras(parts: int = 1) -> Any:
             if name == "tensorflow" and parts > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
                 _share_cores(tf, parts)
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
+    return keras
+
+
+@functools.cache  # once: later a recipe may be built in another precision
+def _import_keras() -> Any:
+    try:
+        import keras
+    except (ValueError, TypeError, AttributeError, PermissionError) as error:
+        # So ends what Keras finds wrong in this file; a broken installation has other exceptions.
+        path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
+        if not path.exists():
+            raise
+        raise InputError(
+            f"Keras does not start with the settings in {path}: {error}. Remove that file: "
+            "kaggle-digits needs none of it."
+        ) from error
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
     return keras
 
 
@@ -100,22 +125,31 @@ def quiet_stderr() -> Iterator[None]:
     setting of its own can stop it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # it is closed: there is nothing to keep back
+        yield
+        return
+    _flush_stderr()
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield
         except KaggleDigitsError:  # it says what is wrong
             raise
-        except BaseException:
+        except Exception:
             kept.seek(0)
             os.write(stderr, kept.read())
             raise
         finally:
-            sys.stderr.flush()
+            _flush_stderr()
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _flush_stderr() -> None:
+    if sys.stderr is not None:  # as in a program without a console
+        sys.stderr.flush()
 
 
 def steps_per_execution() -> int:

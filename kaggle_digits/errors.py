@@ -1,5 +1,9 @@
 """The exceptions that the command line turns into exit codes. A leaf: imports nothing of ours."""
 
+import errno
+
+NOT_LOADED = ("failed to map segment from shared object", "annot allocate memory")
+
 
 class KaggleDigitsError(Exception):
     """A failure with a message for the user: what was received, expected, and what to do next."""
@@ -17,3 +21,30 @@ class OutsideError(KaggleDigitsError):
     """Something outside failed (disk, network, Kaggle); trying again may help. Exit code 1."""
 
     exit_code = 1
+
+
+def out_of_memory(error: Exception) -> OutsideError | None:
+    """Return ``error`` in plain words if it says that memory ran out; None if it does not."""
+    said = str(error)
+    name = type(error).__name__
+    ran_out = (
+        isinstance(error, MemoryError)
+        or name
+        == "ResourceExhaustedError"  # TensorFlow's own class, which is not imported for this
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        # A library that finds no room to be loaded into.
+        or (isinstance(error, ImportError) and said.endswith(NOT_LOADED))
+    )
+    if not ran_out:
+        return None
+    # NumPy: "Unable to allocate 2 GiB for an array …". TensorFlow: "OOM when allocating tensor …",
+    # between lines about its graph.
+    lines = [line.strip() for line in said.splitlines()]
+    wanted = next(
+        (line.rstrip(".") for line in lines if "allocating" in line or "allocate" in line), ""
+    )
+    return OutsideError(
+        f"memory ran out{wanted and f': {wanted}'}. Close other programs or use less of it: a "
+        "smaller --batch-size, fewer --jobs, or --limit N for fewer images. Every finished epoch "
+        "of a run is kept."
+    )

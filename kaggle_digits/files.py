@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " requested and ")
 
 
@@ -30,6 +31,12 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
         return OutsideError(
             f"no room to write {path}: {error.strerror or 'the disk is full'}. "
             "What was there before is unchanged. Free some space and run the same command again."
+        )
+    if error.errno in NO_LOCKS:
+        return OutsideError(
+            f"cannot lock {path}: its file system does not support file locks "
+            f"({error.strerror or error}), which keep two processes from writing the same files. "
+            "Choose a folder on a local disk, or mount this file system with locks."
         )
     in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
     reason = "a file is in the way of its folder" if in_the_way else error.strerror or error
@@ -130,7 +137,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return ``value`` as JSON that UTF-8 can hold.
+
+    File names that are not UTF-8 contain lone surrogates. JSON writes them as escapes, and reading
+    it returns the same names.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:

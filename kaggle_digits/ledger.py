@@ -7,7 +7,6 @@ library alone: listing starts at once.
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -156,10 +155,7 @@ class Ledger:
 
 def _to_line(entry: Entry) -> bytes:
     values = entry.to_json()
-    try:
-        return json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # a file name that is not UTF-8
-        return json.dumps(values).encode()
+    return files.json_text(values).encode()
 
 
 def _from_line(line: bytes) -> Entry | None:

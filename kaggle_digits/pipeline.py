@@ -20,6 +20,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.notebook_progress import NotebookBars, in_notebook
 from kaggle_digits.recipes import Recipe, Training, find
 from kaggle_digits.recipes.checking import check_network
+from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import Unwatched as UnwatchedFold
@@ -42,6 +43,7 @@ class TrainConfig:
         epochs: number of epochs.
         batch_size: images per step.
         learning_rate: at the start, or at the peak of the schedule.
+        precision: of the arithmetic in training: auto, float32, bfloat16 or float16.
         limit: number of training images to use, chosen stratified; None uses all.
         jobs: folds trained at the same time, each in a process of its own.
         run: the run's folder; None names one in ``runs/`` after the settings.
@@ -57,6 +59,7 @@ class TrainConfig:
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    precision: Precision | None = None
     limit: int | None = None
     jobs: int = 1
     run: Path | None = None
@@ -82,7 +85,7 @@ def cross_validate(
         folds: parts of the training images; each is held out once.
         callback: told about every step. None shows bars in Jupyter, and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, limit, jobs, run, submission.
+            learning_rate, precision, limit, jobs, run, submission.
 
     Returns:
         the finished run; its CSV is in ``submissions/`` as well.
@@ -226,6 +229,7 @@ def name_run(config: TrainConfig, splits: Splits) -> str:
         config.epochs and f"e{config.epochs}",
         config.batch_size and f"b{config.batch_size}",
         config.learning_rate and f"lr{config.learning_rate:g}",
+        config.precision,
         config.limit and f"n{config.limit}",
         config.jobs > 1 and f"t{_threads(config.jobs)}",
         not splits.is_competition and splits.source,
@@ -269,6 +273,8 @@ def _training(config: TrainConfig) -> Training:
             f"--batch-size {batch_size} is too small: {config.recipe.name} computes a batch in "
             f"{training.parts} parts. Expected at least {training.parts}."
         )
+    if config.precision is not None:
+        training = replace(training, precision=config.precision)
     return replace(
         on_this_machine(training).over(config.epochs or training.epochs),
         batch_size=batch_size,

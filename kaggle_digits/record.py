@@ -8,7 +8,7 @@ it after a crash. NumPy and the files alone, but for measuring the rate.
 import math
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from kaggle_digits import files, training, typed_json
 from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Recipe, find
+from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes.recipe import Precision
 
 # By what each was found to add to those before it; the last not beside deslanted ones.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
@@ -116,30 +117,48 @@ def flop_of_members() -> dict[str, float]:
     return {name: flop_of(find(name).network()) for name in MEMBERS}
 
 
-def measured_seconds(folds: int, folder: Path) -> dict[str, float]:
+def trainings_of_members(precision: Precision | None) -> dict[str, Training]:
+    """Return how each member is trained on this machine.
+
+    Args:
+        precision: overrides the recipes' precision; None keeps it.
+
+    """
+    trainings = {name: find(name).training for name in MEMBERS}
+    return {
+        name: training.on_this_machine(replace(one, precision=precision or one.precision))
+        for name, one in trainings.items()
+    }
+
+
+def measured_seconds(trainings: dict[str, Training], folds: int, folder: Path) -> dict[str, float]:
     """Return the seconds that an image takes an epoch, by member, each tried for some seconds.
 
     Augmentation and the judgement of what is held out are in it, by their shares.
 
     Args:
+        trainings: as of `trainings_of_members`.
         folds: of the cross-validation.
         folder: where their files may lie meanwhile.
 
     """
-    return {name: _measured_seconds(find(name), folds, folder / name) for name in MEMBERS}
+    return {
+        name: _measured_seconds(find(name), one, folds, folder / name)
+        for name, one in trainings.items()
+    }
 
 
-def _measured_seconds(recipe: Recipe, folds: int, folder: Path) -> float:
-    start_keras(recipe.training.parts)
+def _measured_seconds(recipe: Recipe, how: Training, folds: int, folder: Path) -> float:
+    start_keras(how.parts)
     folder.mkdir()
     random = np.random.default_rng(0)
-    count = MEASURED_BATCHES * recipe.training.batch_size
+    count = MEASURED_BATCHES * how.batch_size
     images = random.integers(0, 256, (count, *recipe.image_shape), np.uint8)
     labels = random.integers(0, 10, count).astype(np.uint8)
     train = Dataset(images, labels, np.arange(count))
     _, history = training.fit(
         recipe,
-        recipe.training.over(2),
+        how.over(2),
         train,
         train.take(np.arange(count // (folds - 1))),
         seed=(0,),
@@ -215,14 +234,12 @@ def _too_short(budget: Budget, least: Plan) -> str:
     )
 
 
-def circumstances(train: Dataset) -> dict[str, Any]:
+def circumstances(train: Dataset, trainings: dict[str, Training]) -> dict[str, Any]:
     """Return what a plan was made for: other images, members or arithmetic need another one."""
     return {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
-        "members": {
-            name: asdict(training.on_this_machine(find(name).training)) for name in MEMBERS
-        },
+        "members": {name: asdict(one) for name, one in trainings.items()},
     }
 
 

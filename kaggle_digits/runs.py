@@ -380,12 +380,19 @@ def _require_same(run: Run, settings: Settings) -> None:
         if before.get(name, nothing) != now_.get(name, nothing)
     ]
     if different:
+        precision = _hint_at_precision(before, now_)
         raise InputError(
             f"{run.folder} holds a run with other settings or data:\n"
             + "\n".join(different)
-            + "\nGive the same settings to go on with it; to start a new one, give another --run "
-            "or move this folder away."
+            + f"\nGive the same settings to go on with it{precision}; to start a new one, give "
+            "another --run or move this folder away."
         )
+
+
+def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
+    """Return how to ask for the run's precision, which otherwise depends on the processor."""
+    name = "training.precision"
+    return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
 
 
 def _require_run_or_empty(folder: Path) -> None:
@@ -437,13 +444,16 @@ def _git_commit() -> str | None:
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():  # installed: the version says it all
         return None
-    result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
-        ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
-        env=environment_without_credentials(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
+            env=environment_without_credentials(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # there is no git, or it may not be run
+        return None
     return result.stdout.strip() or None
 
 

@@ -23,6 +23,7 @@ from kaggle_digits.backend import (
     faster_precision,
     make_repeatable,
     seed_everything,
+    start_keras,
     steps_per_execution,
 )
 from kaggle_digits.datasets.dataset import Dataset, Images
@@ -34,6 +35,7 @@ from kaggle_digits.recipes import Affine, Recipe, Training
 
 Probabilities = npt.NDArray[np.float32]
 
+LOSS_SCALE = 1024.0  # float16 has no gradients below 6e-8: they are computed so many times as large
 PREDICTION_BATCH = 512
 PREDICTION_PARTS = 2  # the same everywhere: the last digits of a probability depend on it
 
@@ -91,6 +93,7 @@ def fit(
         watcher: told about every step and every epoch.
 
     """
+    start_keras(training.parts)
     make_repeatable()
     training = on_this_machine(training)
     train = replace(train, images=deslanted_images(train.images, recipe.deslant))
@@ -143,8 +146,7 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
         InputError: the file is missing or damaged.
 
     """
-    import keras
-
+    keras = start_keras()
     with _reading(path):
         return keras.models.load_model(path, compile=to_train, safe_mode=True)
 
@@ -225,7 +227,9 @@ def _network(recipe: Recipe, training: Training) -> Any:
             network = recipe.network()
         finally:
             keras.config.set_dtype_policy(before)
-    if training.parts == 1:
+    # Keras would give a float16 model, but not one inside another, an optimizer that skips steps.
+    # A resumed run counts steps.
+    if training.parts == 1 and training.precision != "float16":
         return network
     from kaggle_digits.parts import InParts
 
@@ -249,6 +253,8 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
             rate, decay_steps=steps_per_epoch, decay_rate=training.decay, staircase=True
         )
     config = {"learning_rate": rate}
+    if training.precision == "float16":
+        config["loss_scale_factor"] = LOSS_SCALE
     if training.weight_decay or training.optimizer == "adamw":  # whose default is not 0
         config["weight_decay"] = training.weight_decay
     if training.optimizer == "sgd":
@@ -292,8 +298,8 @@ def _trained_epoch(
     if not math.isfinite(history["loss"][0]):
         raise InputError(
             f"the loss is {history['loss'][0]} in epoch {seed[-1]}: training diverged at a "
-            f"learning rate of {training.learning_rate}. Use a smaller --learning-rate and "
-            "another --run."
+            f"learning rate of {training.learning_rate} in {training.precision}. Use a smaller "
+            "--learning-rate and another --run."
         )
     judge.set_weights(model.get_weights())
     val_loss, val_accuracy = _judged(judge, held_out)

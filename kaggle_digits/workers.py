@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ import numpy as np
 from kaggle_digits import credentials, files
 from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.errors import KaggleDigitsError, OutsideError
+from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
 from kaggle_digits.history import Epoch
 from kaggle_digits.training import Watcher
 
@@ -165,29 +166,47 @@ def _save(path: Path, images: Any) -> None:
 def _started(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
     context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []
-    # Inherited: Ctrl-C is for this process, which then ends the others without a traceback.
-    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # At the end they are killed, busy or not. The files that they leave go with the folder.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            with _deaf_to_interruptions():
+                for _ in range(count):
+                    ours, theirs = context.Pipe()
+                    process = context.Process(
+                        target=serve, args=(theirs, scratch, *arguments), daemon=True
+                    )
+                    with credentials.withheld():
+                        process.start()
+                    theirs.close()
+                    workers.append(_Worker(process, ours))
+            yield workers
+        finally:
+            for worker in workers:
+                worker.process.kill()
+            for worker in workers:
+                worker.process.join()
+
+
+@contextlib.contextmanager
+def _deaf_to_interruptions() -> Iterator[None]:
+    """Let the processes that are started in the block ignore Ctrl-C and SIGTERM.
+
+    A terminal sends Ctrl-C to all of them, but this process handles it: it ends the others, without
+    tracebacks. A process inherits which signals are ignored.
+    """
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs, *arguments), daemon=True)
-            with credentials.withheld():
-                process.start()
-            theirs.close()
-            workers.append(_Worker(process, ours))
+        yield
     finally:
-        signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield workers
-    finally:
-        for worker in workers:
-            worker.process.kill()
-        for worker in workers:
-            worker.process.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def serve(
     pipe: "connection.Connection[Any, Any]",
+    scratch: str,
     train_fold: TrainFold,
     folder: Path,
     threads: int,
@@ -196,6 +215,7 @@ def serve(
 ) -> None:
     """Train the folds whose numbers come through ``pipe``, until it is closed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["TMPDIR"] = tempfile.tempdir = scratch
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     splits = Splits(source, _mapped(*described["train"]), _mapped(*described["test"]))
     while True:
@@ -224,6 +244,8 @@ def _outcome(
     except Exception as error:  # noqa: BLE001 — it is raised where the user can be told
         if "--debug" in sys.argv:
             traceback.print_exc()
+        if known := out_of_memory(error):
+            return "failed", known
         return "failed", OutsideError(
             f"fold {number} broke off: unexpected {type(error).__name__}: {error}. Every finished "
             "epoch is kept: start the command again to go on, with --debug to see where it is from."

@@ -17,7 +17,7 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
-    ["credentials", "errors", "kaggle_worker", "typed_json"],
+    ["credentials", "errors", "kaggle_worker", "terminal_text", "typed_json"],
     ["arrays", "backend", "files"],
     ["datasets"],
     ["deslanting"],

@@ -219,10 +219,29 @@ def test_auto_becomes_a_precision():
     assert training.on_this_machine(IN_PARTS) == IN_PARTS
 
 
-def test_a_network_in_parts_goes_on_with_the_same_bytes(data, tmp_path):
-    whole = weights(fitted(data, tmp_path / "whole", IN_PARTS)[0])
-    stop_before(3, data, tmp_path / "stopped", IN_PARTS)
-    assert weights(fitted(data, tmp_path / "stopped", IN_PARTS)[0]) == whole
+@pytest.mark.parametrize(
+    "settings",
+    [
+        IN_PARTS,
+        replace(SCHEDULE, precision="float16"),
+        replace(SCHEDULE, precision="float16", parts=2),
+    ],
+    ids=["bfloat16 in parts", "float16", "float16 in parts"],
+)
+def test_other_precisions_and_parts_go_on_with_the_same_bytes(settings, data, tmp_path):
+    model, history, _ = fitted(data, tmp_path / "whole", settings)
+    assert history[-1].loss < history[0].loss
+    stop_before(3, data, tmp_path / "stopped", settings)
+    again, _, watcher = fitted(data, tmp_path / "stopped", settings)
+    assert watcher.found == 2
+    assert weights(again) == weights(model)
+
+
+def test_float16_scales_the_loss_and_skips_no_step(data, tmp_path):
+    fitted(data, tmp_path, replace(SCHEDULE, precision="float16"))
+    optimizer = training.loaded(tmp_path / "checkpoint.keras").optimizer
+    assert optimizer.loss_scale_factor == training.LOSS_SCALE
+    assert int(optimizer.iterations) == SCHEDULE.epochs * math.ceil(60 / SCHEDULE.batch_size)
 
 
 def test_a_single_image_is_predicted_like_many(data):

@@ -6,6 +6,7 @@ come at once.
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -21,15 +22,20 @@ from kaggle_digits.cli import (
     evaluate,
     export,
     leaderboard,
+    options,
     predict,
+    process,
     recipes,
     record,
     runs,
     submit,
     train,
 )
-from kaggle_digits.errors import KaggleDigitsError
+from kaggle_digits.errors import KaggleDigitsError, out_of_memory
 from kaggle_digits.files import NO_SPACE
+from kaggle_digits.terminal_text import escape_lines
+
+INTERRUPTED = process.SIGNALLED + signal.SIGINT
 
 app = typer.Typer(
     name="kaggle-digits",
@@ -55,6 +61,8 @@ for module in (
     runs,
 ):
     app.command(module.__name__.rpartition(".")[2])(module.command)
+for registered in (*app.registered_commands, *data.app.registered_commands):
+    registered.cls = options.Command
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,31 +86,33 @@ def root(
 
 def main() -> None:
     """Run the command line; turn our exceptions into a message on stderr and an exit code."""
-    code = _flushed(_exit_code())
-    if "tensorflow" in sys.modules:
-        # All files are closed and all processes joined. Python would take a second more to free
-        # what TensorFlow holds, which the system frees at once.
-        os._exit(code)
-    sys.exit(code)
+    process.open_streams()
+    received = process.interrupt_on_signals()
+    try:
+        code = _flushed(_exit_code(received))
+    except KeyboardInterrupt:  # before or after the command itself
+        code = INTERRUPTED
+    process.end_process(process.SIGNALLED + received[0] if code and received else code)
 
 
 def _flushed(code: int) -> int:
-    """Return ``code`` once all that was printed is out; 1 if there is no room for it."""
+    """Return ``code`` once all that was printed is out; 1 if it cannot be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads it any more
         _give_up_stdout()
     except OSError as error:
-        return code or _no_room(error)
+        return code or _say_unwritable(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     return code
 
 
-def _no_room(error: OSError) -> int:
+def _say_unwritable(error: OSError) -> int:
     """Say that the result could not be written; return the exit code."""
     _give_up_stdout()
-    print(f"Error: no room to write the result to stdout: {error}", file=sys.stderr)
+    no_room = "no room to write" if error.errno in NO_SPACE else "cannot write"
+    _print_error(f"{no_room} the result to stdout: {error}")
     return 1
 
 
@@ -111,34 +121,39 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _exit_code() -> int:
+def _exit_code(received: list[int]) -> int:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
         app([argument for argument in arguments if argument != "--debug"])
     except SystemExit as done:  # as Typer ends: with a number, or None for 0
         return int(done.code or 0)
-    except KaggleDigitsError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        # Whatever we write into files names them: what is left is what was printed.
-        return _no_room(error) if error.errno in NO_SPACE else _unexpected(error, debug=debug)
     except Exception as error:  # noqa: BLE001 — a user gets a message, never a bare traceback
-        return _unexpected(error, debug=debug)
+        if debug:
+            traceback.print_exception(error)
+        if received:  # a library took the interruption for an error of its own
+            return INTERRUPTED
+        return _explain(error)
     return 0
 
 
-def _unexpected(error: Exception, *, debug: bool) -> int:
-    """Say what nobody foresaw; return the exit code."""
-    if debug:
-        traceback.print_exception(error)
-    print(
-        f"Error: unexpected {type(error).__name__}: {error}\n"
+def _explain(error: Exception) -> int:
+    """Print what went wrong; return the exit code."""
+    known = error if isinstance(error, KaggleDigitsError) else out_of_memory(error)
+    if known is not None:
+        _print_error(str(known))
+        return known.exit_code
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        # Whatever we write into files names them: what is left is what was printed.
+        return _say_unwritable(error)
+    _print_error(
+        f"unexpected {type(error).__name__}: {error}\n"
         "This is a bug or a broken installation. Run the same command with --debug to see "
-        "where it comes from.",
-        file=sys.stderr,
+        "where it comes from."
     )
     return 1
+
+
+def _print_error(message: str) -> None:
+    """Print ``message``, which may quote anything, so that it does nothing to a terminal."""
+    print(f"Error: {escape_lines(message)}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape, plain
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets import Obtained
@@ -106,11 +107,11 @@ def _print_obtained(obtained: "Obtained", folder: Path) -> None:
     origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
     print(
         f"{folder}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
-        f"test images ({origin})"
+        f"test images ({escape(str(origin))})"
     )
     options.print_notes(splits)
     for path in obtained.moved_aside:
-        print(f"  your earlier file is now {path}")
+        print(f"  your earlier file is now {escape(str(path))}")
     if splits.source == "rehearsal":
         print(
             "This is a rehearsal, not the competition's data: `submit` refuses what a run makes "
@@ -279,6 +280,6 @@ def _split(split: Any, names: tuple[str, ...]) -> str:
 
 def _counts(counts: tuple[int, ...], names: tuple[str, ...]) -> str:
     """Return how many images each class has: on one line for digits, on two for longer names."""
-    words = [f"{name}:{count:,}" for name, count in zip(names, counts, strict=True)]
+    words = [f"{plain(name)}:{count:,}" for name, count in zip(names, counts, strict=True)]
     half = len(words) if all(len(name) == 1 for name in names) else (len(words) + 1) // 2
     return "\n".join(filter(None, (" ".join(words[:half]), " ".join(words[half:]))))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
     from kaggle_digits.results import Blend
@@ -88,8 +89,8 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
         print(line)
     for folder, leaked in zip(folders, leaks, strict=True):
         if leaked:
-            print(f"Trained on {leaked:,} of the test images: {folder}")
-    print(f"Submission   {csv} ({len(blend.test.ids):,} rows)")
+            print(f"Trained on {leaked:,} of the test images: {escape(folder)}")
+    print(f"Submission   {escape(str(csv))} ({len(blend.test.ids):,} rows)")
 
 
 def _remarks(blend: "Blend") -> Iterator[str]:
@@ -111,7 +112,6 @@ def _remarks(blend: "Blend") -> Iterator[str]:
 
 def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) -> None:
     """Print run or blend, weight and out-of-fold scores of each row, where there are such."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)
@@ -123,5 +123,5 @@ def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) ->
                 f"{judged['log_loss']:.5f}",
                 f"{judged['errors']:,}",
             )
-        table.add_row(name, "" if share is None else f"{share:.3f}", *figures)
-    Console().print(table)
+        table.add_row(escape(name), "" if share is None else f"{share:.3f}", *figures)
+    options.console().print(table)

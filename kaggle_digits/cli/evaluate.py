@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape_lines, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def command(
     if json:
         options.print_json(_described(run, judged, tested, drawn))
         return
-    for line in chain(_held_out(judged, run.class_names), _tested(tested), _written(drawn)):
+    for line in chain(_held_out(judged, _printable_names(run)), _tested(tested), _written(drawn)):
         print(line)
 
 
@@ -172,7 +173,7 @@ def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
         f"sureness  {calibration.error:.5f} from how often it is right, on average "
         "(calibration error)\n"
     )
-    yield judged.table.to_string()
+    yield judged.table.rename(index=plain, columns=plain).to_string()
     if judged.worst:
         width = max(9, *map(len, names))
         yield "\nworst images, by the probability of their label"
@@ -182,6 +183,10 @@ def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
             f"{image.id:<7} {names[image.label]:<{width}}  {names[image.predicted]:<{width}}  "
             f"{image.probability_of_label:<9.4f} {image.probability_of_predicted:.4f}"
         )
+
+
+def _printable_names(run: "Run") -> tuple[str, ...]:
+    return tuple(map(plain, run.class_names))
 
 
 def _tested(scores: dict[str, Any] | None) -> Iterator[str]:
@@ -246,7 +251,7 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
         from kaggle_digits.cli import drawing
 
         print(drawing.picture(image, sys.stdout))
-    for line in _bars(one, names):
+    for line in _bars(one, _printable_names(run)):
         print(line)
     if path is not None:
         print(f"\ndrawn      {path}")
@@ -262,7 +267,7 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
     try:
         images = cross_validation.images_of(run, datasets.load(data), split)
     except InputError as error:
-        typer.echo(f"No picture: {error}", err=True)
+        typer.echo(f"No picture: {escape_lines(str(error))}", err=True)
         return None
     return images.take(np.flatnonzero(images.ids == image_id)).images[0, ...]
 

@@ -2,6 +2,7 @@
 
 import enum
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from kaggle_digits.runs import RUNS, SUBMISSIONS
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from kaggle_digits.datasets.dataset import Splits
@@ -29,6 +33,15 @@ class Split(enum.StrEnum):
 
     TRAIN = "train"
     TEST = "test"
+
+
+class Precision(enum.StrEnum):
+    """The arithmetic that a network is trained in."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 Input = Annotated[
@@ -58,12 +71,21 @@ Submission = Annotated[
         "--submission", metavar="CSV", help="Where to write ImageId,Label; by default submissions/."
     ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, help="Number of epochs (overrides the recipe).")
+]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", min=1, help="Instead of the recipe's.")
+    int | None, typer.Option("--batch-size", min=1, help="Images a step (overrides the recipe).")
 ]
 LearningRate = Annotated[
-    float | None, typer.Option("--learning-rate", min=0.0, help="Instead of the recipe's.")
+    float | None, typer.Option("--learning-rate", min=0.0, help="Overrides the recipe.")
+]
+ChosenPrecision = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic in training (overrides the recipe); auto: what is faster here.",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -72,6 +94,28 @@ Limit = Annotated[
 Seed = Annotated[
     int, typer.Option("--seed", min=0, help="Decides splits, weights, order and augmentation.")
 ]
+
+
+class Command(typer.core.TyperCommand):
+    """A command that expands ``~`` in every path, from an option, argument or variable.
+
+    Some shells leave it alone where a path does not begin a word, as in ``make INPUT=~/digits``.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the function of the command."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if parameter.type.name == "path" and value:
+                several = isinstance(value, list | tuple)
+                ctx.params[parameter.name] = (
+                    [_expand_home(path) for path in value] if several else _expand_home(value)
+                )
+        return super().invoke(ctx)
+
+
+def _expand_home(path: str | Path) -> str:
+    return os.path.expanduser(path)  # noqa: PTH111 — Path.expanduser raises for ~nosuchuser
 
 
 def program() -> str:
@@ -88,8 +132,20 @@ def print_notes(splits: "Splits") -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` for machines."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print ``value`` for machines; what stdout cannot encode is escaped, so nothing is lost."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)
+
+
+def console(**settings: Any) -> "Console":
+    """Return a Rich console on which names and texts are not taken for markup or emoji."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **settings)
 
 
 def print_table(rows: Sequence[Mapping[str, str]], least_wanted: Sequence[str]) -> None:
@@ -100,17 +156,15 @@ def print_table(rows: Sequence[Mapping[str, str]], least_wanted: Sequence[str]) 
         least_wanted: columns that a narrow terminal goes without, the first first.
 
     """
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:  # a file or another program has room
-        console = Console(width=ROOM)
-    room = console.options.update(max_width=ROOM)
+    wide = console()
+    if not wide.is_terminal:  # a file or another program has room
+        wide = console(width=ROOM)
+    room = wide.options.update(max_width=ROOM)
     for count in range(len(least_wanted) + 1):
         table = _table(rows, least_wanted[:count])
-        if console.measure(table, options=room).maximum <= console.width:
+        if wide.measure(table, options=room).maximum <= wide.width:
             break
-    console.print(table)
+    wide.print(table)
 
 
 def _table(rows: Sequence[Mapping[str, str]], left_out: Sequence[str]) -> "Table":
@@ -122,7 +176,7 @@ def _table(rows: Sequence[Mapping[str, str]], left_out: Sequence[str]) -> "Table
     for name in headings:
         table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(row[name]) for name in headings))  # not markup
+        table.add_row(*(Text(escape(row[name])) for name in headings))  # not markup
     return table
 
 

@@ -24,7 +24,6 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         options.print_json([_described(recipe) for recipe in recipes.RECIPES.values()])
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("recipe", "network", "epochs", "images", "measured", box=None, pad_edge=False)
@@ -36,7 +35,7 @@ def _list(*, as_json: bool) -> None:
             "×".join(map(str, recipe.image_shape)),
             recipe.measured,
         )
-    Console().print(table)
+    options.console().print(table)
 
 
 def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
@@ -59,11 +58,11 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
             _described(recipe) | {"layers": layers, "parameters": model.count_params()}
         )
         return
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    console.print(f"[bold]{recipe.name}[/bold]: {recipe.summary}")
+    console = options.console()
+    console.print(recipe.name, style="bold", end="")
+    console.print(f": {recipe.summary}")
     table = Table("", "layer", "", "output", "parameters", box=None, pad_edge=False)
     for number, layer in enumerate(layers):
         shape = "×".join(map(str, layer["output"]))

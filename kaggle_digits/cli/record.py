@@ -21,6 +21,7 @@ def command(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
+    precision: options.ChosenPrecision = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
@@ -48,6 +49,7 @@ def command(
             (budget or "").lower(),
             f"{folds}-fold",
             f"seed{seed}" if seed else "",
+            precision.value if precision else "",
             f"n{limit}" if limit else "",
         )
         if part
@@ -55,11 +57,11 @@ def command(
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)  # before hours of work, not after them
     train = _images(input_, limit, seed)
-    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train)
+    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train, precision)
     if plan_only:
         return
     runs = [
-        _trained(member, plan, seed + repeat, limit, input_)
+        _trained(member, plan, seed + repeat, precision, limit, input_)
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
@@ -86,17 +88,24 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
     return cross_validation.limited(train, limit, seed)
 
 
-def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> "Plan":
+def _plan(
+    path: Path,
+    budget: "Budget | None",
+    folds: int,
+    train: "Dataset",
+    precision: options.Precision | None,
+) -> "Plan":
     from kaggle_digits import record
 
-    made_for = record.circumstances(train)
+    trainings = record.trainings_of_members(None if precision is None else precision.value)
+    made_for = record.circumstances(train, trainings)
     plan = record.kept_plan(path, made_for)
     if plan is None:
         typer.echo(
             "Measuring how fast this machine trains the members, for half a minute", err=True
         )
         with tempfile.TemporaryDirectory() as folder:
-            seconds = record.measured_seconds(folds, Path(folder))
+            seconds = record.measured_seconds(trainings, folds, Path(folder))
         plan = record.planned(budget, len(train), folds, seconds, record.flop_of_members())
         record.keep_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)
@@ -111,7 +120,14 @@ def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> 
     return plan
 
 
-def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Path) -> Path:
+def _trained(
+    member: str,
+    plan: "Plan",
+    seed: int,
+    precision: options.Precision | None,
+    limit: int | None,
+    input_: Path,
+) -> Path:
     """Cross-validate one member and return its run's folder.
 
     A run of its own each, so that a larger budget goes on from what a smaller one trained.
@@ -121,6 +137,11 @@ def _trained(member: str, plan: "Plan", seed: int, limit: int | None, input_: Pa
     from kaggle_digits.recipes import find
 
     config = TrainConfig(
-        recipe=find(member), folds=plan.folds, epochs=plan.epochs, limit=limit, seed=seed
+        recipe=find(member),
+        folds=plan.folds,
+        epochs=plan.epochs,
+        precision=None if precision is None else precision.value,
+        limit=limit,
+        seed=seed,
     )
     return carry_out(config, input_, as_json=False)

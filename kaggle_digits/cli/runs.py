@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape
 
 
 def command(
@@ -23,15 +24,21 @@ def command(
         try:
             rows.append(_row(run, _best_score(run, entries)))
         except InputError as error:
-            typer.echo(f"{error} The run is left out here.", err=True)
+            typer.echo(escape(f"{error} The run is left out here."), err=True)
     for run in damaged:
-        typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
+        _say_damaged(run, "run.json")
     if json:
         options.print_json(rows)
     elif not rows:
         print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
     else:
         options.print_table([_described(row) for row in rows], LEAST_WANTED)
+
+
+def _say_damaged(run: Any, file: str) -> None:
+    typer.echo(
+        f"{escape(str(run.folder))}: its {file} is damaged, and it is left out here", err=True
+    )
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:

@@ -142,9 +142,12 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         try:
             done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
                 [*command, *map(str, (export, asked, answered))],
-                env=credentials.environment_without_credentials() | {"PYTHONPATH": search},
+                # A process that is killed leaves files: they are removed with the folder.
+                env=credentials.environment_without_credentials()
+                | {"PYTHONPATH": search, "PYTHONIOENCODING": "utf-8", "TMPDIR": folder},
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=False,
                 timeout=TIMEOUT,
             )

@@ -16,6 +16,8 @@ FORMATS: dict[str, Format] = {
     format_.name: format_ for format_ in (KERAS, JSON_H5, ONNX, TFLITE, SAVED_MODEL)
 }
 
+UTF8_ONLY = (ONNX, SAVED_MODEL)
+
 
 def find(name: str) -> Format:
     """Return the format called ``name``.
@@ -47,6 +49,7 @@ def opened(path: Path) -> Predictor:
         )
     format_ = SAVED_MODEL if path.is_dir() else _of_suffix(path)
     require_packages(format_, format_.open_needs)
+    require_utf8(format_, path)
     return format_.opened(path)
 
 
@@ -58,6 +61,18 @@ def require_packages(format_: Format, needed: tuple[str, ...]) -> None:
             f"the format {format_.name} needs {', '.join(missing)}: not installed here. "
             f"Install what it takes with: pip install 'kaggle-digits[{format_.name}]'"
         )
+
+
+def require_utf8(format_: Format, path: Path) -> None:
+    """Raise InputError if the libraries of ``format_`` cannot use ``path``, which is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        if format_ in UTF8_ONLY:
+            raise InputError(
+                f"{path} is not UTF-8, which {format_.name} needs. Expected another name, or a "
+                "path relative to the folder you are in."
+            ) from error
 
 
 def _of_suffix(path: Path) -> Format:

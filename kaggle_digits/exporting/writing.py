@@ -11,7 +11,7 @@ from kaggle_digits.backend import backend_name, quiet_stderr, start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import comparing
 from kaggle_digits.exporting.format import Format
-from kaggle_digits.exporting.opening import FORMATS, require_packages
+from kaggle_digits.exporting.opening import FORMATS, require_packages, require_utf8
 from kaggle_digits.exporting.saved_model import INPUT
 from kaggle_digits.runs import Run
 
@@ -120,6 +120,7 @@ def _require_target(format_: Format, path: Path) -> None:
                 f"--output {path} lies in a run's folder, whose files are its own. "
                 "Expected a place outside, such as exports/."
             )
+    require_utf8(format_, path)
     format_.require_replaceable(path)
     if not is_folder:
         for file in format_.files(path):

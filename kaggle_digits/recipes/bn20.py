@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
 
 
@@ -26,7 +27,7 @@ def network(
             values are the same, and a quarter of the numbers is left to normalise.
 
     """
-    from keras import layers
+    layers = start_keras().layers
 
     def convolution(filters: int, size: int) -> list[Any]:
         pooling = layers.MaxPooling2D(2)

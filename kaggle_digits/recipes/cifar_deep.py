@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import Recipe, Training, sequential
 
 
@@ -13,7 +14,7 @@ def network(dropout: tuple[float, float, float] = (0.1, 0.2, 0.4)) -> Any:
             many weights of the dense layer, which overfits first.
 
     """
-    from keras import layers
+    layers = start_keras().layers
 
     return sequential(
         (32, 32, 3),

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import Recipe, Training, sequential
 
 
 def network() -> Any:
     """Return the model, 4,200,842 parameters."""
-    from keras import layers
+    layers = start_keras().layers
 
     return sequential(
         (32, 32, 3),

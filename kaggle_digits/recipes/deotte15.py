@@ -6,12 +6,13 @@ the images and draws one zoom for the width and another for the height; here it 
 
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
 
 
 def network() -> Any:
     """Return the model, 327,242 parameters: strided convolutions in the place of poolings."""
-    from keras import layers
+    layers = start_keras().layers
 
     def convolution(filters: int, size: int, **options: Any) -> list[Any]:
         return [

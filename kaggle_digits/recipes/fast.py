@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
 
 Stage = tuple[int, int, bool]  # channels, kernel size, pooled
@@ -19,7 +20,7 @@ def network(stages: Sequence[Stage] = STAGES, dropout: float = 0.0) -> Any:
         dropout: rate before the last layer.
 
     """
-    from keras import layers
+    layers = start_keras().layers
 
     def convolution(channels: int, size: int, *, pooled: bool) -> list[Any]:
         return [

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.deslanting import Deslant, deslanted
 
 # What the recipes' figures were measured on: not Kaggle's own split of these digits.
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
+
+Precision = Literal["float32", "bfloat16", "float16", "auto"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ class Training:
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
         weight_decay: share of each weight taken away a step, times the learning rate.
-        precision: of the arithmetic in training. ``bfloat16`` keeps the weights, the output layer
-            and the saved model in float32; ``auto`` is whichever is faster on this processor.
+        precision: of the arithmetic in training. ``bfloat16`` and ``float16`` keep the weights, the
+            output layer and the saved model in float32; ``auto`` is float32 or bfloat16, whichever
+            is faster on this processor.
         parts: a batch is computed in that many parts side by side, one core each; batch
             normalisation sees one part at a time.
 
@@ -78,7 +82,7 @@ class Training:
     mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Precision = "float32"
     parts: int = 1
 
     def over(self, epochs: int) -> "Training":
@@ -124,14 +128,13 @@ class Recipe:
         network = self.network()
         if self.deslant is None:
             return network
-        from keras import Input, Model, Sequential
-
-        images = Input(self.image_shape, dtype="uint8")
+        keras = start_keras()
+        images = keras.Input(self.image_shape, dtype="uint8")
         values = deslanted(images, self.deslant)
         # One flat model exports better than a model in a model; branches cannot be flattened so.
-        for layer in network.layers if isinstance(network, Sequential) else [network]:
+        for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
             values = layer(values)
-        return Model(images, values)
+        return keras.Model(images, values)
 
 
 def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
@@ -143,8 +146,7 @@ def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
             computes in float32 whatever the others do: bfloat16 knows but three digits.
 
     """
-    from keras import Input, Sequential
-    from keras.layers import Rescaling
-
+    keras = start_keras()
     layers[-1].dtype_policy = "float32"
-    return Sequential([Input(image_shape, dtype="uint8"), Rescaling(1 / 255), *layers])
+    images, scaling = keras.Input(image_shape, dtype="uint8"), keras.layers.Rescaling(1 / 255)
+    return keras.Sequential([images, scaling, *layers])

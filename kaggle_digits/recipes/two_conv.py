@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
 
 
 def network() -> Any:
     """Return the model, 1,199,882 parameters."""
-    from keras import layers
+    layers = start_keras().layers
 
     return sequential(
         (28, 28, 1),

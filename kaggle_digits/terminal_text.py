@@ -1,0 +1,46 @@
+r"""Text from outside, made safe for a terminal. A leaf: imports nothing of ours.
+
+Names of files, classes and runs, and what Kaggle answers, may hold anything: an escape sequence
+that recolours or clears the screen, a line break that forges a line of ours, an override that turns
+the reading order around, bytes that are not UTF-8. Here they become visible, such as ``\x1b``.
+"""
+
+import unicodedata
+
+MAX_LENGTH = 200  # characters
+# Controls (C0, DEL and C1), invisible formats (bidi among them), lone surrogates, line and
+# paragraph separators.
+UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def plain(text: str, limit: int = MAX_LENGTH) -> str:
+    r"""Return ``text`` on one line, safe to print: unsafe characters escaped, shortened to a limit.
+
+    Args:
+        text: text from outside, such as a name or an answer.
+        limit: the most characters to return; longer text ends in an ellipsis.
+
+    Returns:
+        Text without control characters, line breaks (``\n``), bidirectional overrides and
+        surrogates. Text that has none of them and is short enough is returned unchanged.
+
+    """
+    escaped = escape(text)
+    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
+
+
+def escape(text: str) -> str:
+    r"""Return ``text`` with every unsafe character as its Python escape, such as ``\x1b``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in UNSAFE
+        else character
+        for character in text
+    )
+
+
+def escape_lines(text: str) -> str:
+    """Return `escape` of every line: for messages of our own, which keep their line breaks."""
+    return "\n".join(map(escape, text.split("\n")))
