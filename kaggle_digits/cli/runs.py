@@ -24,8 +24,11 @@ def command(
             rows.append(_row(run, _best_score(run, entries)))
         except InputError as error:
             typer.echo(f"{error} The run is left out here.", err=True)
-    for run in damaged:
-        typer.echo(f"{run.folder}: its run.json is damaged, and it is left out here", err=True)
+    for one in damaged:
+        typer.echo(
+            f"{one.folder}: its {one.file} is damaged, and it is left out here: {one.reason}",
+            err=True,
+        )
     if json:
         options.print_json(rows)
     elif not rows:
