@@ -20,14 +20,13 @@ from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
 from kaggle_digits.recipes import Recipe
+from kaggle_digits.run_folder import DamagedRunError
 from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
 
 ASSIGNMENT = Form("int16", ("seeds", "images"))
-TEST = {"probabilities": Form("floating", ("images", "classes"))}
-OUT_OF_FOLD = {"rows": Form("integer", ("images",)), **TEST}
 
 
 class Watcher(workers.Folds, Protocol):
@@ -286,8 +285,10 @@ def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) 
 def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
     finished = [run.fold_scores(number) or {} for number in members]
+    shape = (len(splits.test), len(splits.train.class_names))
+    forms = {"probabilities": Form("floating", shape)}
     test = ensembling.blend(
-        np.stack([run.fold_arrays(k, "test", TEST)["probabilities"] for k in members]), "mean"
+        np.stack([run.fold_arrays(k, "test", forms)["probabilities"] for k in members]), "mean"
     )
     answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
     files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
@@ -310,11 +311,18 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
 
 def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
     """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
+    forms = {
+        "rows": Form("integer", ("images",)),
+        "probabilities": Form("floating", ("images", len(train.class_names))),
+    }
     total = np.zeros((len(train), len(train.class_names)), np.float64)
     times = np.zeros(len(train), np.int64)
     for number in range(1, settings.members + 1):
         if run.has(f"fold-{number}/oof.npz"):
-            fold = run.fold_arrays(number, "oof", OUT_OF_FOLD)
+            fold = run.fold_arrays(number, "oof", forms)
+            if not 0 <= fold["rows"].min() <= fold["rows"].max() < len(train):
+                path = run.fold(number) / "oof.npz"
+                raise DamagedRunError(path, f"it has rows beyond the {len(train):,} images")
             total[fold["rows"]] += fold["probabilities"]
             times[fold["rows"]] += 1
     rows = np.flatnonzero(times)

@@ -6,13 +6,16 @@ Only what is used without asking for more is listed here: runs of other versions
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kaggle_digits import files, typed_json
 from kaggle_digits.run_folder import DamagedRunError, unreadable
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # what may become a part of a file's name
 MAX_SHOWN = 40  # characters
+MAX_TEXT = 10_000  # characters
+MAX_CLASSES = 1_000
+MAX_SEED = 2**32 - 1  # the largest that scikit-learn takes
 MAX_MEMBERS = 10_000  # models of a run; lists of runs count them one by one
 
 
@@ -33,12 +36,19 @@ class SettingFacts:
     seeds: int = 1
     training: TrainingFacts | None = None
     test_fingerprint: str | None = None
+    seed: int = 0
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.folds, self.seeds) < 1 or self.folds * self.seeds > MAX_MEMBERS:
             raise ValueError(
                 f"it has {self.folds} folds and {self.seeds} seeds, expected 1 to "
                 f"{MAX_MEMBERS:,} models"
+            )
+        if not 0 <= self.seed <= MAX_SEED or (self.limit is not None and self.limit < 1):
+            raise ValueError(
+                f"it has the seed {self.seed} and the limit {self.limit}, expected a seed from 0 "
+                f"to {MAX_SEED:,} and a limit from 1"
             )
         for name, value in (("recipe", self.recipe), ("source", self.source)):
             if value and not SLUG.fullmatch(value):
@@ -52,13 +62,22 @@ class SettingFacts:
 class Description:
     """``run.json``."""
 
-    state: str
+    state: Literal["running", "finished"]
     settings: SettingFacts
     command: str = ""
     started: str = ""
     finished: str | None = None
     class_names: tuple[str, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.class_names and not 2 <= len(self.class_names) <= MAX_CLASSES:  # noqa: PLR2004
+            raise ValueError(
+                f"it has {len(self.class_names):,} classes, expected 2 to {MAX_CLASSES:,}"
+            )
+        for name in ("command", "started"):
+            if len(getattr(self, name)) > MAX_TEXT:
+                raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,8 @@ class Run(RunFolder):
             InputError: the run is not finished or the file is damaged.
 
         """
+        from kaggle_digits import evaluation
+
         self.require_finished()
         classes = len(self.class_names)
         names = {
@@ -244,6 +246,9 @@ class Run(RunFolder):
         if len(set(arrays["ids"].tolist())) != len(arrays["ids"]):
             reason = "an id occurs more than once"
             raise DamagedRunError(self.folder / f"{name}.npz", reason, REWRITTEN)
+        evaluation.check_probabilities(
+            arrays["probabilities"], name=f"probabilities in {self.folder / name}.npz"
+        )
         labels = arrays.get("labels")
         if labels is not None and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(

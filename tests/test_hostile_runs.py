@@ -1,20 +1,18 @@
 """Runs that somebody else made, or that were damaged: nothing hangs, escapes or is deleted."""
 
-import io
 import json
 import os
 import shutil
 import time
-import zipfile
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kaggle_digits import cross_validation, files, origins, plots, predictions, run_schema, runs
-from kaggle_digits.datasets.dataset import Dataset
-from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits import cross_validation, files, origins, plots, predictions, runs
+from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run, Settings
 from tests import product
@@ -138,37 +136,39 @@ def with_settings(**changes):
 
 
 DESCRIPTIONS = {
-    '{"settings": {}, "state": "running", "started": ""}': "settings.recipe is missing",
+    '{"settings": {}, "state": "running", "started": ""}': "it has no setting recipe",
     '{"settings": ': "Expecting value",
     "": "Expecting value",
-    "null": "it is None; expected an object",
-    "[]": "it is []; expected an object",
+    "null": "it is None, expected an object",
+    "[]": "it is a list, expected an object",
     '{"state": "running"}': "settings is missing",
-    '{"settings": []}': "settings is []; expected an object",
+    with_settings(seed=-1): "it has the seed -1 and the limit None",
+    with_settings(limit=0): "and the limit 0, expected a seed from 0",
+    '{"state": "running", "settings": []}': "settings is a list, expected an object",
     DEEP: "nested too deeply",
     '{"settings": {"folds": ' + "9" * 5000 + "}}": "integer string conversion",
     "\xff": "codec can't decode",
-    with_settings(folds=10**9): "settings.folds is 1000000000; expected a whole number from 1 to",
-    with_settings(folds=10_000, seeds=10_000): "settings.folds × settings.seeds is 100,000,000",
-    with_settings(folds=0): "settings.folds is 0",
-    with_settings(seeds=-1): "settings.seeds is -1",
+    with_settings(folds=10**9): "it has 1000000000 folds and 1 seeds, expected 1 to 10,000",
+    with_settings(folds=10_000, seeds=10_000): "it has 10000 folds and 10000 seeds",
+    with_settings(folds=0): "it has 0 folds and 1 seeds",
+    with_settings(seeds=-1): "it has 1 folds and -1 seeds",
     with_settings(folds=True): "settings.folds is True",
     with_settings(folds=1.5): "settings.folds is 1.5",
     with_settings(folds="5"): "settings.folds is '5'",
     with_settings(folds=None): "settings.folds is None",
-    with_settings(recipe="../../x"): "settings.recipe is '../../x'; expected a name of letters",
+    with_settings(recipe="../../x"): "settings.recipe is '../../x', expected letters, digits",
     with_settings(source="a/b"): "settings.source is 'a/b'",
     with_settings(source="\x1b[2J"): r"settings.source is '\x1b[2J'",
-    with_settings(training=3): "settings.training is 3; expected an object",
+    with_settings(training=3): "settings.training is 3, expected an object",
     with_settings(training={}): "settings.training.epochs is missing",
     with_settings(training={"epochs": "many"}): "settings.training.epochs is 'many'",
     with_settings(limit="all"): "settings.limit is 'all'",
-    json.dumps(TOP | {"state": "great"}): "state is 'great'; expected 'running' or 'finished'",
-    json.dumps(TOP | {"started": None}): "started is None; expected a text",
-    json.dumps(TOP | {"started": "x" * 20_000}): "started is 'xxx",
+    json.dumps(TOP | {"state": "great"}): "state is 'great', expected 'running' or 'finished'",
+    json.dumps(TOP | {"started": None}): "started is None, expected str",
+    json.dumps(TOP | {"started": "x" * 20_000}): "started is longer than 10,000 characters",
     json.dumps(TOP | {"class_names": "0123"}): "class_names is '0123'",
-    json.dumps(TOP | {"class_names": ["a"] * 5000}): "class_names is ['a', 'a'",
-    json.dumps(TOP | {"class_names": [1, 2]}): "class_names is [1, 2]",
+    json.dumps(TOP | {"class_names": ["a"] * 5000}): "it has 5,000 classes",
+    json.dumps(TOP | {"class_names": [1, 2]}): "class_names is 1, expected str",
     json.dumps({"started": "", "settings": WHOLE}): "state is missing",
 }
 
@@ -191,13 +191,13 @@ def test_a_damaged_description_is_told_and_left_out(text, run):
     [
         ("metrics.json", "{", "Expecting property name"),
         ("metrics.json", "[]", "expected an object"),
-        ("metrics.json", '{"oof": 3}', "oof is 3; expected an object"),
+        ("metrics.json", '{"oof": 3}', "oof is 3, expected an object"),
         ("metrics.json", '{"oof": {"accuracy": "high"}}', "oof.accuracy is 'high'"),
         ("metrics.json", '{"test": {}}', "test.accuracy is missing"),
         ("metrics.json", '{"seconds": "long"}', "seconds is 'long'"),
         ("fold-1/finished.json", "{}", "seconds is missing"),
         ("fold-1/finished.json", '{"seconds": 1, "scores": {}}', "scores.accuracy is missing"),
-        ("fold-1/finished.json", '{"seconds": [], "scores": null}', "seconds is []"),
+        ("fold-1/finished.json", '{"seconds": [], "scores": null}', "seconds is a list, expected"),
     ],
 )  # fmt: skip
 def test_so_is_a_damaged_score(name, text, reason, run):
@@ -262,28 +262,18 @@ def test_commands_go_on_beside_a_damaged_run(run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"ids": None}, "ids is missing"),
-        ({"probabilities": None}, "probabilities is missing"),
-        ({"ids": np.array([1, 1, 2])}, "ids is int64 [3]; expected whole numbers, each once"),
-        ({"ids": np.array([1.0, 2, 3])}, "ids is float64 [3]"),
-        ({"ids": np.array([[1], [2], [3]])}, "ids is int64 [3, 1]"),
-        ({"ids": np.array(["a", "b", "c"])}, "ids is <U1 [3]"),
-        ({"probabilities": np.ones((3, 4), "f4")}, "probabilities is float32 [3, 4]; expected flo"),
-        ({"probabilities": np.zeros((3, 10), "i4")}, "probabilities is int32"),
-        ({"probabilities": np.full((3, 10), np.nan, "f4")}, "expected 0 to 1 with sum 1"),
-        ({"probabilities": np.full((3, 10), 2, "f4")}, "expected 0 to 1 with sum 1"),
-        ({"labels": np.array([1, 2, 10])}, "labels holds 10; expected 0 to 9"),
-        ({"labels": np.array([1, 2])}, "labels is int64 [2]; expected one for each id"),
+        ({"ids": np.array([1, 1, 2])}, "is damaged: an id occurs more than once. Run the command"),
+        ({"probabilities": np.full((3, 10), np.nan, "f4")}, "Expected numbers from 0 to 1"),
+        ({"probabilities": np.full((3, 10), 2, "f4")}, "Expected numbers from 0 to 1"),
+        ({"probabilities": np.ones((3, 4), "f4")}, "expected shape (3, 10)"),
+        ({"labels": np.array([1, 2, 10])}, "received labels from 1 to 10, expected 0 to 9"),
     ],
 )
 def test_arrays_are_checked_before_they_are_used(changes, reason, run):
-    arrays = run.arrays("test") | changes
-    kept = {name: value for name, value in arrays.items() if value is not None}
-    files.write_npz(run.folder / "test.npz", **kept)
+    files.write_npz(run.folder / "test.npz", **run.arrays("test") | changes)
     with pytest.raises(InputError) as raised:
         predictions.on_test([run])
     assert reason in str(raised.value)
-    assert "Start the run's command again" in str(raised.value)
 
 
 def test_runs_must_fit_together(run, tmp_path):
@@ -301,80 +291,18 @@ def test_runs_must_fit_together(run, tmp_path):
     with pytest.raises(InputError, match=r"knows 11 classes. Expected 10"):
         predictions.on_test([run, other])
     rewrite(other.folder / "run.json", settings={"folds": 1, "seeds": 1})
-    with pytest.raises(InputError, match=r"run.json is damaged: settings.test_fingerprint is miss"):
+    with pytest.raises(InputError, match=r"run.json is damaged: it has no setting test_finge"):
         predictions.on_test([run, other])
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"probabilities": np.ones((2, 10), "f4")},
-        {"probabilities": np.ones((3, 9), "f4")},
-        {"rows": np.array([0, 1, 3]), "probabilities": np.ones((3, 10), "f4")},
-        {"rows": np.array([-1]), "probabilities": np.ones((1, 10), "f4")},
-        {"rows": np.array([1, 1]), "probabilities": np.ones((2, 10), "f4")},
-        {"rows": np.array([0])},
-    ],
-)
-def test_so_are_those_of_folds(arrays, run):
-    (run.folder / "fold-1").mkdir()
-    files.write_npz(run.folder / "fold-1" / "oof.npz", **arrays)
-    with pytest.raises(InputError, match=r"fold-1/oof.npz is damaged"):
-        run.fold_arrays(1, "oof", 3)
-
-
-def test_damaged_hashes_are_told(run):
-    for hashes in ({"other": np.zeros(3)}, {"hashes": np.zeros(3)}):
-        files.write_npz(run.folder / "train-hashes.npz", **hashes)
-        with pytest.raises(InputError, match=r"train-hashes.npz is damaged: hashes is"):
-            run.count_trained_on(np.zeros((1, 28, 28, 1), np.uint8))
-
-
-def test_no_array_is_made_of_a_pickle(run):
-    content = io.BytesIO()
-    np.save(content, np.array([{"an": "object"}], dtype=object))
-    with zipfile.ZipFile(run.folder / "test.npz", "w") as archive:
-        archive.writestr("ids.npy", content.getvalue())
-    with pytest.raises(InputError, match=r"test.npz cannot be read"):
-        run.arrays("test")
 
 
 # ------------------------------------------------------------------------------------- settings
 
 
-def test_settings_are_told_by_name():
-    whole = json.loads(json.dumps(asdict(settings())))
-    assert run_schema.build(Settings, whole) == settings()
-
-    def refusal(**changes):
-        values = whole | changes
-        with pytest.raises(ValueError, match="settings") as raised:
-            run_schema.build(Settings, {k: v for k, v in values.items() if v != "gone"})
-        return str(raised.value)
-
-    assert refusal(moonlight=1) == "settings.moonlight"
-    assert refusal(seed="gone") == "settings.seed is missing"
-    assert refusal(seed=1.5) == "settings.seed is 1.5; expected a whole number"
-    assert refusal(command=None) == "settings.command is None; expected a text"
-    assert refusal(threads="2") == "settings.threads is '2'; expected a whole number or null"
-    assert refusal(deslant={"widths": 3}) == "settings.deslant.widths"
-    training = whole["training"]
-    assert refusal(training=training | {"optimizer": "magic"}).startswith(
-        "settings.training.optimizer is 'magic'; expected 'rmsprop' or 'adam'"
-    )
-    assert refusal(training=training | {"learning_rate": float("inf")}).endswith(
-        "is inf; expected a finite number"
-    )
-    assert refusal(training=training | {"augmentation": {"fill": "sky"}}).startswith(
-        "settings.training.augmentation.fill is 'sky'"
-    )
-
-
 def test_a_run_says_which_setting_it_lacks(run):
-    with pytest.raises(InputError, match=r"run.json is damaged: settings\.\w+ is missing. Expect"):
+    with pytest.raises(InputError, match=r"that this version does not know: \w+ is missing"):
         _ = run.settings
     rewrite(run.folder / "run.json", settings={**WHOLE, "moonlight": 1})
-    with pytest.raises(InputError, match=r"holds settings that this version does not know: setti"):
+    with pytest.raises(InputError, match=r"holds settings that this version does not know: 'moon"):
         _ = run.settings
 
 
@@ -392,7 +320,7 @@ def test_a_foreign_recipe_is_neither_imported_nor_run(tmp_path, monkeypatch):
     for name in ("evil.py", "foreign/recipe.py", str(folder / "recipe.py"), "evil:RECIPE", "evil"):
         settings_ = whole["settings"] | {"recipe": name}
         rewrite(folder / "run.json", settings=settings_)
-        with pytest.raises(InputError, match=r"is not built in|expected a name of letters"):
+        with pytest.raises(InputError, match=r"is not built in|expected letters, digits"):
             Run(folder).recipe()
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "kaggle-digits").exists()
@@ -468,13 +396,28 @@ def test_reading_all_this_is_quick(run):
     assert time.perf_counter() - started < 5
 
 
-def test_a_damaged_fold_stops_gathering_in_words(run):
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [
+        ("test", {"probabilities": np.full((2, 10), 0.1, "f4")}),
+        ("test", {"probabilities": np.full((3, 9), 1 / 9, "f4")}),
+        ("oof", {"rows": np.array([0, 3]), "probabilities": np.full((2, 10), 0.1, "f4")}),
+        ("oof", {"rows": np.array([-1]), "probabilities": np.full((1, 10), 0.1, "f4")}),
+        ("oof", {"rows": np.array([1]), "probabilities": np.full((2, 10), 0.1, "f4")}),
+        ("oof", {"rows": np.array([0])}),
+    ],
+)
+def test_a_damaged_fold_stops_gathering_in_words(name, arrays, run):
     rewrite(run.folder / "run.json", settings=json.loads(json.dumps(asdict(settings()))))
     for number in (1, 2):
-        (run.folder / f"fold-{number}").mkdir()
-        (run.folder / f"fold-{number}" / "test.npz").write_bytes(b"no zip")
-    images = Dataset(np.zeros((3, 28, 28, 1), np.uint8), None, np.arange(1, 4))
-    from kaggle_digits.datasets.dataset import Splits
-
-    with pytest.raises((InputError, OutsideError), match=r"fold-1/test.npz cannot be read"):
+        fold = run.folder / f"fold-{number}"
+        fold.mkdir()
+        mark = {"seconds": 1.0, "scores": None}
+        (fold / "finished.json").write_text(json.dumps(mark))
+        files.write_npz(fold / "test.npz", probabilities=np.full((3, 10), 0.1, "f4"))
+    files.write_npz(fold / f"{name}.npz", **arrays)
+    images = Dataset(
+        np.zeros((3, 28, 28, 1), np.uint8), np.arange(3, dtype=np.uint8), np.arange(1, 4)
+    )
+    with pytest.raises(InputError, match=rf"fold-2/{name}.npz"):
         cross_validation._gathered(run, settings(), Splits("csv", images, images))
