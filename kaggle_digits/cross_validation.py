@@ -13,21 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import ensembling, files, submissions, training, workers
-from kaggle_digits.arrays import Form, read_array, read_arrays
+from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
 from kaggle_digits.recipes import Recipe
+from kaggle_digits.run_folder import DamagedRunError
 from kaggle_digits.runs import Run, Settings, now
 
 Assignment = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
 
 ASSIGNMENT = Form("int16", ("seeds", "images"))
-TEST = {"probabilities": Form("floating", ("images", "classes"))}
-OUT_OF_FOLD = {"rows": Form("integer", ("images",)), **TEST}
 
 
 class Watcher(workers.Folds, Protocol):
@@ -286,8 +285,10 @@ def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) 
 def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
     finished = [run.fold_scores(number) or {} for number in members]
+    shape = (len(splits.test), len(splits.train.class_names))
+    forms = {"probabilities": Form("floating", shape)}
     test = ensembling.blend(
-        np.stack([_of_fold(run.fold(k), "test", TEST)["probabilities"] for k in members]), "mean"
+        np.stack([run.fold_arrays(k, "test", forms)["probabilities"] for k in members]), "mean"
     )
     answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
     files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
@@ -308,20 +309,20 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     return result
 
 
-def _of_fold(folder: Path, name: str, forms: dict[str, Form]) -> dict[str, npt.NDArray[Any]]:
-    advice = (
-        f"Remove the folder {folder} and run the same command again: it trains this fold again."
-    )
-    return read_arrays(folder / f"{name}.npz", names=forms, advice=advice)
-
-
 def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
     """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
+    forms = {
+        "rows": Form("integer", ("images",)),
+        "probabilities": Form("floating", ("images", len(train.class_names))),
+    }
     total = np.zeros((len(train), len(train.class_names)), np.float64)
     times = np.zeros(len(train), np.int64)
     for number in range(1, settings.members + 1):
-        if (run.fold(number) / "oof.npz").exists():
-            fold = _of_fold(run.fold(number), "oof", OUT_OF_FOLD)
+        if run.has(f"fold-{number}/oof.npz"):
+            fold = run.fold_arrays(number, "oof", forms)
+            if not 0 <= fold["rows"].min() <= fold["rows"].max() < len(train):
+                path = run.fold(number) / "oof.npz"
+                raise DamagedRunError(path, f"it has rows beyond the {len(train):,} images")
             total[fold["rows"]] += fold["probabilities"]
             times[fold["rows"]] += 1
     rows = np.flatnonzero(times)

@@ -1,13 +1,19 @@
-"""Files that appear under their final name only when they are whole. A leaf.
+"""Files that appear under their final name only when they are whole, and careful reading. A leaf.
 
-A reader, or the same command after a crash, sees either the old file or the new one.
+A reader, or the same command after a crash, sees either the old file or the new one. What somebody
+else may have made is read only if it is a regular file of bounded size.
 """
 
 import contextlib
 import errno
+import fcntl
 import hashlib
+import io
 import json
 import os
+import re
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +28,22 @@ LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " requested and ")
+DEVICE_FAULTS = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ETIMEDOUT}
+UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # by some network file systems
+
+MAX_TEXT_BYTES = 64 << 20  # of a CSV or JSON file: a hundred times the largest that a run holds
+MAX_FILE_BYTES = 2 << 30  # of any file that is read whole
+
+# Nothing else makes folders of this name, so they may be removed once their process is gone.
+WORKSPACE = re.compile(r"\.kaggle-digits-[a-z0-9_]{8}\.tmp")
+KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def error_from(error: OSError, path: Path) -> KaggleDigitsError:
@@ -38,6 +60,11 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
             f"({error.strerror or error}), which keep two processes from writing the same files. "
             "Choose a folder on a local disk, or mount this file system with locks."
         )
+    if error.errno in DEVICE_FAULTS:
+        return OutsideError(
+            f"cannot write {path}: {error.strerror}. The disk, or the network in front of it, "
+            "reports a fault. Check it, then run the same command again."
+        )
     in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
     reason = "a file is in the way of its folder" if in_the_way else error.strerror or error
     return InputError(
@@ -46,25 +73,83 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
     )
 
 
+# ---------------------------------------------------------------------------------------- write
+
+
+@contextlib.contextmanager
+def workspace(folder: Path) -> Iterator[Path]:
+    """Yield a new, empty folder in ``folder``, which is made; remove it at the end.
+
+    The name cannot be guessed and only this user may enter, so no link can wait there. The folder
+    is locked while this process lives: what a killed process left behind is removed by the next
+    one that writes beside it.
+    """
+    make_folder(folder)
+    remove_abandoned(folder)
+    made, lock = _locked_folder(folder)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(lock)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it, and flush their names to the disk."""
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_folder(folder.parent)
+
+
+def _locked_folder(folder: Path) -> tuple[Path, int]:
+    """Make a folder of a new name in ``folder``; return it and the descriptor of its lock."""
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=".kaggle-digits-", suffix=".tmp", dir=folder))
+        with contextlib.suppress(FileNotFoundError):  # taken for abandoned before it was locked
+            lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+            with contextlib.suppress(OSError):  # no locks on this file system: nor is any removed
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if made.exists():
+                return made, lock
+            os.close(lock)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the workspaces in ``folder`` whose processes are gone, and nothing else."""
+    with contextlib.suppress(OSError):  # it cannot be listed: what is written next says so
+        for path in folder.iterdir():
+            if WORKSPACE.fullmatch(path.name):
+                with contextlib.suppress(OSError):  # in use, a link, or gone
+                    _remove_if_unlocked(path)
+
+
+def _remove_if_unlocked(path: Path) -> None:
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path)
+    finally:
+        os.close(lock)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; rename it to ``path`` if the block succeeds.
+    """Yield a path to write to; move it to ``path`` if the block succeeds.
 
-    The temporary name keeps the suffix, because Keras chooses its format by it. The content is
-    flushed to the disk before the rename, so that a power cut cannot leave an empty file.
+    It has the name of ``path``, because Keras chooses its format by the suffix, in a workspace
+    beside it. Content and folder are flushed to the disk, so that a power cut leaves the old file
+    or the new one. A link at ``path`` is replaced, not followed.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with workspace(path.parent) as beside:
+            temporary = beside / path.name
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+            flush_folder(path.parent)
     except OSError as error:
         raise error_from(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):  # renamed already, or its folder could not be made
-            temporary.unlink()
 
 
 @contextlib.contextmanager
@@ -75,20 +160,17 @@ def replacing_together(*paths: Path) -> Iterator[tuple[Path, ...]]:
     makes the others count: it goes before they are replaced and comes after them, so that a crash
     leaves them without it, but never with one that is not theirs.
     """
-    folder = paths[0].parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder, prefix=f".{paths[0].name}.", suffix=".tmp", ignore_cleanup_errors=True
-        ) as beside:
-            new = Path(beside, "new")
+        with workspace(paths[0].parent) as beside:
+            new = beside / "new"
             new.mkdir()
             yield tuple(new / path.name for path in paths)
             for written in new.rglob("*"):
                 if written.is_file():
-                    with written.open("rb+") as file:
-                        os.fsync(file.fileno())
-            _move(new, paths, aside=Path(beside, "old"))
+                    _flush(written)
+                else:
+                    flush_folder(written)
+            _move(new, paths, aside=beside / "old")
     except OSError as error:
         raise error_from(error, paths[0]) from error
 
@@ -97,15 +179,37 @@ def _move(new: Path, paths: tuple[Path, ...], aside: Path) -> None:
     first, *others = paths
     if first.is_dir() or (others and first.exists()):  # all else is replaced in one step
         first.rename(aside)
+        flush_folder(first.parent)
     moved = 0
     try:
         for path in (*others, first):
             (new / path.name).replace(path)
             moved += 1
+            flush_folder(path.parent)
     except OSError:
         if aside.exists() and not moved:
             aside.rename(first)
         raise
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in ``folder``: without that a power cut may undo a rename."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # it may be written and not listed: then it cannot be flushed
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def require_writable(path: Path) -> None:
@@ -158,22 +262,90 @@ def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
         np.savez(temporary, allow_pickle=False, **arrays)
 
 
+# ----------------------------------------------------------------------------------------- read
+
+
+def open_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> io.BufferedReader:
+    """Open ``path`` for reading: a regular file of at most ``max_bytes``, and no link to one.
+
+    Anything else may wait for ever, have no end, or lead to a file that is not meant to be read.
+
+    Raises:
+        OSError: it is something else, too large, or missing; ``strerror`` says what it is.
+
+    """
+    _require_regular(path, path.lstat(), max_bytes)  # to open a device alone may have effects
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    try:
+        _require_regular(path, os.fstat(file.fileno()), max_bytes)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def special_kind(path: Path) -> str | None:
+    """Return what ``path`` is, in words, unless it is a regular file, a folder or missing."""
+    try:
+        kind = stat.S_IFMT(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return None if kind == stat.S_IFDIR else KINDS.get(kind)
+
+
+def _require_regular(path: Path, status: os.stat_result, max_bytes: int) -> None:
+    kind = KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is not None:
+        reason = f"it is {kind}; expected a regular file"
+        raise OSError(errno.EINVAL, reason, str(path))
+    if status.st_size > max_bytes:
+        reason = f"it has {status.st_size:,} bytes; expected at most {max_bytes:,}"
+        raise OSError(errno.EINVAL, reason, str(path))
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Return the bytes of ``path``, opened as of `open_regular`."""
+    with open_regular(path, max_bytes) as file:
+        return file.read(max_bytes)
+
+
+def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
+    """Return the value of the JSON in ``path``, opened as of `open_regular`.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or nested too deeply.
+
+    """
+    try:
+        return json.loads(read_bytes(path, max_bytes))
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply") from error
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time."""
+    """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time.
+
+    Removes what killed processes left beside it.
+    """
     from filelock import FileLock, Timeout
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        if path.exists() or path.is_symlink():  # what a link leads to would be made empty
+            _require_regular(path, path.lstat(), MAX_TEXT_BYTES)
         held = FileLock(path).acquire(timeout=seconds)
     except Timeout as error:
         raise InputError(busy) from error
     except OSError as error:
         raise error_from(error, path) from error
     with held:
+        remove_abandoned(path.parent)
         yield
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of ``path``."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of the bytes of ``path``, or of the file that it links to."""
+    with open_regular(path.resolve()) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

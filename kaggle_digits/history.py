@@ -42,8 +42,8 @@ def read_history(path: Path) -> list[Epoch]:
 
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return _history(list(csv.reader(file, strict=True)))
+        text = files.read_bytes(path).decode()
+        return _history(list(csv.reader(io.StringIO(text, newline=""), strict=True)))
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(

@@ -63,7 +63,7 @@ def of_image(run: Run, split: str, image: int) -> Prediction:
     """
     name, what = {"train": ("oof", "held-out train"), "test": ("test", "test")}[split]
     run.require_finished()
-    if not (run.folder / f"{name}.npz").exists():
+    if not run.has(f"{name}.npz"):
         raise InputError(f"{run.folder} has no predictions of {what} images: none were held out.")
     arrays = run.arrays(name)
     ids = arrays["ids"]
@@ -87,22 +87,30 @@ def on_test(runs: list[Run]) -> Predictions:
 
     """
     members = [run.arrays("test") for run in runs]
-    prints = [run.setting("test_fingerprint") for run in runs]
-    for run, print_ in zip(runs, prints, strict=True):
+    prints = [str(run.setting("test_fingerprint")) for run in runs]
+    for run, member, print_ in zip(runs, members, prints, strict=True):
         if print_ != prints[0]:
             raise InputError(
                 f"{run.folder} predicts other test images than {runs[0].folder}: fingerprints "
                 f"{print_[:12]}… and {prints[0][:12]}…. Expected runs on the same data."
             )
+        if not np.array_equal(member["ids"], members[0]["ids"]):
+            raise InputError(
+                f"{run.folder} has other ids of test images than {runs[0].folder}, and the same "
+                "fingerprint: one of them was changed. Expected runs as `cv` leaves them."
+            )
+        _require_same_classes(run, member, members[0])
     stack = np.stack([member["probabilities"] for member in members])
     return Predictions(members[0]["ids"], stack, None)
 
 
 def out_of_fold(runs: list[Run]) -> Predictions | None:
     """Return the out-of-fold probabilities of the images that every run held out; None if none."""
-    members = [run.arrays("oof") for run in runs if (run.folder / "oof.npz").exists()]
+    members = [run.arrays("oof") for run in runs if run.has("oof.npz")]
     if len(members) < len(runs):
         return None
+    for run, member in zip(runs, members, strict=True):
+        _require_same_classes(run, member, members[0])
     ids = members[0]["ids"]
     for member in members[1:]:
         ids = np.intersect1d(ids, member["ids"])
@@ -112,3 +120,12 @@ def out_of_fold(runs: list[Run]) -> Predictions | None:
         return None
     stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
     return Predictions(members[0]["ids"][rows[0]], stack, labels[0])
+
+
+def _require_same_classes(run: Run, member: dict[str, Array], first: dict[str, Array]) -> None:
+    classes, expected = member["probabilities"].shape[1], first["probabilities"].shape[1]
+    if classes != expected:
+        raise InputError(
+            f"{run.folder} knows {classes} classes. Expected {expected}, as the first run does: "
+            "choose runs on the same data."
+        )

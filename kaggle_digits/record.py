@@ -265,7 +265,7 @@ def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
     if not path.exists():
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_bytes(path).decode()
         kept = typed_json.build(_Kept, typed_json.parse(text), strict=False)
     except (OSError, ValueError) as error:
         raise InputError(

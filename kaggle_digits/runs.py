@@ -12,11 +12,13 @@
     metrics.json     scores of the run, of each fold and, with labels, of the test images
     submission.csv   ImageId,Label
 
-A file appears under its final name only when it is whole, so what exists can be relied on.
+A file appears under its final name only when it is whole, so what exists can be relied on. A run
+may come from somebody else: links and special files are refused, what the files hold is checked.
 """
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +30,7 @@ from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.deslanting import Deslant
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training
+from kaggle_digits.run_folder import DamagedRunError, RunFolder, is_ours, unreadable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,6 +43,7 @@ RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
+RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")
 REWRITTEN = "Run the command that made the run again: it rewrites the file."
 HASHED = {"hashes": Form("uint64", ("images",))}
 
@@ -103,10 +107,24 @@ def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
+class DamagedRun:
+    """A run that is left out.
+
+    Attributes:
+        folder: the run's.
+        file: name of the first file that is damaged.
+        reason: what is wrong with it.
+
+    """
 
     folder: Path
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run(RunFolder):
+    """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
 
     @property
     def description(self) -> dict[str, Any]:
@@ -116,8 +134,7 @@ class Run:
             InputError: there is none, or it is not what this program wrote.
 
         """
-        path = self.folder / "run.json"
-        if not path.is_file():
+        if not self.has("run.json"):
             raise InputError(
                 f"{self.folder} is not a run: it has no readable run.json. "
                 "Expected a folder made by `train` or `cv`; `kaggle-digits runs` lists them."
@@ -125,7 +142,7 @@ class Run:
         advice = (
             "Expected the JSON that `train` or `cv` wrote; remove the folder and run them again."
         )
-        return run_files.read(path, run_files.Description, advice=advice)
+        return run_files.read(self.folder / "run.json", run_files.Description, advice=advice)
 
     def setting(self, name: str) -> Any:
         """Return one of the settings in ``run.json``, whatever version wrote it.
@@ -136,10 +153,7 @@ class Run:
         """
         settings = self.description["settings"]
         if name not in settings:
-            raise InputError(
-                f"{self.folder / 'run.json'} is damaged: it has no setting {name}. Expected the "
-                "JSON that `train` or `cv` wrote; remove the folder and run them again."
-            )
+            raise DamagedRunError(self.folder / "run.json", f"it has no setting {name}")
         return settings[name]
 
     @property
@@ -170,10 +184,9 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """The content of ``metrics.json``, None while the run is not finished."""
-        path = self.folder / "metrics.json"
-        if not path.exists():
+        if not self.has("metrics.json"):
             return None
-        return run_files.read(path, run_files.Metrics, advice=REWRITTEN)
+        return run_files.read(self.folder / "metrics.json", run_files.Metrics, advice=REWRITTEN)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -184,11 +197,16 @@ class Run:
     @property
     def submission(self) -> Path:
         """Where the run's own CSV lies once it is finished."""
-        return self.folder / "submission.csv"
+        return self.inside("submission.csv")
 
     def fold(self, number: int) -> Path:
         """Return the folder of the model ``number`` (1 … members)."""
-        return self.folder / f"fold-{number}"
+        return self.inside(f"fold-{number}")
+
+    @property
+    def members(self) -> int:
+        """How many models the run has when it is finished."""
+        return int(self.setting("folds") * self.setting("seeds"))
 
     def models(self) -> list[Path]:
         """Return the ``model.keras`` of every fold.
@@ -198,8 +216,7 @@ class Run:
 
         """
         self.require_finished()
-        members = self.setting("folds") * self.setting("seeds")
-        return [self.fold(number) / "model.keras" for number in range(1, members + 1)]
+        return [self.inside(f"fold-{number}/model.keras") for number in range(1, self.members + 1)]
 
     def require_finished(self) -> None:
         """Raise an InputError unless every fold is trained and gathered."""
@@ -216,24 +233,47 @@ class Run:
             InputError: the run is not finished or the file is damaged.
 
         """
+        from kaggle_digits import evaluation
+
         self.require_finished()
-        path, classes = self.folder / f"{name}.npz", len(self.class_names)
+        classes = len(self.class_names)
         names = {
             "ids": Form("integer", ("images",)),
             "probabilities": Form("floating", ("images", classes)),
             "labels": Form("integer", ("images",), required=name == "oof"),
         }
-        arrays = self._read(path, names)
+        arrays = self._read(f"{name}.npz", names)
+        if len(set(arrays["ids"].tolist())) != len(arrays["ids"]):
+            reason = "an id occurs more than once"
+            raise DamagedRunError(self.folder / f"{name}.npz", reason, REWRITTEN)
+        evaluation.check_probabilities(
+            arrays["probabilities"], name=f"probabilities in {self.folder / name}.npz"
+        )
         labels = arrays.get("labels")
         if labels is not None and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(
-                f"{path}: received labels from {labels.min()} to {labels.max()}, expected 0 to "
-                f"{classes - 1}. {REWRITTEN}"
+                f"{self.folder / name}.npz: received labels from {labels.min()} to {labels.max()}, "
+                f"expected 0 to {classes - 1}. {REWRITTEN}"
             )
         return arrays
 
-    def _read(self, path: Path, names: dict[str, Form]) -> "dict[str, Array]":
-        return read_arrays(path, names=names, advice=REWRITTEN)
+    def fold_arrays(self, number: int, name: str, forms: dict[str, Form]) -> "dict[str, Array]":
+        """Return the arrays of a fold's ``oof.npz`` or ``test.npz``."""
+        advice = (
+            f"Remove the folder {self.fold(number)} and run the same command again: it trains this "
+            "fold again."
+        )
+        return self._read(f"fold-{number}/{name}.npz", forms, advice)
+
+    def _read(
+        self, name: str, names: dict[str, Form], advice: str = REWRITTEN
+    ) -> "dict[str, Array]":
+        path = self.inside(name)
+        try:
+            files.open_regular(path).close()
+        except OSError as error:
+            raise unreadable(path, error, advice) from error
+        return read_arrays(path, names=names, advice=advice)
 
     def keep_recipe(self, recipe: Recipe) -> None:
         """Copy the recipe's own Python file into the folder: the run is complete by itself."""
@@ -253,8 +293,8 @@ class Run:
         """
         settings = self.settings
         if settings.recipe_sha256 is None:
-            return recipes.find(settings.recipe)
-        path = self.folder / RECIPE_FILE
+            return recipes.find_built_in(settings.recipe)
+        path = self.inside(RECIPE_FILE)
         if not path.is_file() or files.sha256_of(path) != settings.recipe_sha256:
             raise InputError(
                 f"{path} is missing or was changed after the run was started. Expected the file "
@@ -288,18 +328,31 @@ class Run:
         """
         from kaggle_digits.datasets import leaks
 
-        path = self.folder / HASHES
-        if not path.exists():  # a run of an earlier version
+        if not self.has(HASHES):  # a run of an earlier version
             return None
-        return leaks.count_hashed(images, self._read(path, HASHED)["hashes"])
+        return leaks.count_hashed(images, self._read(HASHES, HASHED)["hashes"])
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
         """Return what ``finished.json`` says of a fold, None while it is not finished."""
-        path = self.fold(number) / "finished.json"
-        if not path.exists():
+        name = f"fold-{number}/finished.json"
+        if not self.has(name):
             return None
+        path = self.folder / name
         advice = f"Remove {path} and run the same command again: it trains this fold again."
         return run_files.read(path, run_files.FoldMark, advice=advice, strict=True)
+
+    def require_whole(self) -> None:
+        """Raise an InputError unless everything can be read that lists and finds runs."""
+        description = self.description
+        for name in ("recipe", "source", "folds", "seeds", "training"):
+            self.setting(name)
+        if "started" not in description:
+            raise DamagedRunError(self.folder / "run.json", "started is missing")
+        _ = self.metrics
+        for name in RESULTS:
+            self.has(name)
+        for number in range(1, self.members + 1):
+            self.fold_scores(number)
 
     def other_versions(self) -> list[str]:
         """Return what is installed in another version than when the run was started."""
@@ -332,29 +385,21 @@ def opened(
             being written by another process, or cannot be written.
 
     """
-    from filelock import FileLock, Timeout
-
     run = Run(folder)
     _require_run_or_empty(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError(
-            f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
-        ) from error
+        files.make_folder(folder)
     except OSError as error:
         raise files.error_from(error, folder) from error
-    with lock:
+    busy = f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
+    with files.locked(folder / ".lock", busy=busy, seconds=0):
+        run.require_no_links()
         if (folder / "run.json").exists():
             _require_same(run, settings)
         else:
             description = _description(settings, class_names, command)
             files.write_json(folder / "run.json", description)
-        for abandoned in folder.rglob(".*.tmp*"):  # a killed process could not remove its own
-            if abandoned.is_file():
-                abandoned.unlink()
+        run.remove_abandoned()
         yield run
 
 
@@ -398,7 +443,7 @@ def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
 def _require_run_or_empty(folder: Path) -> None:
     if not folder.is_dir() or (folder / "run.json").exists():
         return
-    foreign = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
     if foreign:
         raise InputError(
             f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. "
@@ -406,21 +451,24 @@ def _require_run_or_empty(folder: Path) -> None:
         )
 
 
-def listed(root: Path) -> tuple[list[Run], list[Run]]:
+def listed(root: Path) -> tuple[list[Run], list[DamagedRun]]:
     """Return the runs directly below ``root`` that can be read, oldest first, and the others."""
-    runs, damaged = [], []
-    for path in sorted(root.glob("*/run.json")):
-        run = Run(path.parent)
+    found, damaged = [], []
+    for folder in sorted(root.glob("*")):
+        if not os.path.lexists(folder / "run.json"):
+            continue
+        run = Run(folder)
         try:
-            runs.append((str(run.description["started"]), run))
-        except (InputError, KeyError):
-            damaged.append(run)
-    return [run for _, run in sorted(runs, key=lambda pair: pair[0])], damaged
+            run.require_whole()
+            found.append((run.description["started"], run))
+        except DamagedRunError as error:
+            file = str(error.path.relative_to(folder))
+            damaged.append(DamagedRun(folder, file, error.reason))
+    return [run for _, run in sorted(found, key=lambda pair: pair[0])], damaged
 
 
 def environment() -> dict[str, Any]:
     """Return the versions that a run's result depends on, and the commit of this code if known."""
-    import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

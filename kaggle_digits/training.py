@@ -8,7 +8,6 @@ same weights to the byte, and a checkpoint needs no generator states.
 import contextlib
 import math
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import files
+from kaggle_digits import files, model_files
 from kaggle_digits.backend import (
     batches_of,
     faster_precision,
@@ -28,7 +27,7 @@ from kaggle_digits.backend import (
 )
 from kaggle_digits.datasets.dataset import Dataset, Images
 from kaggle_digits.deslanting import deslanted_images
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.evaluation import scores
 from kaggle_digits.history import Epoch, read_history, write_history
 from kaggle_digits.recipes import Affine, Recipe, Training
@@ -146,9 +145,9 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
         InputError: the file is missing or damaged.
 
     """
-    keras = start_keras()
+    start_keras()
     with _reading(path):
-        return keras.models.load_model(path, compile=to_train, safe_mode=True)
+        return model_files.load(path, to_train=to_train)
 
 
 def load_weights(network: Any, path: Path) -> None:
@@ -159,14 +158,17 @@ def load_weights(network: Any, path: Path) -> None:
 
     """
     with _reading(path):
-        network.load_weights(path)
+        model_files.load_weights(network, path)
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except KaggleDigitsError:
+        raise
+    except Exception as error:
+        # Each library has its own exceptions, and a damaged file makes any line of them stumble.
         # Keras may quote the whole model after its first sentence.
         said = str(error).partition(". ")[0].rstrip(".")
         reason = said if path.exists() else "there is no such file"

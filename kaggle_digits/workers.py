@@ -132,27 +132,25 @@ def _how_it_ended(worker: _Worker) -> str:
 @contextlib.contextmanager
 def _shared(task: Task) -> Iterator[tuple[Any, ...]]:
     """Put the data set where every process can map it, and yield what a process is started with."""
-    written: list[Path] = []
-    described = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(files.workspace(task.folder))
+        except OSError as error:
+            raise files.error_from(error, task.folder) from error
+        described = {}
         for part in ("train", "test"):
             dataset: Dataset = getattr(task.splits, part)
             arrays = {"images": dataset.images, "labels": dataset.labels, "ids": dataset.ids}
             paths = {
-                # A name that whoever opens the run next removes, if this process cannot.
-                name: task.folder / f".{part}-{name}.tmp.npy"
+                name: folder / f"{part}-{name}.npy"
                 for name, array in arrays.items()
                 if array is not None
             }
             for name, path in paths.items():
-                written.append(path)
                 _save(path, arrays[name])
             described[part] = (paths, dataset.class_names)
         # Little enough for a pipe: a process that ends before it reads them holds up nobody.
         yield (task.train_fold, task.folder, task.threads, task.splits.source, described)
-    finally:
-        for path in written:
-            path.unlink(missing_ok=True)
 
 
 def _save(path: Path, images: Any) -> None:

@@ -83,3 +83,128 @@ def test_a_folder_without_permission(tmp_path):
     for write in (files.require_writable, lambda path: files.write_text(path, "x")):
         with pytest.raises(InputError, match="Permission denied"):
             write(tmp_path / "a.csv")
+
+
+def test_a_failing_disk_is_told_as_such(tmp_path):
+    error = files.error_from(OSError(errno.EIO, "Input/output error"), tmp_path / "a.csv")
+    assert isinstance(error, OutsideError)
+    assert "a.csv: Input/output error. The disk, or the network in front of it" in str(error)
+
+
+# -------------------------------------------------------------------------- where nobody can wait
+
+
+def test_what_is_written_meanwhile_has_the_same_name_where_nobody_else_can_be(tmp_path):
+    names = set()
+    for _ in range(5):
+        with files.replacing(tmp_path / "model.keras") as temporary:
+            temporary.write_text("x")
+            names.add(temporary.parent)
+            assert temporary.name == "model.keras"
+            assert temporary.parent.parent == tmp_path
+            assert temporary.parent.stat().st_mode & 0o777 == 0o700
+            assert files.WORKSPACE.fullmatch(temporary.parent.name)
+    assert len(names) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_the_result_has_the_rights_that_any_file_gets(tmp_path):
+    (tmp_path / "plain").write_text("x")
+    files.write_text(tmp_path / "a", "x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_links_are_replaced_and_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("old")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "precious")
+    (tmp_path / f".a.{os.getpid()}.tmp.txt").symlink_to(tmp_path / "precious")
+    files.write_text(tmp_path / "a.txt", "new")
+    assert not (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "precious").read_text() == "old"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_content_and_names_are_on_the_disk_before_and_after_the_rename(
+    together, tmp_path, monkeypatch
+):
+    """A power cut cannot be tested here, but the order of what must be flushed can."""
+    done: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        done.append(("flushed", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        fsync(descriptor)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        done.append(("renamed", target.name))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    folder = tmp_path / "new"
+    if together:
+        with files.replacing_together(folder / "a", folder / "b") as paths:
+            for path in paths:
+                path.write_text("x")
+        names = [("flushed", "a"), ("flushed", "b"), ("flushed", tmp_path.name)]
+        assert sorted(done[:3]) == sorted(names)
+        assert done[3:] == [
+            ("renamed", "b"), ("flushed", "new"), ("renamed", "a"), ("flushed", "new")
+        ]  # fmt: skip
+    else:
+        files.write_text(folder / "a", "x")
+        assert done == [
+            ("flushed", tmp_path.name), ("flushed", "a"), ("renamed", "a"), ("flushed", "new")
+        ]  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_fault(tmp_path, monkeypatch):
+    def refuse(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112 — a descriptor
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    files.write_text(tmp_path / "a", "x")
+    assert (tmp_path / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_lock_is_a_file(kind, tmp_path):
+    (tmp_path / "precious").write_text("old")
+    lock = tmp_path / ".lock"
+    lock.symlink_to(tmp_path / "precious") if kind == "link" else os.mkfifo(lock)
+    with (
+        pytest.raises(InputError, match=r"cannot write .*\.lock: it is a (link|named pipe)"),
+        files.locked(lock, busy="busy", seconds=0),
+    ):
+        pass
+    assert (tmp_path / "precious").read_text() == "old"
+
+
+def test_a_regular_file_is_read_and_nothing_else(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    assert files.read_json(tmp_path / "a.json") == {"a": 1}
+    (tmp_path / "link").symlink_to(tmp_path / "a.json")
+    os.mkfifo(tmp_path / "pipe")
+    for name, what in {"link": "a link", "pipe": "a named pipe", ".": "a folder"}.items():
+        with pytest.raises(OSError, match=f"it is {what}; expected a regular file"):
+            files.open_regular(tmp_path / name)
+    with pytest.raises(OSError, match="it is a device"):
+        files.open_regular(Path("/dev/zero"))
+    with pytest.raises(OSError, match="it has 8 bytes; expected at most 7"):
+        files.read_bytes(tmp_path / "a.json", 7)
+    with pytest.raises(FileNotFoundError):
+        files.read_bytes(tmp_path / "b.json")
+    assert files.sha256_of(tmp_path / "link") == files.sha256_of(tmp_path / "a.json")
+
+
+def test_a_file_that_becomes_a_pipe_meanwhile_is_not_waited_for(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_text("x")
+    status = path.lstat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "lstat", lambda _: status)
+    with pytest.raises(OSError, match="it is a named pipe"):
+        files.open_regular(path)

@@ -20,7 +20,7 @@ LAYERS = [
     ["credentials", "errors", "kaggle_worker", "terminal_text", "typed_json"],
     ["arrays", "backend", "files"],
     ["datasets"],
-    ["deslanting"],
+    ["deslanting", "model_files", "run_folder"],
     ["kaggle_faults", "recipes"],
     ["augmentation", "evaluation", "handwriting", "kaggle_api", "parts", "submissions"],
     ["clean_copy", "comparison", "ensembling", "history", "run_files"],

@@ -56,6 +56,10 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Instead of RUN: what `export` wrote, in any format."),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Open a SavedModel: a program that can use your files."),
+    ] = False,
     input_: options.Input = Path("input"),
     submission: options.Submission = None,
     save_debug: Annotated[
@@ -71,7 +75,7 @@ def command(
     """
     source_path, pictures = _source_and_pictures(named or [], model)
     _require_belonging(pictures, submission, save_debug)
-    source = _of_run(source_path) if model is None else _of_model(source_path)
+    source = _of_run(source_path) if model is None else _of_model(source_path, trust=trust)
     if pictures:
         _pictures(source.predicted, pictures, save_debug, json=json)
         return
@@ -111,11 +115,11 @@ def _of_run(folder: Path) -> Source:
     return Source(folder.resolve().name, partial(cross_validation.predicted, run), run)
 
 
-def _of_model(path: Path) -> Source:
+def _of_model(path: Path, *, trust: bool) -> Source:
     """Return what gives an exported model's probabilities."""
     from kaggle_digits import exporting
 
-    return Source(path.resolve().stem, exporting.opened(path).probabilities, None)
+    return Source(path.resolve().stem, exporting.opened(path, trust=trust).probabilities, None)
 
 
 def _require_belonging(

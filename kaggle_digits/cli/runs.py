@@ -25,20 +25,15 @@ def command(
             rows.append(_row(run, _best_score(run, entries)))
         except InputError as error:
             typer.echo(escape(f"{error} The run is left out here."), err=True)
-    for run in damaged:
-        _say_damaged(run, "run.json")
+    for one in damaged:
+        text = f"{one.folder}: its {one.file} is damaged, and it is left out here: {one.reason}"
+        typer.echo(escape(text), err=True)
     if json:
         options.print_json(rows)
     elif not rows:
         print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
     else:
         options.print_table([_described(row) for row in rows], LEAST_WANTED)
-
-
-def _say_damaged(run: Any, file: str) -> None:
-    typer.echo(
-        f"{escape(str(run.folder))}: its {file} is damaged, and it is left out here", err=True
-    )
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:

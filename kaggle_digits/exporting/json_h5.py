@@ -1,14 +1,15 @@
 """``json+h5``: the architecture as JSON, the weights as HDF5 beside it; on every backend."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits import model_files
 from kaggle_digits.backend import BACKENDS, start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor
 from kaggle_digits.exporting.format import Format
-from kaggle_digits.exporting.keras_archive import of_model, refuse_code
+from kaggle_digits.exporting.keras_archive import of_model
+from kaggle_digits.files import read_json
 
 WEIGHTS = ".weights.h5"
 
@@ -36,30 +37,26 @@ def opened(path: Path) -> predictor.Predictor:
     """
     weights = weights_of(path)
     with predictor.reading(path, "the JSON of a Keras model's architecture"):
-        text = path.read_text(encoding="utf-8")
-        refuse_code(path, json.loads(text))
+        model = model_files.load_architecture(path)
+        if not isinstance(model, start_keras().Model):
+            raise InputError(
+                f"{path} is no architecture: it describes a {type(model).__name__}. Expected the "
+                "JSON that a Keras model's to_json() gives."
+            )
         if not weights.is_file():
             raise InputError(
                 f"{path} has no weights: there is no {weights}. Expected both files of the export "
                 "in one folder; copy the other one there, too."
             )
-        keras = start_keras()
-        model = keras.models.model_from_json(text)
-        if not isinstance(model, keras.Model):
-            raise InputError(
-                f"{path} is no architecture: it describes a {type(model).__name__}. Expected the "
-                "JSON that a Keras model's to_json() gives."
-            )
     with predictor.reading(weights, f"the weights that belong to {path}"):
-        model.load_weights(weights)
+        model_files.load_weights_file(model, weights)
     return of_model(path, model)
 
 
 def require_replaceable(path: Path) -> None:
     """Raise InputError unless there is nothing, or a Keras architecture (with its weights)."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        is_ours = {"class_name", "config"} <= set(found)
+        is_ours = {"class_name", "config"} <= set(read_json(path))
     except FileNotFoundError:
         if weights_of(path).is_file():
             raise InputError(
@@ -67,7 +64,7 @@ def require_replaceable(path: Path) -> None:
                 "it is; expected a new --output."
             ) from None
         return
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError):
         is_ours = False
     if not is_ours:
         raise InputError(

@@ -1,9 +1,13 @@
 """``onnx``: for ONNX Runtime, on nearly every machine and in nearly every language."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits import files
 from kaggle_digits.backend import cores
+from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor, saved_model
 from kaggle_digits.exporting.format import Format
 
@@ -15,7 +19,7 @@ def write(model: Any, path: Path) -> None:
 
 
 def opened(path: Path) -> predictor.Predictor:
-    """Return the model at ``path``. Needs neither Keras nor TensorFlow."""
+    """Return the model at ``path``, one file by itself. Needs neither Keras nor TensorFlow."""
     import onnxruntime
 
     # A batch a core, not a batch on all cores: small convolutions gain little from several threads.
@@ -23,8 +27,10 @@ def opened(path: Path) -> predictor.Predictor:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # nothing but what ends the process: its errors are raised, too
     with predictor.reading(path, "a whole .onnx file"):
+        content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
+        _require_harmless(path, content)
         session = onnxruntime.InferenceSession(
-            path,
+            content,
             options,
             providers=["CPUExecutionProvider"],
             enable_fallback=False,  # it prints that it tries again, on the same processor
@@ -39,6 +45,40 @@ def opened(path: Path) -> predictor.Predictor:
     return predictor.of(path, declared, answer, at_once=cores())
 
 
+def _require_harmless(path: Path, content: bytes) -> None:
+    """Raise InputError if the model reads other files, or makes more values than the limits."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    for message in _messages(model):
+        if isinstance(message, onnx.TensorProto) and (
+            message.external_data or message.data_location == onnx.TensorProto.EXTERNAL
+        ):
+            raise InputError(
+                f"{path} cannot be opened: its weights lie in another file. Expected one file with "
+                "all of them, as `export` writes it; onnx.save makes one of a model and its files."
+            )
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for value in _messages(inferred):
+        if not isinstance(value, onnx.ValueInfoProto):
+            continue
+        sizes = [size.dim_value or None for size in value.type.tensor_type.shape.dim]
+        of_image = bool(sizes) and sizes[0] is None
+        predictor.require_few_values(
+            path, math.prod(size or 1 for size in sizes), of_image=of_image
+        )
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """Yield a Protobuf message and all that are in it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            repeated = not hasattr(value, "ListFields")
+            for inner in value if repeated else [value]:
+                yield from _messages(inner)
+
+
 ONNX = Format(
     name="onnx",
     suffix=".onnx",
@@ -48,5 +88,5 @@ ONNX = Format(
     'model = onnxruntime.InferenceSession("{path}")\n'
     '[probabilities] = model.run(None, {{"images": images}})',
     write_needs=("onnx", "onnxruntime", "tf2onnx"),
-    open_needs=("onnxruntime",),
+    open_needs=("onnx", "onnxruntime"),
 )

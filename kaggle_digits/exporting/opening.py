@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from kaggle_digits.errors import InputError
+from kaggle_digits.exporting import saved_model
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.json_h5 import JSON_H5, WEIGHTS
 from kaggle_digits.exporting.keras_archive import KERAS
@@ -31,23 +32,33 @@ def find(name: str) -> Format:
     return FORMATS[name]
 
 
-def opened(path: Path) -> Predictor:
+def opened(path: Path, *, trust: bool = False) -> Predictor:
     """Return the exported model at ``path``, tried on two images.
 
     Args:
         path: a ``.keras``, ``.onnx`` or ``.tflite`` file, a ``.json`` with its ``.weights.h5``
             beside it, or the folder of a SavedModel.
+        trust: whether a SavedModel may be opened: it is a program, which may read and write any
+            file. The other formats hold no code, and are opened in either case.
 
     Raises:
         InputError: it is missing, damaged or of another kind, would run code, takes no uint8
-            images or gives no probabilities.
+            images or gives no probabilities, or is a SavedModel that is not trusted.
 
     """
     if not path.exists():
         raise InputError(
             f"there is no {path}. Expected an exported model; `kaggle-digits export` makes one."
         )
-    format_ = SAVED_MODEL if path.is_dir() else _of_suffix(path)
+    format_ = _of_folder(path) if path.is_dir() else _of_suffix(path)
+    if format_ is SAVED_MODEL:
+        saved_model.require_saved_model(path)
+        if not trust:
+            raise InputError(
+                f"{path} is a SavedModel: a program, which may read and write your files. Expected "
+                "--trust to open it; say that only of models whose makers you trust. The other "
+                "formats of `export` hold no programs."
+            )
     require_packages(format_, format_.open_needs)
     require_utf8(format_, path)
     return format_.opened(path)
@@ -73,6 +84,17 @@ def require_utf8(format_: Format, path: Path) -> None:
                 f"{path} is not UTF-8, which {format_.name} needs. Expected another name, or a "
                 "path relative to the folder you are in."
             ) from error
+
+
+def _of_folder(path: Path) -> Format:
+    """Return the format of a folder: there is but one, and its name must not tell of another."""
+    for format_ in FORMATS.values():
+        if format_ is not SAVED_MODEL and path.name.lower().endswith(format_.suffix):
+            raise InputError(
+                f"{path} is a folder. Expected a file: names that end in {format_.suffix} are "
+                f"those of the format {format_.name}. Such a folder may be meant to deceive you."
+            )
+    return SAVED_MODEL
 
 
 def _of_suffix(path: Path) -> Format:

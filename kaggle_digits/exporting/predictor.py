@@ -1,12 +1,14 @@
 """What every format is opened as: uint8 images in, probabilities out."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaggle_digits import model_files
 from kaggle_digits.errors import InputError, KaggleDigitsError
 
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ def of(
             "channels]: scaling belongs into the model, for nobody can tell from outside what it "
             "expects."
         )
+    require_few_values(path, math.prod(image_shape), of_image=True)
     empty_and_full = np.stack([np.zeros(image_shape, np.uint8), np.full(image_shape, 255, "u1")])
     with reading(path, "a model that takes any number of images at once"):
         answer(empty_and_full[:1])
@@ -118,6 +121,23 @@ def of(
         ) from refusal
     height, width, channels = image_shape
     return Predictor(path, (height, width, channels), classes, answer, at_once)
+
+
+def require_few_values(path: Path, count: int, *, of_image: bool) -> None:
+    """Raise InputError if a part of a model makes more values than there should be memory for.
+
+    Args:
+        path: for messages.
+        count: of the values.
+        of_image: whether they are made of each image, of which a batch is in memory at a time.
+
+    """
+    most = model_files.MAX_VALUES if of_image else model_files.MAX_PARAMETERS
+    if count > most:
+        raise InputError(
+            f"{path} cannot be opened: a part of it makes {count:,} values"
+            f"{' of one image' if of_image else ''}. Expected at most {most:,}."
+        )
 
 
 @contextlib.contextmanager

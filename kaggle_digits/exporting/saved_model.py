@@ -36,13 +36,17 @@ def write(model: Any, path: Path) -> None:
     note.write_text(json.dumps({"made_by": "kaggle-digits export"}) + "\n", encoding="utf-8")
 
 
-def opened(path: Path) -> predictor.Predictor:
-    """Return the model in the folder ``path``. Such a model is a program: open those you trust."""
+def require_saved_model(path: Path) -> None:
+    """Raise InputError unless ``path`` is the folder of a SavedModel."""
     if not (path / "saved_model.pb").is_file():
         is_run = (path / "run.json").exists()
         kind = "a run's folder" if is_run else "no SavedModel: it holds no saved_model.pb"
         advice = f"make one with: kaggle-digits export {path}" if is_run else "choose another one"
         raise InputError(f"{path} is {kind}. Expected an exported model; {advice}.")
+
+
+def opened(path: Path) -> predictor.Predictor:
+    """Return the model in the folder ``path``. It is a program: open only what you trust."""
     start_keras()
     import tensorflow as tf
 

@@ -1,11 +1,14 @@
 """``tflite``: for phones and microcontrollers; TensorFlow Lite, now also called LiteRT."""
 
+import math
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits import files
 from kaggle_digits.backend import quiet_stderr, start_keras
+from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor, saved_model
 from kaggle_digits.exporting.format import Format
 
@@ -26,7 +29,9 @@ def opened(path: Path) -> predictor.Predictor:
     """Return the model at ``path``."""
     start_keras()
     with predictor.reading(path, "a whole .tflite file"), quiet_stderr():
-        interpreter = _interpreter(path)
+        content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
+        _require_harmless(path, content)
+        interpreter = _interpreter(content)
         inputs = interpreter.get_input_details()
         outputs = interpreter.get_output_details()
 
@@ -42,14 +47,40 @@ def opened(path: Path) -> predictor.Predictor:
         return predictor.of(path, declared, answer)
 
 
-def _interpreter(path: Path) -> Any:
+def _require_harmless(path: Path, content: bytes) -> None:
+    """Raise InputError if the model calls TensorFlow or own code, or makes too many values."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    for number in range(model.OperatorCodesLength()):
+        operation = model.OperatorCodes(number)
+        if schema.BuiltinOperator.CUSTOM in (
+            operation.BuiltinCode(),
+            operation.DeprecatedBuiltinCode(),
+        ):
+            called = (operation.CustomCode() or b"an operation").decode(errors="replace")
+            raise InputError(
+                f"{path} cannot be opened: it calls {called[:100]}, which is none of TensorFlow "
+                "Lite's own operations and may read and write files. Expected these alone, as "
+                "`export` writes them."
+            )
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        for index in range(graph.TensorsLength()):
+            tensor = graph.Tensors(index)
+            if model.Buffers(tensor.Buffer()).DataLength() == 0:  # no weights
+                sizes = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
+                predictor.require_few_values(path, math.prod(sizes), of_image=True)
+
+
+def _interpreter(content: bytes) -> Any:
     import tensorflow as tf
 
     with warnings.catch_warnings():
         # It was to go with TensorFlow 2.20, and is still there in 2.21.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
         # Given a path, the interpreter maps the file unchecked, and a damaged one ends the process.
-        return tf.lite.Interpreter(model_content=path.read_bytes())
+        return tf.lite.Interpreter(model_content=content)
 
 
 TFLITE = Format(

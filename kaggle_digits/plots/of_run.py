@@ -61,7 +61,7 @@ def draw_run(run: Run, data: Path) -> Drawn:
             left_out.append((name, str(error)))
             continue
         for suffix in (".png", ".svg"):
-            written.append(run.folder / FOLDER / (name + suffix))
+            written.append(run.inside(f"{FOLDER}/{name}{suffix}"))
             canvas.save(written[-1], figure)
     return Drawn(tuple(written), tuple(left_out))
 
@@ -119,7 +119,7 @@ def draw_answer(run: Run, one: Prediction, image: canvas.Pixels, split: str) -> 
         InputError: it cannot be written.
 
     """
-    path = run.folder / FOLDER / f"{split}-image-{one.id}.png"
+    path = run.inside(f"{FOLDER}/{split}-image-{one.id}.png")
     kind = "an image that it held out" if split == "train" else "a test image"
     what = f"What the run {run.folder.resolve().name} says about {kind}"
     canvas.save(path, judged.answer(one, image, run.class_names, what))

@@ -3,6 +3,7 @@
 Importing this does not import Keras.
 """
 
+from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import (
     bn20,
     bn20_seed,
@@ -26,7 +27,7 @@ from kaggle_digits.recipes import (
 )
 from kaggle_digits.recipes.recipe import Affine, Recipe, Training
 
-__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find", "loading", "trust"]
+__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find", "find_built_in", "loading", "trust"]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
@@ -60,3 +61,20 @@ def find(name: str) -> Recipe:
 
     """
     return loading.find(name, RECIPES)
+
+
+def find_built_in(name: str) -> Recipe:
+    """Return the built-in recipe called ``name``: nothing is imported or run for it.
+
+    For names that come from a file. `find` is for names that the user has typed.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    if name not in RECIPES:
+        raise InputError(
+            f"the recipe {name!r} is not built in. Expected one of {', '.join(RECIPES)}, or a run "
+            "with the recipe's own Python file."
+        )
+    return RECIPES[name]

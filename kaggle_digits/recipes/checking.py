@@ -1,9 +1,11 @@
 """Try a network of one's own before hours of training: shapes, probabilities, saving."""
 
+import json
 from typing import Any
 
 import numpy as np
 
+from kaggle_digits import model_files
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
@@ -81,7 +83,10 @@ def _require_loadable(network: Any, where: str) -> None:
                 "layer class of your own, or operations of keras.ops."
             )
     try:
+        model_files.require_openable(where, json.loads(network.to_json()))
         keras.models.model_from_json(network.to_json())
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{where}: the network cannot be loaded from its own description: "

@@ -1,0 +1,353 @@
+"""Keras models from files that somebody else may have made, checked before Keras builds them.
+
+Keras's safe mode refuses Python code, but builds whatever an architecture describes: any class that
+it can import, of any size. So only known layers and operations are opened, the weights must be
+plain arrays, and both are counted before there is memory for them.
+"""
+
+import io
+import json
+import math
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import files
+from kaggle_digits.backend import start_keras
+from kaggle_digits.errors import InputError
+
+MAX_PARAMETERS = 100_000_000  # 400 MB in float32; the largest recipe has 4.2 million a model
+MAX_VALUES = 1 << 20  # of one image, between two layers
+MAX_OBJECTS = 20_000  # layers, initializers and the like
+MAX_ARCHITECTURE_BYTES = 16 << 20
+MAX_WEIGHTS_BYTES = 2 << 30  # with the state of an optimizer
+MAX_EXPANSION = 20  # of what is compressed: trained weights hardly shrink
+FREE_EXPANSION = 64 << 20  # bytes that may come of any file
+
+ARCHITECTURE, WEIGHTS = "config.json", "model.weights.h5"
+MEMBERS = {ARCHITECTURE, WEIGHTS, "metadata.json"}
+
+# Of Keras 3.15. Missing are those that run code or read files: Lambda, TFSMLayer, FlaxLayer,
+# JaxLayer, TorchModuleWrapper, StringLookup, IntegerLookup, TextVectorization.
+LAYERS = """
+    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D Add AdditiveAttention AlphaDropout Attention AugMix
+    AutoContrast Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization
+    Bidirectional CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D
+    Conv3DTranspose ConvLSTM1D ConvLSTM2D Cropping1D Cropping2D Cropping3D CutMix Dense
+    DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Equalization Flatten GRU
+    GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
+    GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    GroupNormalization GroupQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization
+    LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MixUp
+    MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RNN RandAugment
+    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+    RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
+    RandomSharpness RandomShear RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
+    Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax
+    Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization
+    StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D UpSampling2D
+    UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+"""
+MODELS = {"Functional", "Model", "Sequential"}
+NAMES: dict[str, set[str]] = {
+    "keras": MODELS | {"DTypePolicy"},
+    "keras.models": MODELS,
+    "keras.src.models.functional": MODELS,
+    "keras.src.models.sequential": MODELS,
+    "keras.dtype_policies": {"DTypePolicy", "FloatDTypePolicy"},
+    "keras.layers": set(LAYERS.split()),
+}
+# Every class in these computes with numbers alone, but for the operations that take functions.
+NUMERIC_MODULES = {
+    f"keras.{name}"
+    for name in (
+        "constraints", "initializers", "losses", "optimizers", "optimizers.schedules",
+        "regularizers", "src.ops.core", "src.ops.einops", "src.ops.image", "src.ops.linalg",
+        "src.ops.math", "src.ops.nn", "src.ops.numpy",
+    )
+}  # fmt: skip
+TAKE_FUNCTIONS = {
+    "AssociativeScan", "Cond", "ForiLoop", "Map", "Scan", "Switch", "VectorizedMap", "WhileLoop",
+}  # fmt: skip
+VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__slice__", "__ellipsis__"}
+
+
+# ---------------------------------------------------------------------------------------- open
+
+
+def load(path: Path, *, to_train: bool = False) -> Any:
+    """Return the Keras model in the ``.keras`` file ``path``; no code in it is run.
+
+    Args:
+        path: the file.
+        to_train: with its loss and optimizer, if they are in the file.
+
+    Raises:
+        InputError: it holds what is not opened, or more than the limits above.
+        Exception: it is damaged; what kind depends on where.
+
+    """
+    architecture = _checked_archive(path)
+    require_openable(path, architecture)
+    keras = start_keras()
+    return keras.models.load_model(path, compile=to_train, safe_mode=True)
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give ``network`` the weights of the ``.keras`` file ``path``, whose layers are the same.
+
+    Raises:
+        InputError, Exception: as `load` does.
+
+    """
+    _checked_archive(path)
+    network.load_weights(path)
+
+
+def load_architecture(path: Path) -> Any:
+    """Return what the JSON file ``path`` describes, as Keras's ``to_json`` writes it: no weights.
+
+    Raises:
+        InputError, Exception: as `load` does.
+
+    """
+    architecture = files.read_json(path.resolve(), MAX_ARCHITECTURE_BYTES)
+    require_openable(path, architecture)
+    keras = start_keras()
+    return keras.models.model_from_json(json.dumps(architecture))
+
+
+def load_weights_file(model: Any, path: Path) -> None:
+    """Give ``model`` the weights in the file ``path``, which ends in ``.weights.h5``.
+
+    Raises:
+        InputError, Exception: as `load` does.
+
+    """
+    with files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file:
+        _require_plain_arrays(path, file)
+    model.load_weights(path)
+
+
+def _checked_archive(path: Path) -> Any:
+    """Return the architecture in a ``.keras`` file, once its members and weights are checked."""
+    with (
+        files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        members = {member.filename: member for member in archive.infolist()}
+        unknown = sorted(members.keys() - MEMBERS)
+        missing = [name for name in (ARCHITECTURE, WEIGHTS) if name not in members]
+        if unknown or missing:
+            what = f"lacks {missing[0]}" if missing else f"holds {unknown[0][:100]!r}"
+            raise InputError(
+                f"{path} cannot be opened: it {what}. Expected a whole .keras file with "
+                f"{ARCHITECTURE} and {WEIGHTS}, as Keras writes it."
+            )
+        for member in members.values():
+            _require_stored(path, member)
+        _require_plain_arrays(path, io.BytesIO(archive.read(WEIGHTS)))
+        return json.loads(archive.read(ARCHITECTURE))
+
+
+def _require_stored(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raise InputError if Keras would have to unpack a member: who knows how much comes of it."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise InputError(
+            f"{path} cannot be opened: {member.filename} in it is compressed. Expected members "
+            "that are only stored, as Keras writes them; unpack it, and pack it with `zip -0`."
+        )
+    most = MAX_WEIGHTS_BYTES if member.filename == WEIGHTS else MAX_ARCHITECTURE_BYTES
+    if member.file_size > most:
+        raise InputError(
+            f"{path} cannot be opened: {member.filename} in it has {member.file_size:,} bytes. "
+            f"Expected at most {most:,}."
+        )
+
+
+# ----------------------------------------------------------------------------------- architecture
+
+
+def require_openable(path: Path | str, architecture: Any) -> None:
+    """Raise InputError unless a model of this architecture may be built.
+
+    Args:
+        path: where it is from, for messages.
+        architecture: as JSON gives it.
+
+    Raises:
+        InputError: it names what may do more than compute, or is larger than the limits above.
+        Exception: Keras cannot build it.
+
+    """
+    described = list(_described(architecture))
+    registered = _registered()
+    _require_known(path, described, registered)
+    own = {str(one.get("registered_name")) for one in described} & registered
+    # A class that this process registered is trusted, and may make variables as it likes.
+    if all(name.startswith("kaggle_digits>") for name in own):
+        _require_small(path, start_keras(), architecture)
+
+
+def _require_known(path: Path | str, described: list[dict[str, Any]], registered: set[str]) -> None:
+    """Raise InputError if an architecture names anything but known classes."""
+    if len(described) > MAX_OBJECTS:
+        raise InputError(
+            f"{path} cannot be opened: it describes {len(described):,} objects. Expected at most "
+            f"{MAX_OBJECTS:,}."
+        )
+    for one in described:
+        name, module = one.get("class_name"), one.get("module")
+        if name in ("Lambda", "__lambda__"):
+            raise InputError(
+                f"{path} holds a Lambda layer: Python code that would run here. Expected a model "
+                "of Keras's own layers; replace the Lambda, or take a model from somebody you "
+                "trust."
+            )
+        if not _is_known(one, registered):
+            called = f"{module}.{name}" if isinstance(module, str) else str(name)
+            raise InputError(
+                f"{path} cannot be opened: it holds {called[:100]}, which may do more than "
+                "compute. Expected Keras's own layers for images and operations on them, as "
+                "`export` writes them."
+            )
+        for node in one.get("inbound_nodes") or ():
+            # Without an input Keras would compute at once, whatever the size of what comes out.
+            if not any(two.get("class_name") == "__keras_tensor__" for two in _described(node)):
+                raise InputError(
+                    f"{path} cannot be opened: its {name} is called without an input. Expected "
+                    "layers that are connected to the images."
+                )
+
+
+def _registered() -> set[str]:
+    """Return the names of classes that this process registered itself: they are trusted."""
+    keras = sys.modules.get("keras")
+    return set(keras.saving.get_custom_objects()) if keras else set()
+
+
+def _is_known(one: dict[str, Any], registered: set[str]) -> bool:
+    name, module, custom = one.get("class_name"), one.get("module"), one.get("registered_name")
+    if isinstance(custom, str) and custom in registered:
+        return True
+    if not isinstance(name, str):
+        return False
+    if not isinstance(module, str):
+        return name in VALUES
+    if name == "function":  # by its name, among activations, losses and the like
+        return module == "builtins" and isinstance(one.get("config"), str)
+    is_numeric = module in NUMERIC_MODULES and name[:1].isupper() and name not in TAKE_FUNCTIONS
+    return custom in (None, name) and (is_numeric or name in NAMES.get(module, ()))
+
+
+def _described(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in some JSON that names a class."""
+    left = [value]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, dict):
+            if "class_name" in inner or "inbound_nodes" in inner:
+                yield inner
+            left.extend(inner.values())
+        elif isinstance(inner, list):
+            left.extend(inner)
+
+
+def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
+    """Raise InputError if the model would have more parameters or values than the limits.
+
+    It is built without memory for its variables, in a thread of its own: what Keras remembers of
+    that, such as the names of layers, ends with the thread.
+    """
+    found: list[tuple[int, int]] = []
+    failures: list[Exception] = []
+
+    def count() -> None:
+        try:
+            with keras.StatelessScope(initialize_variables=False):
+                model = keras.saving.deserialize_keras_object(
+                    json.loads(json.dumps(architecture | {"compile_config": None}))
+                )
+                if isinstance(model, keras.Model):
+                    parameters = sum(math.prod(one.shape) for one in model.variables)
+                    found.append((parameters, max(_values(model), default=0)))
+        except Exception as error:  # noqa: BLE001 — raised again where it is expected
+            failures.append(error)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    parameters, values = found[0] if found else (0, 0)  # none: Keras says what is wrong
+    if parameters > MAX_PARAMETERS:
+        raise InputError(
+            f"{path} cannot be opened: its model has {parameters:,} parameters. Expected at most "
+            f"{MAX_PARAMETERS:,}."
+        )
+    if values > MAX_VALUES:
+        raise InputError(
+            f"{path} cannot be opened: a layer of its model makes {values:,} values of one image. "
+            f"Expected at most {MAX_VALUES:,}."
+        )
+
+
+def _values(model: Any) -> Iterator[int]:
+    """Yield how many values each layer of a built model gives for one image."""
+    for operation in getattr(model, "operations", getattr(model, "layers", [])):
+        yield from _values(operation)
+        for node in operation._inbound_nodes:  # noqa: SLF001 — `output` is of the first call alone
+            for tensor in node.output_tensors:
+                yield math.prod(size or 1 for size in tensor.shape[1:])
+
+
+# ---------------------------------------------------------------------------------------- weights
+
+
+def _require_plain_arrays(path: Path, file: Any) -> None:
+    """Raise InputError unless the HDF5 ``file`` holds numbers, and these themselves.
+
+    HDF5 knows links to other files and arrays whose numbers lie there, or nowhere.
+    """
+    import h5py
+
+    reasons: list[str] = []
+    total = 0
+
+    def visit(name: str, found: Any) -> None:
+        nonlocal total
+        if isinstance(found, h5py.Dataset):
+            total += found.size * found.dtype.itemsize
+            if reason := _not_plain(found):
+                reasons.append(f"{name} {reason}")
+            return
+        links = [i for i in found if not isinstance(found.get(i, getlink=True), h5py.HardLink)]
+        reasons.extend(f"{name}/{link} is a link" for link in links)
+
+    with h5py.File(file, "r") as weights:
+        visit("", weights)
+        weights.visititems(visit)
+    if total > MAX_WEIGHTS_BYTES:
+        reasons.append(f"its arrays have {total:,} bytes")
+    if reasons:
+        raise InputError(
+            f"{path} cannot be opened: in its weights {reasons[0][:200]}. Expected arrays of "
+            f"numbers in the file itself, {MAX_WEIGHTS_BYTES:,} bytes at most."
+        )
+
+
+def _not_plain(dataset: Any) -> str | None:
+    """Return what is wrong with an array in HDF5; None if nothing is."""
+    size = dataset.size * dataset.dtype.itemsize
+    if dataset.external or dataset.is_virtual:
+        return "lies in another file"
+    if dataset.dtype.kind not in "fiubV":
+        return f"holds {dataset.dtype}"
+    if size > max(FREE_EXPANSION, MAX_EXPANSION * dataset.id.get_storage_size()):
+        return f"has {dataset.id.get_storage_size():,} bytes and becomes {size:,}"
+    return None

@@ -1,0 +1,120 @@
+"""Careful access to a run's folder, which may come from somebody else. Standard library alone.
+
+Links and special files are refused: they may lead to files that are not the run's, wait for ever,
+or have no end. What the files mean is the business of `runs`.
+"""
+
+import errno
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_digits import files
+from kaggle_digits.errors import InputError, OutsideError
+
+FOLD = re.compile(r"fold-[1-9]\d{0,4}")
+LOCK = ".lock"
+# What earlier versions left under these names when they were killed.
+ABANDONED = re.compile(
+    r"\.(run|folds|checkpoint|model|history|oof|test|finished|metrics|submission)\.\d+\.tmp"
+    r"\.(json|npy|keras|csv|npz)|\.(train|test)-(images|labels|ids)\.tmp\.npy"
+)
+ADVICE = (
+    "Expected what `train` or `cv` wrote; remove the run's folder and run them again, or choose "
+    "another run."
+)
+
+
+class DamagedRunError(InputError):
+    """A file of a run is not what this program wrote.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it.
+
+    """
+
+    def __init__(self, path: Path, reason: object, advice: str = ADVICE) -> None:
+        self.path, self.reason = path, str(reason)
+        super().__init__(f"{path} is damaged: {reason}. {advice}")
+
+
+class UnreadableRunError(DamagedRunError):
+    """A file of a run may be whole, but the system does not let it be read."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.reason = path, str(error.strerror or error)
+        InputError.__init__(
+            self,
+            f"cannot read {path}: {self.reason}. Check the file's permissions and the disk, then "
+            "run the same command again.",
+        )
+        if error.errno in files.DEVICE_FAULTS:
+            self.exit_code = OutsideError.exit_code
+
+
+def unreadable(path: Path, error: OSError, advice: str = ADVICE) -> DamagedRunError:
+    """Return the error for a file that could not be opened."""
+    if error.errno in (errno.EINVAL, errno.ENOENT):  # of no kind that is read, or missing
+        return DamagedRunError(path, error.strerror, advice)
+    return UnreadableRunError(path, error)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files in a run's folder."""
+
+    folder: Path
+
+    def inside(self, name: str) -> Path:
+        """Return the path ``name`` in the folder; nothing need be there.
+
+        Args:
+            name: such as ``fold-1/model.keras``; never text that a file holds.
+
+        Raises:
+            DamagedRunError: there, or on the way, is a link or a special file.
+
+        """
+        path = self.folder
+        for part in Path(name).parts:
+            path /= part
+            if (kind := files.special_kind(path)) is not None:
+                raise DamagedRunError(path, f"it is {kind}; expected a regular file or folder")
+        return path
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file ``name`` in the folder.
+
+        Raises:
+            DamagedRunError: it is no regular file.
+
+        """
+        path = self.inside(name)
+        if path.is_dir():
+            raise DamagedRunError(path, "it is a folder; expected a regular file")
+        return path.exists()
+
+    def folders(self) -> list[Path]:
+        """Return the folder and those of the folds, as they lie there; no links."""
+        folds = [path for path in self.folder.iterdir() if FOLD.fullmatch(path.name)]
+        return [self.folder, *(path for path in folds if path.is_dir() and not path.is_symlink())]
+
+    def require_no_links(self) -> None:
+        """Raise a DamagedRunError if a link or a special file lies where this program writes."""
+        for folder in self.folders():
+            for path in folder.iterdir():
+                self.inside(str(path.relative_to(self.folder)))
+
+    def remove_abandoned(self) -> None:
+        """Remove what killed processes left in these folders, by names that nothing else has."""
+        for folder in self.folders():
+            files.remove_abandoned(folder)
+            for path in folder.iterdir():
+                if ABANDONED.fullmatch(path.name) and path.is_file():
+                    path.unlink()
+
+
+def is_ours(name: str) -> bool:
+    """Return whether only this program gives the name, before there is a ``run.json``."""
+    return name == LOCK or any(pattern.fullmatch(name) for pattern in (files.WORKSPACE, ABANDONED))
