@@ -365,7 +365,13 @@ def predicted(run: Run, images: Images) -> ensembling.Probabilities:
     require_shape(run.recipe(), images)
     start_keras(training.PREDICTION_PARTS)
     # One graph for all: the folds differ in nothing but their weights.
-    model = training.predictor(training.loaded(paths[0], to_train=False))
+    network = training.loaded(paths[0], to_train=False)
+    if training.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
+        raise InputError(
+            f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
+            "as the run's recipe does."
+        )
+    model = training.predictor(network)
     answers = []
     for path in paths:
         training.load_weights(model.network, path)

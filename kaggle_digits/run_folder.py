@@ -23,6 +23,9 @@ ADVICE = (
     "Expected what `train` or `cv` wrote; remove the run's folder and run them again, or choose "
     "another run."
 )
+NO_LINKS = (
+    "It may lead out of the run's folder, so it is not used. Remove it, or choose another run."
+)
 
 
 class DamagedRunError(InputError):
@@ -80,7 +83,8 @@ class RunFolder:
         for part in Path(name).parts:
             path /= part
             if (kind := files.special_kind(path)) is not None:
-                raise DamagedRunError(path, f"it is {kind}; expected a regular file or folder")
+                reason = f"it is {kind}; expected a regular file or folder"
+                raise DamagedRunError(path, reason, NO_LINKS)
         return path
 
     def has(self, name: str) -> bool:

@@ -150,6 +150,31 @@ def loaded(path: Path, *, to_train: bool = True) -> Any:
         return model_files.load(path, to_train=to_train)
 
 
+def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, int]:
+    """Return which images ``model`` takes; raise InputError unless it tells their classes.
+
+    Args:
+        model: as `loaded` returns it.
+        path: where it is from, for the message.
+        classes: how many.
+
+    Returns:
+        height, width, channels.
+
+    """
+    takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    shape = takes[1:] if isinstance(takes, tuple) else ()
+    fits = len(shape) == len(("height", "width", "channels")) and all(shape)
+    if not fits or math.prod(shape) > model_files.MAX_VALUES or gives != (None, classes):
+        raise InputError(
+            f"{path} takes {takes} and gives {gives}. Expected [n, height, width, channels] and "
+            f"[n, {classes}]: it is not a model of this run. Remove its folder and run the run's "
+            "command again."
+        )
+    height, width, channels = shape
+    return height, width, channels
+
+
 def load_weights(network: Any, path: Path) -> None:
     """Give ``network`` the weights of the model at ``path``, whose layers are the same.
 

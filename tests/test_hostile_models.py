@@ -4,12 +4,13 @@ import io
 import json
 import resource
 import zipfile
+from dataclasses import asdict
 
 import h5py
 import numpy as np
 import pytest
 
-from kaggle_digits import exporting, model_files, training
+from kaggle_digits import cross_validation, exporting, model_files, training
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import predict
 from kaggle_digits.errors import InputError
@@ -515,3 +516,40 @@ def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
     path.write_bytes(changed_lite(lite, change))
     with pytest.raises(InputError, match=r"makes 10,000,000,000 values of one image"):
         exporting.opened(path)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [lambda: small_network(shape=(32, 32, 3)), lambda: two_layers((28, 28)), lambda: two_layers(5)],
+    ids=["shape", "no channels", "classes"],
+)
+def test_a_runs_model_must_fit_it(network, tmp_path):
+    from tests.test_exporting import made_run
+    from tests.test_hostile_runs import rewrite, settings
+
+    run = made_run(tmp_path / "run", network=lambda _: network())
+    rewrite(run.folder / "run.json", settings=json.loads(json.dumps(asdict(settings()))))
+    with pytest.raises(InputError, match=r"fold-1.model.keras takes .*Expected"):
+        cross_validation.predicted(run, IMAGES)
+    if network().input_shape != (None, 32, 32, 3):
+        with pytest.raises(InputError, match=r"fold-1.model.keras takes .*Expected"):
+            exporting.exported(run, (1,), exporting.find("keras"), tmp_path / "m.keras", tmp_path)
+
+
+def two_layers(shape):
+    """Return a network that takes or gives something else than a run's models."""
+    from keras import Input, Sequential, layers
+
+    classes = 10 if isinstance(shape, tuple) else shape
+    inputs = shape if isinstance(shape, tuple) else SHAPE
+    dense = layers.Dense(classes, activation="softmax")
+    return Sequential([Input(inputs, dtype="uint8"), layers.Flatten(), dense])
+
+
+def test_a_runs_models_must_fit_each_other(tmp_path):
+    from tests.test_exporting import made_run
+
+    shapes = {1: SHAPE, 2: (32, 32, 1)}
+    run = made_run(tmp_path / "run", network=lambda number: small_network(shape=shapes[number]))
+    with pytest.raises(InputError, match=r"take images of different shapes: .*--fold"):
+        exporting.exported(run, (1, 2), exporting.find("keras"), tmp_path / "m.keras", tmp_path)

@@ -114,6 +114,7 @@ def place(
         for name, path in new.items():
             (folder / name).parent.mkdir(exist_ok=True)
             path.replace(folder / name)
+            files.flush_folder((folder / name).parent)
         for name in remove:
             _remove(folder, name)
         markers.write(folder, Marker(source, hashes))

@@ -60,8 +60,19 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
     _require_possible(format_)
     _require_target(format_, path)
     keras = start_keras()
+    if run.description["settings"].get("recipe_sha256") is not None:
+        run.recipe()  # the recipe's own layers are registered, if its file is trusted
     members = [training.loaded(models[number - 1], to_train=False) for number in numbers]
-    image_shape: tuple[int, int, int] = members[0].input_shape[1:]
+    shapes = [
+        training.require_classifier(member, models[number - 1], len(run.class_names))
+        for member, number in zip(members, numbers, strict=True)
+    ]
+    image_shape = shapes[0]
+    if set(shapes) != {image_shape}:
+        raise InputError(
+            f"the models of {run.folder} take images of different shapes: {shapes}. Expected one "
+            "shape; choose one of them with --fold."
+        )
     sample = comparing.sample(data, image_shape)
     expected = ensembling.blend(
         [training.probabilities_of(member, sample.images) for member in members]
