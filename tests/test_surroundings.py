@@ -213,9 +213,7 @@ def test_runs_leaves_out_what_it_cannot_show(settings, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["runs"])
     assert result.exit_code == 0, result.output
     assert "runs/good" in result.stdout
-    assert "runs/odd: its run.json, metrics.json or a fold's finished.json is damaged" in (
-        result.stderr
-    )
+    assert "runs/odd: its run.json is damaged, and it is left out here: settings." in result.stderr
 
 
 def test_class_names_are_shown_escaped():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits import model_files
+from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
@@ -42,7 +43,7 @@ def _where(recipe: Recipe) -> str:
 
 
 def _require_model(network: Any, recipe: Recipe, classes: int, where: str) -> None:
-    import keras
+    keras = start_keras()
 
     if not isinstance(network, keras.Model):
         raise InputError(
@@ -67,7 +68,7 @@ def _require_model(network: Any, recipe: Recipe, classes: int, where: str) -> No
 
 def _require_loadable(network: Any, where: str) -> None:
     """Raise unless the network can be built from its saved description, without its code."""
-    import keras
+    keras = start_keras()
 
     for layer in network.layers:
         kind = type(layer)
