@@ -225,12 +225,6 @@ def test_what_is_there_instead_is_named(tmp_path):
         got_from(write(tmp_path / "digits.csv", "x"), tmp_path / "input")
 
 
-def test_an_address_is_no_path(tmp_path):
-    for address in ("https://www.kaggle.com/c/digit-recognizer/data", "s3://bucket/train.csv"):
-        with pytest.raises(InputError, match=r"received an address. Expected a file or folder on"):
-            got_from(Path(address), tmp_path)
-
-
 # ----------------------------------------------------------------------------------------- MNIST
 
 IDX_NAMES = {

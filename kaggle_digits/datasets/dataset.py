@@ -1,16 +1,20 @@
 """What every source of images returns: the contract between `datasets` and everything after it."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from kaggle_digits.errors import InputError
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 DIGITS = tuple("0123456789")
 
 
@@ -73,6 +77,13 @@ class Splits:
     train: Dataset
     test: Dataset
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not SLUG.fullmatch(self.source):
+            raise InputError(
+                f"received {self.source!r} as the source of a data set. Expected small letters, "
+                "digits and hyphens: folders of runs are named after it."
+            )
 
     @property
     def is_competition(self) -> bool:

@@ -6,7 +6,6 @@ meant, none is chosen: the message names them.
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,7 +31,6 @@ KNOWN = (
     "files or mnist_train.csv and mnist_test.csv (also in a zip), cifar-10-batches-py or "
     "cifar-10-python.tar.gz"
 )
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a path joins the slashes
 # One file that is the whole data set, whatever it is called before the end of its name.
 WHOLE = ((".npz", MNIST_NPZ), ((".tar.gz", ".tgz"), CIFAR10_ARCHIVE))
 
@@ -73,11 +71,6 @@ def find_at(path: Path, into: Path) -> Found:
         InputError: nothing is there, it is incomplete, or nothing known.
 
     """
-    if ADDRESS.match(str(path)):
-        raise InputError(
-            f"--from {path}: received an address. Expected a file or folder on this machine: "
-            "download it first, and name where it is."
-        )
     if not path.exists():
         raise InputError(f"--from {path}: no such file or folder. Expected {KNOWN}.")
     if path.is_file():
@@ -105,7 +98,8 @@ def describe_nothing(folder: Path) -> str:
 def pieces(folder: Path) -> list[str]:
     """Return the name below ``folder`` of every file that a layout spells so, whole or not."""
     names = [name for layout in LAYOUTS for name in layout.spellings]
-    return [name for name in [*names, *set(ZIPS.values())] if (folder / name).is_file()]
+    zips = dict.fromkeys(ZIPS.values())
+    return [name for name in (*names, *zips) if (folder / name).is_file()]
 
 
 # ---------------------------------------------------------------------------------------- folders
