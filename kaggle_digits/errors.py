@@ -1,4 +1,7 @@
-"""The exceptions that the command line turns into exit codes. A leaf: imports nothing of ours."""
+"""The exceptions that the command line turns into exit codes, and texts in them. A leaf.
+
+Imports nothing of ours.
+"""
 
 
 class KaggleDigitsError(Exception):
@@ -17,3 +20,18 @@ class OutsideError(KaggleDigitsError):
     """Something outside failed (disk, network, Kaggle); trying again may help. Exit code 1."""
 
     exit_code = 1
+
+
+MAX_SHOWN = 200  # characters of a text from outside
+
+
+def shorten(text: str) -> str:
+    """Return ``text`` short enough for a message, without what a terminal would act on."""
+    short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return "".join(character if character.isprintable() else "�" for character in short)
+
+
+def describe_reason(error: BaseException) -> str:
+    """Return the first line of what a library says about a file, fit for a message."""
+    line = str(error).strip().partition("\n")[0]
+    return shorten(line).rstrip(".") or type(error).__name__

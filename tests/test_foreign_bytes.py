@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -33,7 +34,7 @@ from kaggle_digits import (
     submissions,
 )
 from kaggle_digits.cli import runs as listing
-from kaggle_digits.datasets import layouts, loading
+from kaggle_digits.datasets import finding, loading, markers
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import json_h5, keras_archive
@@ -79,10 +80,11 @@ def damaged(whole: Files, *names: str) -> tuple[Callable[[Change], Files], ...]:
 
 
 def read_data(folder: Path) -> Splits:
-    found = layouts.find(folder)
+    markers.require_filled(folder, finding.pieces(folder))
+    found = finding.find(folder)
     if found is None:
         raise InputError(f"{folder} holds nothing that is known here.")
-    splits = loading.read(found, None)
+    splits = loading.read(found, folder, keep=False)
     for split in (splits.train, splits.test):
         assert split.images.dtype == np.uint8
         assert split.images.ndim == 4
@@ -154,11 +156,36 @@ def csv_gz() -> Case:
     return Case(files, (*damaged(files, *files), *within), read_data)
 
 
+def csv_zip() -> Case:
+    """Two zips of a CSV each, as Kaggle's client saves single files."""
+    plain = csv().whole
+    files = {f"{name}.zip": zipped({name: data}) for name, data in plain.items()}
+    within = (lambda change: {"train.csv.zip": zipped({"train.csv": change(plain["train.csv"])})},)
+    return Case(files, (*damaged(files, *files), *within), read_data)
+
+
 def competition_zip() -> Case:
-    plain, name = csv().whole, "digit-recognizer.zip"
-    files = {name: zipped(plain)}
-    within = (lambda change: {name: zipped(plain | {"test.csv": change(plain["test.csv"])})},)
+    """The competition's zip, the CSVs in a folder in it."""
+    name = "digit-recognizer.zip"
+    members = {f"digits/{member}": data for member, data in csv().whole.items()}
+    files = {name: zipped(members)}
+    within = (
+        lambda change: {
+            name: zipped(members | {"digits/test.csv": change(members["digits/test.csv"])})
+        },
+    )
     return Case(files, (*damaged(files, name), *within), read_data)
+
+
+def mnist_csv() -> Case:
+    names = [f"{row}x{column}" for row in range(1, 29) for column in range(1, 29)]
+    header = ",".join(["label", *names])
+    rows = np.column_stack([helpers.labels(2), helpers.images(2)])
+    files = {
+        "mnist_train.csv": helpers.csv_text(header, rows).encode(),
+        "mnist_test.csv": helpers.csv_text("", rows).encode("utf-16"),
+    }
+    return Case(files, damaged(files, *files), read_data)
 
 
 def mnist_npz() -> Case:
@@ -196,16 +223,15 @@ def cifar10_archive() -> Case:
     return Case(files, (*damaged(files, name), *within), read_data)
 
 
-def marker() -> Case:
+def marker(note: dict[str, Any]) -> Case:
     files = mnist_npz().whole
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "mnist.npz")
-        path.write_bytes(files["mnist.npz"])
-        sha256 = layouts.file_sha256(path)
-    note = {"source": "mnist", "test_sha256": sha256, "files": ["mnist.npz"]}
-    files |= {"source.json": json.dumps(note).encode()}
+    sha256 = hashlib.sha256(files["mnist.npz"]).hexdigest()
+    files |= {"source.json": json.dumps(note).replace("HASH", sha256).encode()}
     return Case(files, damaged(files, "source.json"), read_data)
 
+
+NOTE = {"source": "mnist", "files": {"mnist.npz": "HASH"}, "complete": True}
+EARLIER_NOTE = {"source": "mnist", "test_sha256": "HASH", "files": ["mnist.npz"]}
 
 # ------------------------------------------------------------------------------- runs and records
 
@@ -390,7 +416,8 @@ def kaggle_json() -> Case:
             environment = {"HOME": str(folder / home)}
             found = credentials.find(environment)
             assert found is None or isinstance(found.secret, str)
-            assert credentials.scrubbed("a text", environment)
+            assert credentials.scrub("a text", environment)
+            assert credentials.explain_missing(environment)
 
     return Case(files, damaged(files, *files), read)
 
@@ -481,12 +508,15 @@ def onnx_export() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     "train.csv and test.csv": csv,
     "csv.gz": csv_gz,
+    "csv.zip": csv_zip,
+    "MNIST's CSVs": mnist_csv,
     "competition zip": competition_zip,
     "mnist.npz": mnist_npz,
     "IDX": mnist_idx,
     "CIFAR-10 batches": cifar10,
     "CIFAR-10 tar.gz": cifar10_archive,
-    "source.json": marker,
+    "source.json": lambda: marker(NOTE),
+    "source.json, earlier": lambda: marker(EARLIER_NOTE),
     "run.json": run_json,
     "runs, listed": listed_runs,
     "metrics.json": metrics_json,
