@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.errors import InputError, KaggleDigitsError, describe_reason, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 10_000  # bytes, as NumPy; it has the whole header in memory before it counts them
 MAX_LENGTH = 1 << 48  # of one dimension; Python's integers have no end, and 48 bits fill any disk
-MAX_REASON = 200  # characters of what a library says
+MAX_LIST = 1 << 20  # bytes of an archive's list of members: some 15,000 arrays
+END_OF_ZIP, LONG_ZIP = b"PK\5\6", b"PK\6\7"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def read_arrays(
     """
     with _reading(path, str(path), advice), path.open("rb") as file:
         left = _size(file) if max_bytes is None else max_bytes
-        if not zipfile.is_zipfile(file):
+        if not _is_small_zip(file):
             raise InputError(f"{path} is not an .npz file, or was cut short. {advice}")
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, path, names, advice)
@@ -130,11 +132,24 @@ def _reading(path: Path, shown: str, advice: str) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}. {advice}") from error
     except Exception as error:
-        reason = _printable(str(error).split("\n", 1)[0]) or type(error).__name__
         raise InputError(
-            f"cannot read {shown}: {reason.rstrip('.')}. Expected plain arrays of numbers, whole. "
-            f"{advice}"
+            f"cannot read {shown}: {describe_reason(error)}. Expected plain arrays of numbers, "
+            f"whole. {advice}"
         ) from error
+
+
+def _is_small_zip(file: IO[bytes]) -> bool:
+    """Return whether the file ends as a zip of few members does, as `numpy.savez` writes it.
+
+    Python takes 13 bytes of memory for each byte of the list before anything else is known.
+    """
+    end = struct.Struct("<4s8x2LH")
+    file.seek(-min(_size(file), end.size + len(LONG_ZIP) + 16), os.SEEK_END)
+    before, record = (tail := file.read())[: -end.size], tail[-end.size :]
+    if len(record) < end.size or before.startswith(LONG_ZIP):  # whose list may be longer
+        return False
+    signature, size, _, comment = end.unpack(record)
+    return bool(signature == END_OF_ZIP and size <= MAX_LIST and not comment)
 
 
 def _members(
@@ -150,7 +165,7 @@ def _members(
                 f"{path} holds {name} more than once. Expected each array once. {advice}"
             )
     if missing := [name for name, form in names.items() if form.required and name not in found]:
-        listed = _printable(", ".join(list(found)[: len(names) + 1])) or "nothing"
+        listed = shorten(", ".join(list(found)[: len(names) + 1])) or "nothing"
         required = ", ".join(name for name, form in names.items() if form.required)
         raise InputError(
             f"{path} lacks {', '.join(missing)}: it holds {listed}. "
@@ -184,8 +199,8 @@ def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) ->
     )
     if not fits or not np.issubdtype(dtype, getattr(np, form.dtype)):
         raise _FormError(
-            f"received an array of shape {_printable(str(shape))} and dtype "
-            f"{_printable(str(dtype))}, expected shape ({', '.join(map(str, expected))}"
+            f"received an array of shape {shorten(str(shape))} and dtype "
+            f"{shorten(str(dtype))}, expected shape ({', '.join(map(str, expected))}"
             f"{',' * (len(expected) == 1)}) and dtype {form.dtype}"
         )
     lengths |= {
@@ -210,9 +225,3 @@ def _read(stream: IO[bytes]) -> "Array":
 
 def _size(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_size
-
-
-def _printable(text: str) -> str:
-    """Return ``text`` short enough for a message, without what a terminal would act on."""
-    short = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"
-    return "".join(character if character.isprintable() else "�" for character in short)

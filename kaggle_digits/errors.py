@@ -1,7 +1,11 @@
-"""The exceptions that the command line turns into exit codes. A leaf: imports nothing of ours."""
+"""The exceptions that the command line turns into exit codes, and texts in them. A leaf.
+
+Imports nothing of ours.
+"""
 
 import errno
 
+MAX_SHOWN = 200  # characters of a text from outside
 NOT_LOADED = ("failed to map segment from shared object", "annot allocate memory")
 
 
@@ -48,3 +52,15 @@ def out_of_memory(error: Exception) -> OutsideError | None:
         "smaller --batch-size, fewer --jobs, or --limit N for fewer images. Every finished epoch "
         "of a run is kept."
     )
+
+
+def shorten(text: str) -> str:
+    """Return ``text`` short enough for a message, without what a terminal would act on."""
+    short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return "".join(character if character.isprintable() else "�" for character in short)
+
+
+def describe_reason(error: BaseException) -> str:
+    """Return the first line of what a library says about a file, fit for a message."""
+    line = str(error).strip().partition("\n")[0]
+    return shorten(line).rstrip(".") or type(error).__name__

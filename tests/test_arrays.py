@@ -243,6 +243,23 @@ def test_a_header_that_unpacks_to_far_more_takes_no_memory(path):
     assert peak_of(path, max_bytes=1000 * MB) < MB
 
 
+def test_a_long_list_of_members_takes_no_memory(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"{number}.npy", b"")
+    tracemalloc.start()
+    assert "is not an .npz file" in refusal(path)
+    assert tracemalloc.get_traced_memory()[1] < MB
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("end", [b"a comment", b"PK\5\6", b"PK\5\6" + bytes(18)])
+def test_what_follows_the_archive_is_no_part_of_it(end, path):
+    files.write_npz(path, **ARRAYS)
+    path.write_bytes(path.read_bytes() + end)
+    refusal(path)
+
+
 def test_arrays_that_nobody_asked_for_take_no_memory(path):
     np.savez_compressed(path, other=np.zeros(100 * MB, np.uint8), **ARRAYS)
     tracemalloc.start()

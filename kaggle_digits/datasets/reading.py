@@ -18,7 +18,7 @@ from typing import IO
 
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.naming import candidates, is_hidden, listed
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, describe_reason
 
 # Of one file, unpacked or not. The largest of the competition, train.csv, has 77 MB.
 MAX_BYTES = 768 << 20
@@ -162,7 +162,8 @@ def gunzip(content: bytes, name: str, kind: str = "gzip") -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             return _read_bounded(stream, name)
     except BROKEN as error:
-        raise DataError(f"{name} is broken: {error}. Expected a whole {kind} file.") from error
+        reason = describe_reason(error)
+        raise DataError(f"{name} is broken: {reason}. Expected a whole {kind} file.") from error
 
 
 @contextlib.contextmanager
@@ -183,7 +184,8 @@ def open_zip(content: bytes, name: str) -> Iterator[zipfile.ZipFile]:
             yield archive
     except BROKEN as error:
         web_page = content[:64].lstrip().startswith(b"<")
-        reason = "it is a web page, perhaps one that asks you to sign in" if web_page else error
+        reason = "it is a web page, perhaps one that asks you to sign in"
+        reason = reason if web_page else describe_reason(error)
         raise DataError(f"{name} is broken: {reason}. Expected a whole zip file.") from error
 
 
