@@ -5,6 +5,7 @@ here prints; what a user wants to see goes through the callback.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +29,7 @@ from kaggle_digits.training import on_this_machine
 
 DEFAULT_SPLIT = 0.2
 MOMENT = 0.3  # seconds
+MANY = sys.maxsize  # images: so many that a recipe is trained as it stands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,7 @@ def run_training(
     *,
     command: str,
     watching: Callable[[runs.Run], AbstractContextManager[Watcher]] | None = None,
+    tell: Callable[[str | None], object] = lambda _: None,
 ) -> tuple[Result, Path]:
     """Train, resume or find finished what ``config`` asks for, and write its submission.
 
@@ -185,6 +188,7 @@ def run_training(
         splits: the images.
         command: what a user runs to resume; kept in ``run.json``.
         watching: called with the open run, before training; returns what is told about every step.
+        tell: takes a note on the settings, None if there is nothing to note.
 
     Returns:
         the finished run's scores, and the CSV that was written.
@@ -202,12 +206,14 @@ def run_training(
     name = name_run(config, splits)
     train = cross_validation.limited(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
-    settings = _settings(config, splits)
+    assignment = _assign_folds(config, train)
+    images = cross_validation.fewest_images(assignment, config.folds)
+    folder = config.run or RUNS / name
+    settings = _as_started(folder, _settings(config, splits, images), config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
-    assignment = _assign_folds(config, train)
-    folder = config.run or RUNS / name
     with runs.opened(folder, settings, class_names=train.class_names, command=command) as run:
+        tell(describe_few_images(settings.training, config, images))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
         with watching(run) if watching else nullcontext(Unwatched()) as watcher:
@@ -238,12 +244,12 @@ def name_run(config: TrainConfig, splits: Splits) -> str:
     return "-".join(str(part) for part in parts if part)
 
 
-def _settings(config: TrainConfig, splits: Splits) -> runs.Settings:
+def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings:
     recipe = config.recipe
     return runs.Settings(
         command="cv" if config.validation_split is None else "train",
         recipe=recipe.name,
-        training=_training(config),
+        training=adapt_training(config, images),
         deslant=recipe.deslant,
         folds=config.folds,
         seeds=config.seeds,
@@ -259,8 +265,37 @@ def _settings(config: TrainConfig, splits: Splits) -> runs.Settings:
     )
 
 
-def _training(config: TrainConfig) -> Training:
-    """Return the recipe's training with what the configuration overrides."""
+def _as_started(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
+    """Return the settings with which the run in ``folder`` resumes.
+
+    Earlier versions trained on few images as on many: a run that one of them started resumes so.
+    """
+    earlier = replace(settings, training=adapt_training(config, MANY))
+    if (folder / "run.json").exists() and runs.Run(folder).settings == earlier:
+        return earlier
+    return settings
+
+
+def describe_few_images(training: Training, config: TrainConfig, images: int) -> str | None:
+    """Return what few images change in the recipe's training; None if they change nothing."""
+    many, few = adapt_training(config, MANY), adapt_training(config, images)
+    changes = ", ".join(
+        f"{name.replace('_', ' ')} {getattr(few, name):g} instead of {getattr(many, name):g}"
+        for name in ("batch_size", "learning_rate", "epochs")
+        if getattr(few, name) != getattr(many, name)
+    )
+    if not changes:
+        return None
+    if training == many:
+        return (
+            "the run was started by a version that did not adapt to few images, and keeps its "
+            f"settings. A new one, with --run, has {changes}."
+        )
+    return f"few images, {images:,} for each model: {changes}."
+
+
+def adapt_training(config: TrainConfig, images: int) -> Training:
+    """Return the recipe's training on ``images`` images, with what the configuration overrides."""
     training = config.recipe.training
     rate = config.learning_rate
     if rate is not None and not 0 < rate < math.inf:
@@ -275,10 +310,8 @@ def _training(config: TrainConfig) -> Training:
         )
     if config.precision is not None:
         training = replace(training, precision=config.precision)
-    return replace(
-        on_this_machine(training).over(config.epochs or training.epochs),
-        batch_size=batch_size,
-        learning_rate=rate or training.learning_rate,
+    return on_this_machine(training).for_images(
+        images, epochs=config.epochs, batch_size=config.batch_size, learning_rate=rate
     )
 
 

@@ -8,7 +8,7 @@ it after a crash. NumPy and the files alone, but for measuring the rate.
 import math
 import re
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,18 +117,27 @@ def flop_of_members() -> dict[str, float]:
     return {name: flop_of(find(name).network()) for name in MEMBERS}
 
 
-def trainings_of_members(precision: Precision | None) -> dict[str, Training]:
+def trainings_of_members(
+    images: int, folds: int, precision: Precision | None
+) -> dict[str, Training]:
     """Return how each member is trained on this machine.
 
     Args:
+        images: in the training data; batches of few images are smaller, and slower.
+        folds: of the cross-validation.
         precision: overrides the recipes' precision; None keeps it.
 
     """
-    trainings = {name: find(name).training for name in MEMBERS}
+    kept = _images_of_a_fold(images, folds)
+    trainings = {name: find(name).training.for_images(kept) for name in MEMBERS}
     return {
         name: training.on_this_machine(replace(one, precision=precision or one.precision))
         for name, one in trainings.items()
     }
+
+
+def _images_of_a_fold(images: int, folds: int) -> int:
+    return images * (folds - 1) // folds
 
 
 def measured_seconds(trainings: dict[str, Training], folds: int, folder: Path) -> dict[str, float]:
@@ -192,7 +201,7 @@ def planned(
         InputError: not even one member of four epochs fits.
 
     """
-    most = find(MEMBERS[0]).training.epochs
+    most = find(MEMBERS[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
 
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
         seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its part
@@ -272,7 +281,14 @@ def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
             f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
             "anew."
         ) from error
-    return kept.plan if kept.made_for == made_for else None
+    return kept.plan if _completed(kept.made_for) == _completed(made_for) else None
+
+
+def _completed(made_for: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plan of an earlier version was made for, settings since added at defaults."""
+    defaults = {f.name: f.default for f in fields(Training) if f.default is not MISSING}
+    members = made_for.get("members", {})
+    return made_for | {"members": {name: defaults | dict(members[name]) for name in members}}
 
 
 def keep_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:

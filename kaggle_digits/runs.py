@@ -345,7 +345,8 @@ class Run(RunFolder):
         """Raise an InputError unless everything can be read that lists and finds runs."""
         description = self.description
         for name in ("recipe", "source", "folds", "seeds", "training"):
-            self.setting(name)
+            if self.setting(name) is None:
+                raise DamagedRunError(self.folder / "run.json", f"settings.{name} is null")
         if "started" not in description:
             raise DamagedRunError(self.folder / "run.json", "started is missing")
         _ = self.metrics

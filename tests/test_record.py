@@ -140,7 +140,9 @@ def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     small = record.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
-    made_for = record.circumstances(load(data).train, record.trainings_of_members(None))
+    train = load(data).train
+    trainings = record.trainings_of_members(len(train), 2, None)
+    made_for = record.circumstances(train, trainings)
     record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
@@ -153,7 +155,8 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     ]
     first, last = (Run(tmp_path / "runs" / names[place]).settings for place in (0, -1))
     assert (first.recipe, first.deslant) == ("record-5", None)
-    assert first.training == on_this_machine(find("record-5").training).over(1)
+    few = on_this_machine(find("record-5").training).for_images(len(train) // 2, epochs=1)
+    assert first.training == few
     assert (last.recipe, last.deslant) == ("record-width", Deslant(width=14))
 
 

@@ -348,9 +348,9 @@ def test_precision_is_a_setting_and_named_in_the_run(data, tmp_path):
 
 
 def test_precision_of_a_record_is_that_of_its_members():
-    chosen = record.trainings_of_members("float16")
+    chosen = record.trainings_of_members(42_000, 5, "float16")
     assert {training.precision for training in chosen.values()} == {"float16"}
-    kept = record.trainings_of_members(None)
+    kept = record.trainings_of_members(42_000, 5, None)
     assert kept == {name: on_this_machine(find_recipe(name).training) for name in kept}
 
 

@@ -97,7 +97,9 @@ def _plan(
 ) -> "Plan":
     from kaggle_digits import record
 
-    trainings = record.trainings_of_members(None if precision is None else precision.value)
+    trainings = record.trainings_of_members(
+        len(train), folds, None if precision is None else precision.value
+    )
     made_for = record.circumstances(train, trainings)
     plan = record.kept_plan(path, made_for)
     if plan is None:

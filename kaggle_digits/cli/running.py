@@ -22,9 +22,16 @@ def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
     options.print_notes(splits)
     command = shlex.join([options.program(), *sys.argv[1:]])
     with advising(input_):
-        result, csv = pipeline.run_training(config, splits, command=command, watching=_watch)
+        result, csv = pipeline.run_training(
+            config, splits, command=command, watching=_watch, tell=_print_note
+        )
     _report(result, csv, splits, as_json=as_json)
     return result.run.folder
+
+
+def _print_note(note: str | None) -> None:
+    if note is not None:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 @contextlib.contextmanager
