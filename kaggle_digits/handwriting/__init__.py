@@ -4,6 +4,7 @@ The files are the way of a picture: `pictures` opens it, `ink` finds what was wr
 tells which ink is one digit, `fields` brings a digit into 28x28, `drawing` shows all of that.
 """
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_digits.datasets.dataset import Images
+from kaggle_digits.errors import InputError
 from kaggle_digits.handwriting.fields import field_of
 from kaggle_digits.handwriting.ink import ink_of
+from kaggle_digits.handwriting.layout import Kind, LeftOut, arrange
 from kaggle_digits.handwriting.pictures import Grey, opened
-from kaggle_digits.handwriting.shapes import Box, shapes_of
+from kaggle_digits.handwriting.planes import Mask, Plane
+from kaggle_digits.handwriting.rules import remove_rules
+from kaggle_digits.handwriting.shapes import Box, find_shapes
+from kaggle_digits.handwriting.surroundings import remove_surroundings
 
-__all__ = ["Box", "Digit", "Picture", "read"]
+__all__ = ["Box", "Digit", "Kind", "LeftOut", "Picture", "read"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,7 @@ class Picture:
     path: Path
     grey: Grey
     digits: tuple[Digit, ...]
+    left_out: tuple[LeftOut, ...]
 
     @cached_property
     def images(self) -> Images:
@@ -65,9 +72,25 @@ def read(path: Path) -> Picture:
 
     """
     grey = opened(path)
-    ink = ink_of(path, grey)
+    paper = remove_surroundings(grey.pixels)
+    if paper is not None:
+        # What seems to be paper may be a bold digit: then there is nothing on it.
+        with contextlib.suppress(InputError):
+            return _read(path, grey, *paper)
+    return _read(path, grey, grey.pixels)
+
+
+def _read(path: Path, grey: Grey, pixels: Plane, outside: Mask | None = None) -> Picture:
+    ink, ruled = remove_rules(path, ink_of(path, pixels, outside))
+    lines, left_out = arrange(path, ink.mask)
+    left_out += [LeftOut(box, Kind.RULE) for box in ruled]
+    if outside is not None:
+        left_out += [LeftOut(shape.box, Kind.EDGE) for shape in find_shapes(path, outside)]
     digits = tuple(
-        Digit(field_of(shape, ink)[..., None], shape.box.scaled(grey), shape.line)
-        for shape in shapes_of(path, ink)
+        Digit(field_of(shape, ink)[..., None], shape.box.scaled(grey), number)
+        for number, line in enumerate(lines)
+        for shape in line
     )
-    return Picture(path, grey, digits)
+    return Picture(
+        path, grey, digits, tuple(LeftOut(one.box.scaled(grey), one.kind) for one in left_out)
+    )

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.handwriting.ink import Ink
-from kaggle_digits.handwriting.pictures import Plane
-from kaggle_digits.handwriting.shapes import Shape
+from kaggle_digits.handwriting.planes import Plane
+from kaggle_digits.handwriting.shapes import Shape, measure_thickness
 
 SIDE = 28
 BOX = 20
@@ -23,7 +23,6 @@ THINNEST = 2.2
 THICKENED = 2.6
 RIM = 1.5  # pixels of a stroke's soft edge
 NEXT_TO_NOTHING = 0.2
-STRIP = 4  # mean distance to the edge of a long strip, into the strip's thickness
 
 
 def field_of(shape: Shape, ink: Ink) -> npt.NDArray[np.uint8]:
@@ -43,8 +42,7 @@ def _plane_of(shape: Shape, ink: Ink) -> Plane:
     from scipy import ndimage
 
     unit = max(shape.box.height, shape.box.width) / BOX
-    inside = ndimage.distance_transform_edt(np.pad(shape.mask, 1))
-    thickness = STRIP * float(inside[inside > 0].mean()) - 1
+    thickness = measure_thickness(shape.mask)
     grow = max(0.0, (THICKENED * unit - thickness) / 2) if thickness < THINNEST * unit else 0.0
     rim = math.ceil(grow + RIM)
     mask = np.pad(shape.mask, rim)

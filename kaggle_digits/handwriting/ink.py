@@ -1,16 +1,22 @@
 """What was written: the ground is estimated and taken away, whichever of the two is darker."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from kaggle_digits.errors import InputError
-from kaggle_digits.handwriting.pictures import Grey, Plane
-
-Mask = npt.NDArray[np.bool_]
+from kaggle_digits.handwriting.planes import (
+    LEAST,
+    Mask,
+    Plane,
+    block_means,
+    block_side,
+    enlarge,
+    mean_where,
+    measure_sign,
+    otsu,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +33,6 @@ class Ink:
     mask: Mask
 
 
-COARSE_SIDE = 48  # blocks along the short side: a stroke's share of a block still shows
-COARSE_BLOCKS = 12_000
-NEARBY = 24  # of these make up the short side
 MIN_CONTRAST = (
     0.08  # of ground to black or white; a pencil has 0.3, the light's fall-off leaves 0.04
 )
@@ -39,12 +42,19 @@ BLURS = (0.0, 0.7, 1.0, 1.5, 2.0, 3.0)  # pixels; the first with which ink is cl
 STRONG = 0.6  # a stroke must reach this share of the full ink somewhere
 WEAK = 0.35  # and goes as far as this
 DARKEST = 0.1  # of a ground on which ink still shows
-LEAST = 1e-6  # instead of 0, to divide by
+SHADOW = 0.35  # of the light elsewhere falls into it
+HUG = 50  # of that share of the picture's short side is what hugs the paper's border
+HUGGING = 0.6  # of a shape
 SIGMAS_PER_MAD = 1.4826  # in normally distributed noise
 
 
-def ink_of(path: Path, grey: Grey) -> Ink:
+def ink_of(path: Path, pixels: Plane, outside: Mask | None = None) -> Ink:
     """Return the ink of a picture.
+
+    Args:
+        path: the picture's, for messages.
+        pixels: float32 ``[height, width]``, 0 … 1.
+        outside: bool ``[height, width]``, what is no part of the paper.
 
     Raises:
         InputError: there is nothing but ground.
@@ -52,7 +62,7 @@ def ink_of(path: Path, grey: Grey) -> Ink:
     """
     from scipy import ndimage
 
-    found = _clearest(_without_ground(grey.pixels))
+    found = _clearest(_without_ground(pixels))
     if found.level < max(MIN_CONTRAST, MIN_OVER_NOISE * found.noise):
         raise InputError(
             f"{path} shows nothing but its ground. Expected digits that stand out from it: darker "
@@ -64,7 +74,20 @@ def ink_of(path: Path, grey: Grey) -> Ink:
         structure=np.ones((3, 3), bool),
         mask=found.detail > low,
     )
+    if outside is not None:
+        mask = _on_paper(mask, outside)
     return Ink(np.clip(found.detail / found.level, 0, 1), mask)
+
+
+def _on_paper(mask: Mask, outside: Mask) -> Mask:
+    """Return ``mask`` without the shapes that hug the paper's border: the border's own shadow."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask & ~outside, np.ones((3, 3)))
+    reach = max(2, min(mask.shape) // HUG)
+    hugging = ndimage.distance_transform_edt(~outside) <= reach
+    share = ndimage.mean(hugging, labels, np.arange(count + 1))
+    return np.asarray((labels > 0) & (share[labels] < HUGGING), bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,21 +120,6 @@ def _clearest(detail: Plane) -> _Detail:
     return max(tried, key=lambda one: one.clearness)
 
 
-def otsu(values: Plane) -> float:
-    """Return the threshold that parts ``values`` into the two most distinct classes.
-
-    Source: Otsu, A threshold selection method from gray-level histograms, 1979.
-    """
-    counts, edges = np.histogram(values, bins=256)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below, moment = np.cumsum(counts), np.cumsum(counts * middles)
-    above = below[-1] - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (moment[-1] * below / below[-1] - moment) ** 2 / (below * above)
-    parts = (below > 0) & (above > 0)
-    return float(middles[np.where(parts, between, -1).argmax()]) if parts.any() else edges[-1]
-
-
 def _level(detail: Plane, noise: float) -> float:
     """Return what full ink has: the middle of what lies above the ground; 0 if nothing does."""
     ink = detail[detail > max(otsu(detail), 4 * noise)]
@@ -126,8 +134,8 @@ def _noise(detail: Plane) -> float:
 
 def _without_ground(pixels: Plane) -> Plane:
     """Return float32 ``[height, width]``: how far each pixel is from the ground towards ink."""
-    blocks = _block_side(*pixels.shape)
-    coarse = _blocks(pixels, blocks)
+    blocks = block_side(*pixels.shape)
+    coarse = block_means(pixels, blocks)
     side = min(coarse.shape)
     flat, bow = np.zeros_like(coarse), _bow(coarse)
     # A shadow's edge spoils a surface, and light that falls off spoils a median. Where a bold digit
@@ -137,13 +145,14 @@ def _without_ground(pixels: Plane) -> Plane:
         for base, window in ((flat, side), (bow, side), (flat, 2 * side))
     ]
     ground = min(grounds, key=lambda one: _mean_along_edges(np.abs(coarse - one)))
-    sign = _sign(coarse - ground)
+    sign = measure_sign(coarse - ground)
+    ground = _without_ink(ground, sign)
     for _ in range(2):
-        found = _measured(_relative(pixels, _as_large(ground, pixels.shape), sign))
+        found = _measured(_relative(pixels, enlarge(ground, pixels.shape), sign))
         free = found.detail < max(WEAK * max(found.level, MIN_CONTRAST), 3 * found.noise)
-        rest = pixels - _as_large(ground, pixels.shape)
-        ground = ground + _mean_where(free, rest, blocks)
-    return _relative(pixels, _as_large(ground, pixels.shape), sign)
+        rest = pixels - enlarge(ground, pixels.shape)
+        ground = ground + mean_where(free, rest, blocks)
+    return _relative(pixels, enlarge(ground, pixels.shape), sign)
 
 
 def _medians(coarse: Plane, window: int) -> Plane:
@@ -181,58 +190,13 @@ def _relative(pixels: Plane, ground: Plane, sign: float) -> Plane:
     return (np.float32(sign) * (pixels - ground) / room).astype(np.float32)
 
 
-def _sign(detail: Plane) -> float:
-    """Return -1 where ink is darker than the ground, 1 where it is lighter.
-
-    Ink is the smaller part of a picture and far from the ground: it decides the third moment.
-    """
-    return 1.0 if float((detail.astype(np.float64) ** 3).sum()) > 0 else -1.0
+def _without_ink(ground: Plane, sign: float) -> Plane:
+    """Return ``ground`` no nearer to ink than the deepest shadow: a large blot is not its own."""
+    room = ground if sign < 0 else 1 - ground
+    room = np.maximum(room, SHADOW * np.median(room))
+    return np.asarray(room if sign < 0 else 1 - room, np.float32)
 
 
 def _mean_along_edges(coarse: Plane) -> float:
     edges = (coarse[0], coarse[-1], coarse[:, 0], coarse[:, -1])
     return float(np.mean([edge.mean() for edge in edges]))
-
-
-def _mean_where(free: Mask, pixels: Plane, side: int) -> Plane:
-    """Return the mean of the ``free`` pixels around each block: of the ground, for what is no ink.
-
-    Near ones count most; where there are none, as within a thick stroke, farther ones do.
-    """
-    from scipy import ndimage
-
-    free = ndimage.binary_erosion(free, iterations=max(1, side // 2), border_value=1)
-    known, weight = _blocks(pixels * free, side), _blocks(free.astype(np.float32), side)
-    reach = min(known.shape) / NEARBY
-    total, weights = np.zeros_like(known), np.full_like(known, LEAST)
-    for sigma, share in ((reach, 1.0), (3 * reach, 1e-2), (10 * reach, 1e-3)):
-        total += share * ndimage.gaussian_filter(known, sigma, mode="nearest")
-        weights += share * ndimage.gaussian_filter(weight, sigma, mode="nearest")
-    return np.asarray(total / weights, np.float32)
-
-
-def _block_side(height: int, width: int) -> int:
-    by_side = min(height, width) / COARSE_SIDE
-    by_number = math.sqrt(height * width / COARSE_BLOCKS)
-    return max(1, math.ceil(max(by_side, by_number)))
-
-
-def _blocks(pixels: Plane, side: int) -> Plane:
-    """Return the means of blocks of ``side`` x ``side``; the last ones repeat the edge."""
-    height, width = pixels.shape
-    padded = np.pad(pixels, ((0, -height % side), (0, -width % side)), mode="edge")
-    rows, columns = padded.shape[0] // side, padded.shape[1] // side
-    blocks = padded.reshape(rows, side, columns, side)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
-
-
-def _as_large(coarse: Plane, shape: tuple[int, ...]) -> Plane:
-    """Return ``coarse`` interpolated to ``shape``."""
-    from PIL import Image
-
-    height, width = shape
-    side = math.ceil(height / coarse.shape[0]) if coarse.shape[0] > 1 else height
-    side = max(side, math.ceil(width / coarse.shape[1]))
-    size = (coarse.shape[1] * side, coarse.shape[0] * side)
-    large = Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(large, np.float32)[:height, :width]

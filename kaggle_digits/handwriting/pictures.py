@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from kaggle_digits.backend import quiet_stderr
 from kaggle_digits.errors import InputError
+from kaggle_digits.handwriting.planes import Plane
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-Plane = npt.NDArray[np.float32]
 Colours = npt.NDArray[np.float32]
 
 # Common, and read by well-tried code. Of an animation, or of pages, the first is read.
