@@ -310,7 +310,29 @@ def test_faults_of_a_download(step, fault, expected, tmp_path, archive, server, 
     text = get(tmp_path, server, "--source", "kaggle", code=1, KAGGLE_DIGITS_TIMEOUT=str(patience))
     assert expected in text
     assert contents(tmp_path / "input") == contents(sample)
-    assert not list((tmp_path / "input").glob(".download*"))
+    assert not list((tmp_path / "input").glob(".kaggle*"))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_a_download_that_is_ended_leaves_nothing_for_long(how, code, tmp_path, archive, server):
+    server.archive = archive
+    server.faults["GET"] = HANG
+    process = product.started(
+        "data", "get", "--source", "kaggle", cwd=tmp_path, **server.environment()
+    )
+    while "GET" not in server.calls:
+        time.sleep(0.02)
+        assert process.poll() is None
+    assert len(list((tmp_path / "input").glob(".kaggle*"))) == 1
+    os.kill(process.pid, how)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    assert len(list((tmp_path / "input").glob(".kaggle*"))) == (how == signal.SIGKILL)
+    server.faults.clear()
+    assert "kaggle data" in get(tmp_path, server, "--source", "kaggle")
+    assert not list((tmp_path / "input").glob(".kaggle*"))
 
 
 def test_a_zip_that_is_short_or_of_something_else(tmp_path, archive, server):

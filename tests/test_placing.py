@@ -94,9 +94,7 @@ def loaded(folder: Path) -> Splits | str:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return [
-        path.name for path in folder.iterdir() if path.name.startswith((".download", ".kaggle"))
-    ]
+    return [path.name for path in folder.iterdir() if path.name.startswith((".kaggle", ".source"))]
 
 
 @pytest.mark.parametrize("kind", ["ours", "theirs", "to-zip", "from-zip"])
@@ -187,15 +185,15 @@ def test_a_file_that_was_changed_beside_another_is_said(folder, tmp_path):
 def test_two_at_once_take_turns(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(placing, "WAIT", 0.1)
     path = write_competition_zip(tmp_path / "new.zip")
-    with placing.filling(folder) as staging:
-        assert staging.is_dir()
+    with placing.filling(folder) as workspace:
+        assert workspace.is_dir()
         with pytest.raises(
             InputError, match=f"another `kaggle-digits data get` is filling {folder}"
         ):
             get_from(path, folder)
         with pytest.raises(InputError, match="Wait for it, then run the same command again"):
             get("sample", folder=folder)
-        assert staging.is_dir()
+        assert workspace.is_dir()
     assert not leftovers(folder)
     get_from(path, folder)
     get_from(path, folder)  # what changes nothing needs no lock for long either
@@ -242,7 +240,8 @@ get("kaggle", folder=Path(sys.argv[1]), environment={}, download=download)
 """
 
 
-def test_what_a_killed_download_left_goes_and_nothing_else(folder, tmp_path):
+@pytest.mark.parametrize("again", ["kept", "got"])
+def test_what_a_killed_download_left_goes(again, folder, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", DOWNLOADING, str(folder)],
         stdout=subprocess.PIPE,
@@ -256,19 +255,12 @@ def test_what_a_killed_download_left_goes_and_nothing_else(folder, tmp_path):
     process.communicate()
     assert leftovers(folder) == [left]
 
-    others = [".download-mine", ".download-12345678.zip", "download-12345678", ".download-UPPERCAS"]
-    for name in others:
-        (folder / name).mkdir()
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").touch()
-    (folder / ".download-abcdefgh").symlink_to(outside)
-    (folder / ".download-aaaaaaaa").touch()
-    get_from(write_competition_zip(tmp_path / "new.zip"), folder)
-    assert not (folder / left).exists()
-    assert all((folder / name).is_dir() for name in others)
-    assert (outside / "file").exists()
-    assert (folder / ".download-aaaaaaaa").is_file()
+    if again == "kept":
+        write_competition(folder)
+        assert get("auto", folder=folder, environment={}).kept
+    else:
+        get_from(write_competition_zip(tmp_path / "new.zip"), folder)
+    assert not leftovers(folder)
 
 
 # -------------------------------------------------------------------------------- what is believed

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaggle_digits import credentials
+from kaggle_digits import credentials, files
 from kaggle_digits.datasets import (
     finding,
     kaggle_csv,
@@ -96,7 +96,7 @@ def get(
     """
     if source not in SOURCES:
         raise InputError(f"--source: received {source!r}, expected one of {', '.join(SOURCES)}.")
-    placing.clean(folder)
+    files.remove_abandoned(folder)
     if source == "sample":
         if from_path is not None:
             raise InputError(
@@ -148,11 +148,11 @@ def _unavailable(source: str, folder: Path) -> str:
 
 def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Obtained:
     """Download and unpack beside what is there, check, and only then put it in its place."""
-    with placing.filling(folder, room=ROOM) as staging:  # Kaggle's client would blame the network
+    with placing.filling(folder, room=ROOM) as workspace:  # Kaggle's client would blame the network
         if not force and (kept := _kept("kaggle", folder)):
             return kept  # another process downloaded it meanwhile
-        (packed := staging / "packed").mkdir()
-        (unpacked := staging / "unpacked").mkdir()
+        (packed := workspace / "packed").mkdir()
+        (unpacked := workspace / "unpacked").mkdir()
         archive = download(packed)
         try:
             with advising(folder):
@@ -161,12 +161,12 @@ def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Obt
             splits = loading.read(found, folder)
             _require_source("kaggle", splits, unpacked)
         except InputError as error:
-            reason = str(error).replace(f"{staging}{os.sep}", "")
+            reason = str(error).replace(f"{workspace}{os.sep}", "")
             raise OutsideError(
                 f"what Kaggle sent is not the competition's data, whole: {reason}\n"
                 f"What was in {folder} before is unchanged."
             ) from error
-        obtained = _take(found, splits, folder, staging, beside=(kaggle_csv.EXAMPLE,))
+        obtained = _take(found, splits, folder, workspace, beside=(kaggle_csv.EXAMPLE,))
     return replace(obtained, taken_from="Kaggle")
 
 
@@ -174,7 +174,7 @@ def _get_sample(folder: Path) -> Obtained:
     """Write the sample, unless it is there; refuse where anything else is."""
     if kept := _kept_sample(folder):
         return kept
-    with placing.filling(folder) as staging:
+    with placing.filling(folder) as workspace:
         if kept := _kept_sample(folder):
             return kept  # another process wrote it meanwhile
         if present := _present(folder):
@@ -183,7 +183,7 @@ def _get_sample(folder: Path) -> Obtained:
                 "replace. Choose another folder with --input DIR, or leave out --source sample to "
                 "use what is there."
             )
-        placing.place(sample.writers(), folder, staging, source="sample")
+        placing.place(sample.writers(), folder, workspace, source="sample")
     return Obtained(loading.load(folder), folder)
 
 
@@ -233,12 +233,12 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> O
     splits = loading.read(found, folder, keep=False)
     _require_source(source, splits, from_path)
     writers = rehearsal.writers(splits, seed, name=str(from_path))
-    with placing.filling(folder, room=ROOM) as staging:
-        (written := staging / "written").mkdir()
-        placing.place(writers, written, staging, source=rehearsal.SOURCE)
+    with placing.filling(folder, room=ROOM) as workspace:
+        (written := workspace / "written").mkdir()
+        placing.place(writers, written, workspace, source=rehearsal.SOURCE)
         found = finding.find_at(written, folder)
         splits = loading.read(found, folder)
-        obtained = _take(found, splits, folder, staging, beside=rehearsal.BESIDE)
+        obtained = _take(found, splits, folder, workspace, beside=rehearsal.BESIDE)
     return replace(obtained, taken_from=from_path)
 
 
@@ -252,13 +252,13 @@ def _get_from(path: Path, folder: Path, source: str) -> Obtained:
     splits = loading.read(found, folder)
     _require_source(source, splits, path)
     beside = rehearsal.BESIDE if splits.source == rehearsal.SOURCE else ()
-    with placing.filling(folder) as staging:
-        obtained = _take(found, splits, folder, staging, beside=beside)
+    with placing.filling(folder) as workspace:
+        obtained = _take(found, splits, folder, workspace, beside=beside)
     return obtained if obtained.kept else replace(obtained, taken_from=path)
 
 
 def _take(
-    found: Found, splits: Splits, folder: Path, staging: Path, *, beside: tuple[str, ...]
+    found: Found, splits: Splits, folder: Path, workspace: Path, *, beside: tuple[str, ...]
 ) -> Obtained:
     """Copy the files ``found``, which were read as ``splits``, and remove what was there.
 
@@ -278,7 +278,7 @@ def _take(
     moved = placing.place(
         {name: _copier(file) for name, file in targets.items()},
         folder,
-        staging,
+        workspace,
         source=splits.source,
         move_aside=[file for file in theirs if file.is_file()],
         remove=[name for name in ours if name not in targets],
