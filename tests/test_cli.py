@@ -248,7 +248,7 @@ def test_runs_leaves_out_a_damaged_one_and_says_so(tmp_path):
     (tmp_path / "runs" / "two" / "run.json").write_text("{")
     done = product.run("runs", cwd=tmp_path)
     assert f"No runs in {tmp_path}/runs yet" in done.stdout
-    assert "two: its run.json is damaged" in done.stderr
+    assert "runs/two/run.json is damaged: Expecting" in done.stderr
 
 
 def test_unknown_or_missing_backend(data, tmp_path):

@@ -27,6 +27,7 @@ from kaggle_digits import (
     evaluation,
     handwriting,
     history,
+    model_files,
     origins,
     predictions,
     record,
@@ -542,7 +543,7 @@ CASES: dict[str, Callable[[], Case]] = {
 @pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("name", CASES)
 def test_damage_ends_in_a_message_or_a_value(name, examples, tmp_path, monkeypatch, capfd, caplog):
-    for module in (keras_archive, json_h5):
+    for module in (model_files, json_h5):
         monkeypatch.setattr(module, "start_keras", never_start_keras)
     case = CASES[name]()
     for path, content in case.whole.items():

@@ -246,7 +246,7 @@ def test_commands_go_on_beside_a_damaged_run(run, tmp_path):
     write_run(tmp_path / "runs" / "two", rows=3, label=5)
     shutil.copy(run.submission, tmp_path / "mine.csv")
     listed = product.run("runs", cwd=tmp_path, timeout=60)
-    assert "runs/pipe: its submission.csv is damaged, and it is left out here" in listed.stderr
+    assert "runs/pipe/submission.csv is damaged: it is a named pipe" in listed.stderr
     assert "it is a link" in listed.stderr
     assert "runs/one" in listed.stdout
     assert "runs/pipe" not in listed.stdout

@@ -42,7 +42,7 @@ def changed(**settings: Any) -> dict[str, Any]:
         ("{", "is damaged: Expecting property name"),
         ("[" * 100_000, "is damaged: its brackets are nested too deeply"),
         ([], "it is a list, expected an object"),
-        (DESCRIPTION | {"state": None}, "state is None, expected str"),
+        (DESCRIPTION | {"state": None}, "state is None, expected 'running'"),
         (DESCRIPTION | {"class_names": 10}, "class_names is 10, expected tuple"),
         (DESCRIPTION | {"environment": []}, "environment is a list, expected dict"),
         ({"state": "finished"}, "settings is missing"),

@@ -26,7 +26,7 @@ def command(
         except InputError as error:
             typer.echo(escape(f"{error} The run is left out here."), err=True)
     for one in damaged:
-        text = f"{one.folder}: its {one.file} is damaged, and it is left out here: {one.reason}"
+        text = f"{one.folder / one.file} is damaged: {one.reason}. The run is left out here."
         typer.echo(escape(text), err=True)
     if json:
         options.print_json(rows)
