@@ -1,4 +1,4 @@
-"""Where Kaggle's client finds credentials, and what is wrong with those it ignores. A leaf.
+"""Where Kaggle's client finds credentials, and what is wrong with those it ignores.
 
 The client itself is not imported. The order of sources is its own (2.2.4): a token, then a user
 name with a key, then OAuth.
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from kaggle_digits.terminal_text import plain
 
 TOKEN = "KAGGLE_API_TOKEN"  # noqa: S105 — the variable's name
 FOLDER = "KAGGLE_CONFIG_DIR"
@@ -274,18 +276,13 @@ def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:
         longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
         text = re.sub("|".join(longest_first), "(secret)", text, flags=re.IGNORECASE)
     text = AUTHORIZATION.sub(r"\1 (secret)", ADDRESS.sub("(address)", text))
-    text = "".join(map(_escape, " ".join(text.split())))
-    return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
-
-
-def _escape(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
+    return plain(" ".join(text.split()), MAX_LENGTH)
 
 
 def _forms(found: Credentials) -> Iterator[str]:
-    for plain in filter(None, (found.secret, found.user and f"{found.user}:{found.secret}")):
-        yield from (plain, quote(plain, safe=""), quote(plain), quote_plus(plain))
-        content = plain.encode("utf-8", "surrogateescape")
+    for secret in filter(None, (found.secret, found.user and f"{found.user}:{found.secret}")):
+        yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+        content = secret.encode("utf-8", "surrogateescape")
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(content).decode("ascii")
             yield from (encoded, encoded.rstrip("="), quote_plus(encoded))

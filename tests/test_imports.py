@@ -17,7 +17,8 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 
 # Who comes before whom: a module imports only from the lines above its own.
 LAYERS = [
-    ["credentials", "errors", "kaggle_worker", "terminal_text", "typed_json"],
+    ["errors", "kaggle_worker", "terminal_text", "typed_json"],
+    ["credentials"],
     ["arrays", "backend", "files"],
     ["datasets"],
     ["deslanting", "model_files", "run_folder"],

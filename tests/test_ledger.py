@@ -135,11 +135,12 @@ def test_a_byte_order_mark_of_an_editor_is_no_damage(ledger):
 
 
 def test_the_reason_of_an_error_and_errors_are_shown(ledger, tmp_path):
-    reason = "Evaluation Exception: [must] have 28000 rows"
+    reason = "Evaluation Exception: [must] have 28000 rows \x1b[2J"
     ledger.append(replace(ENTRY, status="ERROR", public_score=None, error=reason, reference=7))
     ledger.append(replace(ENTRY, public_score=0.99757))
     done = product.run("leaderboard", cwd=tmp_path)
-    assert f"Kaggle could not score a.csv (7): {reason}\n" in done.stdout
+    shown = reason.replace("\x1b", "\\x1b")
+    assert f"Kaggle could not score a.csv (7): {shown}\n" in done.stdout
     assert "0.99757  68 " in done.stdout
     rows = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
     assert [(row["errors"], row["error"]) for row in rows] == [(68, None), (None, reason)]

@@ -267,3 +267,12 @@ def test_an_address_is_not_a_path(address, expected, here):
     assert "received an address. Expected a file or a folder on this machine" in str(caught.value)
     assert [part for part in expected if part not in str(caught.value)] == []
     assert not (here / "other").exists()
+
+
+def test_names_that_drive_a_terminal_are_escaped(here, data, fingerprint, capsys):
+    finished_run(here, "one\x1b[2J", submission_text(1), fingerprint)
+    (here / "b\x1b[31m.csv").write_text(submission_text())
+    said, warned = dry_run(capsys, data, "b\x1b[31m.csv")
+    assert "\x1b" not in said + warned
+    assert r"runs/one\x1b[2J is closest" in said
+    assert r"Warning: b\x1b[31m.csv agrees" in warned

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.comparison import Comparison, Paired
@@ -87,7 +88,7 @@ def command(
         _held_out(paired),
         _written(vote, picture, drawn),
     ):
-        print(line)
+        print(escape_lines(line))
 
 
 # ---------------------------------------------------------------------------------------- parse

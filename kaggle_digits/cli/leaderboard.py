@@ -7,6 +7,7 @@ import typer
 
 from kaggle_digits.cli import options
 from kaggle_digits.errors import InputError
+from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
     from kaggle_digits.ledger import Entry
@@ -43,7 +44,7 @@ def command(
     else:
         _print_table(rows)
     for line in options.contradictions(found):
-        typer.echo(line, err=json)
+        typer.echo(escape(line), err=json)
 
 
 def _refresh(ledger: Any) -> None:
@@ -53,8 +54,12 @@ def _refresh(ledger: Any) -> None:
     if credentials.find() is None:
         raise InputError(f"{credentials.explain_missing()}.")
     with Kaggle() as kaggle:
-        changed = recovery.refresh(ledger, kaggle, tell=lambda line: typer.echo(line, err=True))
+        changed = recovery.refresh(ledger, kaggle, tell=_tell)
     typer.echo(f"{changed} of {len(ledger.entries())} entries changed", err=True)
+
+
+def _tell(line: str) -> None:
+    typer.echo(escape(line), err=True)
 
 
 def _place(entry: "Entry") -> tuple[bool, float, str]:
@@ -78,7 +83,8 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     options.print_table([_to_text(row) for row in rows], LEAST_WANTED)
     for row in rows:
         if row["error"]:
-            print(f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}")
+            text = f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}"
+            print(escape(text))
 
 
 def _to_text(row: dict[str, Any]) -> dict[str, str]:

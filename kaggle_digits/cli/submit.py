@@ -10,6 +10,7 @@ import typer
 
 from kaggle_digits.cli import options
 from kaggle_digits.errors import InputError
+from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.clean_copy import CleanCopy
@@ -41,7 +42,7 @@ def command(
         bool,
         typer.Option(
             "--declared-external",
-            help="Push it although test images occur in the training images, and say so.",
+            help="Submit it although test images occur in the training images, and say so.",
         ),
     ] = False,
     if_possible: Annotated[
@@ -66,7 +67,7 @@ def command(
     submissions.check(
         copy.submission, splits.test.ids, name=str(csv), source=f"test images in {input_}"
     )
-    print(f"{csv}: {len(copy.submission):,} rows, one for each test image in {input_}.")
+    _say(f"{csv}: {len(copy.submission):,} rows, one for each test image in {input_}.")
     origin = _find_origin(copy)
     reason = _unwanted(csv, origin, splits, input_)
     leaked = _count_leaks(splits, origin)
@@ -81,7 +82,7 @@ def command(
         return
     _say_what_is_known(csv, copy, origin, splits.test.fingerprint)
     if dry_run:
-        print(f"Nothing was submitted. To submit it:\n  {later}")
+        _say(f"Nothing was submitted. To submit it:\n  {later}")
         return
     text = message or f"kaggle-digits {csv.stem}"
     if leaked:
@@ -89,6 +90,11 @@ def command(
     sha256 = hashlib.sha256(copy.original).hexdigest()
     package = pushing.Package(csv, text, sha256, copy.content, origin, leaked)
     _push(package, wait=wait, force=force or again, if_possible=if_possible)
+
+
+def _say(text: str, *, to_stderr: bool = False) -> None:
+    """Print ``text``, which may hold names from outside."""
+    typer.echo(escape_lines(text), err=to_stderr)
 
 
 def _require_one_file(csv: Path | None, file: Path | None, competition: str | None) -> Path:
@@ -126,12 +132,12 @@ def _say_what_is_known(
 ) -> None:
     """Print which run made the file, for which images and how well, and what is odd about it."""
     if copy.oddities:
-        print(
+        _say(
             f"It has {', '.join(copy.oddities)}, which Kaggle may reject. A clean copy with the "
             "same answers is submitted; the file stays as it is."
         )
     if origin is None:
-        print(
+        _say(
             f"Origin unknown: no run in {options.RUNS} and no note in {options.SUBMISSIONS} has "
             "this CSV."
         )
@@ -139,7 +145,7 @@ def _say_what_is_known(
         images = "these" if origin.test_fingerprint else "unrecorded"
         accuracy = origin.oof_accuracy
         oof = "unknown" if accuracy is None else f"{accuracy:.5f}"
-        print(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
+        _say(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
     if origin is None or not origin.test_fingerprint:
         _compare_with_runs(csv, copy, fingerprint)
 
@@ -150,17 +156,17 @@ def _compare_with_runs(csv: Path, copy: "CleanCopy", fingerprint: str) -> None:
 
     closest = agreement.find_closest(copy.submission, fingerprint, options.RUNS)
     if closest is None:
-        print("No finished run has the same test images, so there is nothing to compare it with.")
+        _say("No finished run has the same test images, so there is nothing to compare it with.")
         return
     share = f"{closest.rows:,} of {closest.total:,} rows ({closest.share:.1%})"
-    print(f"Of the finished runs on these test images, {closest.run} is closest: same on {share}.")
+    _say(f"Of the finished runs on these test images, {closest.run} is closest: same on {share}.")
     if closest.share < agreement.MIN_PLAUSIBLE:
         look = shlex.join([options.program(), "compare", str(csv), closest.run])
-        typer.echo(
+        _say(
             f"Warning: {csv} agrees with every finished run on less than "
             f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It probably answers other images, or the "
             f"same ones in another order. See where:\n  {look}",
-            err=True,
+            to_stderr=True,
         )
 
 
@@ -216,7 +222,7 @@ def _leave_it(reason: str, *, if_possible: bool) -> None:
     """Say why nothing is submitted: as an error, or as a remark where that was asked for."""
     if not if_possible:
         raise InputError(reason)
-    print(f"Nothing was submitted: {reason}")
+    _say(f"Nothing was submitted: {reason}")
 
 
 def _command(csv: Path, message: str | None, input_: Path, *, declared_external: bool) -> str:
@@ -235,20 +241,20 @@ def _push(package: "Package", *, wait: bool, force: bool, if_possible: bool) -> 
     ledger = options.opened_ledger()
     with Kaggle() as kaggle:
         try:
-            entry = pushing.push(package, ledger, kaggle, force=force, tell=print)
+            entry = pushing.push(package, ledger, kaggle, force=force, tell=_say)
         except pushing.AlreadySubmittedError as error:
             if not if_possible:
                 raise
-            print(error)
+            _say(str(error))
             return
-        print(
+        _say(
             f"Submitted as {package.message!r}: reference {entry.reference}, recorded in "
             f"{ledger.path}"
         )
         if wait:
-            _print_score(pushing.wait(entry, ledger, kaggle, tell=print), kaggle)
+            _print_score(pushing.wait(entry, ledger, kaggle, tell=_say), kaggle)
         elif entry.public_score is None:
-            print("Its score comes later: kaggle-digits leaderboard --refresh")
+            _say("Its score comes later: kaggle-digits leaderboard --refresh")
 
 
 def _print_score(submission: Any, kaggle: Any) -> None:
@@ -257,10 +263,10 @@ def _print_score(submission: Any, kaggle: Any) -> None:
 
     score = submission.public_score
     if score is None:
-        print("Kaggle has finished with it, but gives no public score.")
+        _say("Kaggle has finished with it, but gives no public score.")
         return
     errors = count_errors(score, ROWS)
     count = "" if errors is None else f" ({errors:,} errors)"
     rank = pushing.rank(score, kaggle)
     place = "its rank on the leaderboard is unknown" if rank is None else f"rank {rank:,}"
-    print(f"Public score {score:.5f}{count}, {place}")
+    _say(f"Public score {score:.5f}{count}, {place}")
