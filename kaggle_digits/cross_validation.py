@@ -102,6 +102,18 @@ def holdout_of(labels: Labels, share: float, seed: int) -> Assignment:
     return assignment
 
 
+def fewest_images(assignment: Assignment, folds: int) -> int:
+    """Return how many images the model trains on that has the fewest of all.
+
+    Args:
+        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        folds: of each seed.
+
+    """
+    kept = [(row != fold).sum() for row in assignment for fold in range(1, folds + 1)]
+    return int(min(kept))
+
+
 def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
     """Return a stratified choice of ``limit`` images in their old order; all for None.
 

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from kaggle_digits import files, training
 from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import Recipe, find
+from kaggle_digits.recipes import Recipe, Training, find
 
 # By what each was found to add to those before it; the last not beside deslanted ones.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
@@ -117,30 +117,37 @@ def flop_of_members() -> dict[str, float]:
     return {name: flop_of(find(name).network()) for name in MEMBERS}
 
 
-def measured_seconds(folds: int, folder: Path) -> dict[str, float]:
+def measured_seconds(images: int, folds: int, folder: Path) -> dict[str, float]:
     """Return the seconds that an image takes an epoch, by member, each tried for some seconds.
 
     Augmentation and the judgement of what is held out are in it, by their shares.
 
     Args:
+        images: in the training data; batches of few images are smaller, and slower.
         folds: of the cross-validation.
         folder: where their files may lie meanwhile.
 
     """
-    return {name: _measured_seconds(find(name), folds, folder / name) for name in MEMBERS}
+    kept = _images_of_a_fold(images, folds)
+    return {name: _measured_seconds(find(name), kept, folds, folder / name) for name in MEMBERS}
 
 
-def _measured_seconds(recipe: Recipe, folds: int, folder: Path) -> float:
+def _images_of_a_fold(images: int, folds: int) -> int:
+    return images * (folds - 1) // folds
+
+
+def _measured_seconds(recipe: Recipe, kept: int, folds: int, folder: Path) -> float:
     start_keras(recipe.training.parts)
     folder.mkdir()
     random = np.random.default_rng(0)
-    count = MEASURED_BATCHES * recipe.training.batch_size
+    settings = recipe.training.for_images(kept, epochs=2)
+    count = MEASURED_BATCHES * settings.batch_size
     images = random.integers(0, 256, (count, *recipe.image_shape), np.uint8)
     labels = random.integers(0, 10, count).astype(np.uint8)
     train = Dataset(images, labels, np.arange(count))
     _, history = training.fit(
         recipe,
-        recipe.training.over(2),
+        settings,
         train,
         train.take(np.arange(count // (folds - 1))),
         seed=(0,),
@@ -174,7 +181,7 @@ def planned(
         InputError: not even one member of four epochs fits.
 
     """
-    most = find(MEMBERS[0]).training.epochs
+    most = find(MEMBERS[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
 
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
         seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its part
@@ -216,13 +223,15 @@ def _too_short(budget: Budget, least: Plan) -> str:
     )
 
 
-def circumstances(train: Dataset) -> dict[str, Any]:
+def circumstances(train: Dataset, folds: int) -> dict[str, Any]:
     """Return what a plan was made for: other images, members or arithmetic need another one."""
+    kept = _images_of_a_fold(len(train), folds)
     return {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
         "members": {
-            name: asdict(training.on_this_machine(find(name).training)) for name in MEMBERS
+            name: asdict(training.on_this_machine(find(name).training).for_images(kept))
+            for name in MEMBERS
         },
     }
 
@@ -244,12 +253,19 @@ def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
         values = kept["plan"]
         plan = Plan(**values | {"members": tuple(values["members"])})
-        return plan if kept["made_for"] == made_for else None
+        return plan if _completed(kept["made_for"]) == made_for else None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
             "anew."
         ) from error
+
+
+def _completed(made_for: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plan of an earlier version was made for, settings since added at defaults."""
+    defaults = {f.name: f.default for f in fields(Training) if f.default is not MISSING}
+    members = {name: defaults | member for name, member in made_for["members"].items()}
+    return made_for | {"members": members}
 
 
 def keep_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ def fit(
     train = replace(train, images=deslanted_images(train.images, recipe.deslant))
     model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
-    judge = predictor(recipe.complete())
+    judge = predictor(_with_momentum(recipe.complete(), training))
     judge.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -181,7 +181,7 @@ def _started_or_resumed(
 
     checkpoint = folder / "checkpoint.keras"
     classes = len(train.class_names)
-    steps = _steps(len(train), training)
+    steps = training.steps(len(train))
     if checkpoint.exists():
         import kaggle_digits.parts  # noqa: F401 — Keras must know its class
 
@@ -225,11 +225,31 @@ def _network(recipe: Recipe, training: Training) -> Any:
             network = recipe.network()
         finally:
             keras.config.set_dtype_policy(before)
+    network = _with_momentum(network, training)
     if training.parts == 1:
         return network
     from kaggle_digits.parts import InParts
 
     return InParts(network, training.parts)
+
+
+def _with_momentum(network: Any, training: Training) -> Any:
+    """Return ``network``, its batch normalisation limited to the momentum of ``training``."""
+    import keras
+
+    if training.batch_norm_momentum is not None:
+        for layer in _layers(network):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, training.batch_norm_momentum)
+    return network
+
+
+def _layers(network: Any) -> Iterator[Any]:
+    """Yield the layers of ``network`` and of the models in it."""
+    for layer in network.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
 
 
 def _optimizer(training: Training, steps_per_epoch: int) -> Any:
@@ -316,16 +336,10 @@ def _augmentation(training: Training, epoch: int) -> Affine | None:
     return training.augmentation
 
 
-def _steps(images: int, training: Training) -> int:
-    """Return how many batches an epoch has."""
-    whole, rest = divmod(images, training.batch_size)
-    return whole + (rest >= training.parts)
-
-
 def _order(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Return an epoch's images in their order: all, but for a rest too small to be divided."""
     order = rng.permutation(images)
-    return order[: _steps(images, training) * training.batch_size]
+    return order[: training.steps(images) * training.batch_size]
 
 
 def _judged(model: Any, held_out: Dataset | None) -> tuple[float, float]:

@@ -140,7 +140,7 @@ def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
 def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     small = record.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
-    made_for = record.circumstances(load(data).train)
+    made_for = record.circumstances(load(data).train, folds=2)
     record.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr

@@ -244,9 +244,9 @@ def test_a_rest_too_small_to_be_divided_is_left_out(data, tmp_path):
     settings = replace(IN_PARTS, batch_size=59, epochs=1)
     _, [epoch], _ = fitted(data, tmp_path, settings)
     assert math.isfinite(epoch.loss)
-    assert training._steps(60, settings) == 1
-    assert training._steps(61, settings) == 2
-    assert training._steps(60, replace(settings, parts=1)) == 2
+    assert settings.steps(60) == 1
+    assert settings.steps(61) == 2
+    assert replace(settings, parts=1).steps(60) == 2
 
 
 def test_mixup_goes_on_with_the_same_bytes_and_trains_on_other_images(data, tmp_path):

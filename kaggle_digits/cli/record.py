@@ -84,14 +84,14 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
 def _plan(path: Path, budget: "Budget | None", folds: int, train: "Dataset") -> "Plan":
     from kaggle_digits import record
 
-    made_for = record.circumstances(train)
+    made_for = record.circumstances(train, folds)
     plan = record.kept_plan(path, made_for)
     if plan is None:
         typer.echo(
             "Measuring how fast this machine trains the members, for half a minute", err=True
         )
         with tempfile.TemporaryDirectory() as folder:
-            seconds = record.measured_seconds(folds, Path(folder))
+            seconds = record.measured_seconds(len(train), folds, Path(folder))
         plan = record.planned(budget, len(train), folds, seconds, record.flop_of_members())
         record.keep_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)

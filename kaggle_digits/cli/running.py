@@ -16,6 +16,7 @@ from kaggle_digits.recipes import Recipe, Training, find
 from kaggle_digits.training import on_this_machine
 
 MOMENT = 0.3  # seconds
+MANY = sys.maxsize  # images: so many that a recipe is trained as it stands
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,19 @@ def carry_out(order: Order) -> Path:
     cross_validation.require_shape(recipe, splits.train.images)
     external = splits.has_external_images
     splits = replace(splits, train=cross_validation.limited(splits.train, order.limit, order.seed))
-    settings = _settings(order, recipe, splits, external=external)
+    assignment = _assignment(order, splits.train)
+    images = cross_validation.fewest_images(assignment, order.folds)
+    settings = _settings(order, recipe, splits, images, external=external)
     name = _name(order, recipe, splits)
     folder = order.run or options.RUNS / name
+    settings = _as_started(folder, settings, order, recipe)
     csv = order.submission or options.SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
-    assignment = _assignment(order, splits.train)
     command = shlex.join([options.program(), *sys.argv[1:]])
     names = splits.train.class_names
     with runs.opened(folder, settings, class_names=names, command=command) as run:
         _warn_of_other_versions(run)
+        _note_few_images(settings.training, order, recipe, images)
         result = _result(run, splits, assignment, order.jobs, command)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
@@ -118,11 +122,13 @@ def _result(
         raise
 
 
-def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -> runs.Settings:
+def _settings(
+    order: Order, recipe: Recipe, splits: Splits, images: int, *, external: bool
+) -> runs.Settings:
     return runs.Settings(
         command=order.command,
         recipe=recipe.name,
-        training=_training(order, recipe.training),
+        training=_training(order, recipe.training, images),
         deslant=recipe.deslant,
         folds=order.folds,
         seeds=order.seeds,
@@ -138,7 +144,40 @@ def _settings(order: Order, recipe: Recipe, splits: Splits, *, external: bool) -
     )
 
 
-def _training(order: Order, training: Training) -> Training:
+def _as_started(
+    folder: Path, settings: runs.Settings, order: Order, recipe: Recipe
+) -> runs.Settings:
+    """Return the settings with which the run in ``folder`` resumes.
+
+    Earlier versions trained on few images as on many: a run that one of them started resumes so.
+    """
+    earlier = replace(settings, training=_training(order, recipe.training, MANY))
+    if (folder / "run.json").exists() and runs.Run(folder).settings == earlier:
+        return earlier
+    return settings
+
+
+def _note_few_images(training: Training, order: Order, recipe: Recipe, images: int) -> None:
+    """Say what is not as the recipe has it, or would not be if the run were started now."""
+    many = _training(order, recipe.training, MANY)
+    few = _training(order, recipe.training, images)
+    changes = ", ".join(
+        f"{name.replace('_', ' ')} {getattr(few, name):g} instead of {getattr(many, name):g}"
+        for name in ("batch_size", "learning_rate", "epochs")
+        if getattr(few, name) != getattr(many, name)
+    )
+    if not changes:
+        return
+    text = f"few images, {images:,} for each model: {changes}."
+    if training == many:
+        text = (
+            "the run was started by a version that did not adapt to few images, and keeps its "
+            f"settings. A new one, with --run, has {changes}."
+        )
+    print(f"Note: {text}", file=sys.stderr)
+
+
+def _training(order: Order, training: Training, images: int) -> Training:
     if order.learning_rate is not None and not 0 < order.learning_rate < math.inf:
         raise InputError(
             f"--learning-rate {order.learning_rate:g} trains nothing: expected more than 0, such "
@@ -150,10 +189,11 @@ def _training(order: Order, training: Training) -> Training:
             f"--batch-size {batch_size} is too small: {order.recipe} computes a batch in "
             f"{training.parts} parts. Expected at least {training.parts}."
         )
-    return replace(
-        on_this_machine(training).over(order.epochs or training.epochs),
-        batch_size=batch_size,
-        learning_rate=order.learning_rate or training.learning_rate,
+    return on_this_machine(training).for_images(
+        images,
+        epochs=order.epochs,
+        batch_size=order.batch_size,
+        learning_rate=order.learning_rate,
     )
 
 

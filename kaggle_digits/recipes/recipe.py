@@ -1,10 +1,19 @@
 """What a recipe is: a network and how it is trained. Imports neither Keras nor NumPy."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kaggle_digits.deslanting import Deslant, deslanted
+
+MIN_STEPS = 40  # per epoch: with fewer, batches become smaller
+MIN_TOTAL_STEPS = 300  # in all epochs: with fewer, there are more epochs
+MAX_EPOCHS_FACTOR = 4
+MIN_PART = 16  # images in a part of a batch: fewer have no reliable mean and variance
+MIN_UPDATES = 229  # per epoch: then even a momentum of 0.99 leaves less than `MAX_INITIAL`
+MAX_INITIAL = 0.1  # share of batch normalisation's initial statistics that an epoch may leave
+MAX_MOMENTUM = 0.9  # of batch normalisation where an epoch has fewer than `MIN_UPDATES`
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Training:
             and the saved model in float32; ``auto`` is whichever is faster on this processor.
         parts: a batch is computed in that many parts side by side, one core each; batch
             normalisation sees one part at a time.
+        batch_norm_momentum: batch normalisation has at most this momentum of its running mean and
+            variance; None for the network's own. Networks without it ignore this.
 
     """
 
@@ -76,11 +87,90 @@ class Training:
     weight_decay: float = 0.0
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     parts: int = 1
+    batch_norm_momentum: float | None = None
+
+    def steps(self, images: int) -> int:
+        """Return how many batches an epoch of ``images`` images has.
+
+        A rest that is too small to be divided into parts is left out.
+        """
+        whole, rest = divmod(images, self.batch_size)
+        return whole + (rest >= self.parts)
+
+    def for_images(
+        self,
+        images: int,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+    ) -> "Training":
+        """Return the training on ``images`` images; on many, the same.
+
+        On few images an epoch has few steps. So batches become smaller, and the learning rate with
+        them; there are more epochs if even so the steps are too few to learn; and the running
+        statistics of batch normalisation follow faster.
+
+        Args:
+            images: number of images that a model is trained on.
+            epochs: the user's; None to choose it here.
+            batch_size: the user's; the learning rate then stays what it is.
+            learning_rate: the user's.
+
+        """
+        size = _batch_size(self, images)
+        smaller = replace(self, batch_size=size, learning_rate=_learning_rate(self, size))
+        chosen = replace(
+            self.over(epochs or _epochs(smaller, images)),
+            batch_size=batch_size or size,
+            learning_rate=learning_rate or (self if batch_size else smaller).learning_rate,
+        )
+        if self.steps(images) * self.parts >= MIN_UPDATES:
+            return chosen
+        return replace(chosen, batch_norm_momentum=_momentum(chosen, images))
 
     def over(self, epochs: int) -> "Training":
         """Return the same over ``epochs`` epochs, of which a quarter at most stay undistorted."""
         undistorted = min(self.undistorted_epochs, epochs // 4)
         return replace(self, epochs=epochs, undistorted_epochs=undistorted)
+
+
+def _batch_size(training: Training, images: int) -> int:
+    """Return the batch size with which an epoch has `MIN_STEPS` steps, if the given one has fewer.
+
+    No part of a batch gets fewer than `MIN_PART` images.
+    """
+    smallest = MIN_PART * training.parts
+    least = max(images // MIN_STEPS, smallest)
+    if least >= training.batch_size:
+        return training.batch_size
+    # The last batch of an epoch is what the others leave, and needs enough images just as well.
+    # No rest will not do: another fold of the run may have one image more.
+    sizes = range(least, training.batch_size + 1)
+    return next((size for size in sizes if images % size >= min(size / 2, smallest)), least)
+
+
+def _learning_rate(training: Training, batch_size: int) -> float:
+    """Return the learning rate for batches of that size, to two digits: by the root of the ratio.
+
+    Adadelta's stays: it scales its steps by itself, and did better so (docs/LOG.md).
+    """
+    if batch_size == training.batch_size or training.optimizer == "adadelta":
+        return training.learning_rate
+    scale = math.sqrt(batch_size / training.batch_size)
+    return float(f"{training.learning_rate * scale:.2g}")
+
+
+def _epochs(training: Training, images: int) -> int:
+    """Return the epochs in which `MIN_TOTAL_STEPS` are trained, if the given ones have fewer."""
+    needed = math.ceil(MIN_TOTAL_STEPS / max(1, training.steps(images)))
+    return max(training.epochs, min(needed, MAX_EPOCHS_FACTOR * training.epochs))
+
+
+def _momentum(training: Training, images: int) -> float:
+    """Return the momentum that leaves `MAX_INITIAL` of the initial statistics after an epoch."""
+    updates = max(1, training.steps(images)) * training.parts  # one for each part
+    return min(MAX_MOMENTUM, round(math.pow(MAX_INITIAL, 1 / updates), 3))
 
 
 @dataclass(frozen=True)
