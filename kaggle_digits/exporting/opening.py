@@ -56,7 +56,7 @@ def opened(path: Path, *, trust: bool = False) -> Predictor:
         if not trust:
             raise InputError(
                 f"{path} is a SavedModel: a program, which may read and write your files. Expected "
-                "--trust to open it; say that only of models whose makers you trust. The other "
+                "--trust to open it; use that only for models whose makers you trust. The other "
                 "formats of `export` hold no programs."
             )
     require_packages(format_, format_.open_needs)
