@@ -194,7 +194,7 @@ def test_what_is_refused(content, message, tmp_path):
         (["a.csv", "b.csv", "--vote", "folder"], "cannot write folder: it is a folder"),
         (["a.csv", "b.csv", "--vote", "a.csv/v.csv"], "a file is in the way of its folder"),
         (["a.csv", "b.csv", "--picture", "p.jpg"], "Expected a name that ends in .png"),
-        (["a.csv", "b.csv", "--images", "nosuch"], "nosuch is no folder"),
+        (["a.csv", "b.csv", "--images", "nosuch"], "nosuch does not exist"),
         (["a.csv", "b.csv", "--images", "input"], "a.csv: 200 rows; expected 20 (test images in"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -81,8 +81,13 @@ def got_from(path: Path, folder: Path, source: str = "auto") -> Splits:
         {name: zip_of({name.removesuffix(".zip"): FILES[name.removesuffix(".zip")]})
          for name in ("train.csv.zip", "test.csv.zip")},
         {f"x/{name}.gz": gzip.compress(FILES[name].encode()) for name in FILES},
+        {"digit-recognizer\\": ""}
+        | {f"digit-recognizer\\{name}": text for name, text in FILES.items()},
     ],
-    ids=["folder", "folders", "macos", "beside-others", "apart", "renamed", "zips", "gzips"],
+    ids=[
+        "folder", "folders", "macos", "beside-others", "apart", "renamed", "zips", "gzips",
+        "backslashes",
+    ],
 )  # fmt: skip
 def test_zips_of_the_competition(members, tmp_path, expected):
     path = write(tmp_path / "digit-recognizer.zip", zip_of(members))
@@ -214,9 +219,11 @@ def test_what_is_there_instead_is_named(tmp_path):
     message = message_of(tmp_path)
     assert f"{tmp_path} holds no data that is known here." in message
     assert "It holds notes.txt, photos.zip, train.csv.part." in message
+    assert f"{tmp_path / 'photos.zip'} is broken: File is not a zip file." in message
     assert f"Put data there with: kaggle-digits data get --input {tmp_path}" in message
 
     write_competition(tmp_path / "digit-recognizer")
+    (tmp_path / "photos.zip").unlink()
     name_it = f"{tmp_path / 'digit-recognizer'} holds data: name that folder instead."
     assert name_it in message_of(tmp_path)
     with pytest.raises(InputError, match="name that folder instead"):
@@ -283,7 +290,8 @@ def test_a_zip_of_mnist_that_lacks_a_file_names_it(tmp_path):
     members = idx_files()
     del members["t10k-labels-idx1-ubyte"]
     write(tmp_path / "mnist.zip", zip_of(members))
-    assert "but lacks t10k-labels-idx1-ubyte. Expected 4 files" in message_of(tmp_path)
+    message = message_of(tmp_path)
+    assert "but lacks t10k-labels-idx1-ubyte. Expected 4 files. Take a good copy with" in message
 
 
 @pytest.mark.parametrize(

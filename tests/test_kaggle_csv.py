@@ -262,7 +262,9 @@ def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
     message = message_of(tmp_path / "empty")
     assert f"{tmp_path / 'empty'} holds no data that is known here" in message
     assert "kaggle-digits data get" in message
-    assert "is no folder" in message_of(tmp_path / "none")
+    assert f"{tmp_path / 'none'} does not exist." in message_of(tmp_path / "none")
+    (tmp_path / "file").touch()
+    assert f"{tmp_path / 'file'} is no folder." in message_of(tmp_path / "file")
 
 
 @pytest.mark.parametrize("keep", [3, 50, -20, -4])

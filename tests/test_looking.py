@@ -81,7 +81,7 @@ def test_data_show_augments_quietly(here):
         (["--augment", "bn20-seed"], "bn20-seed' trains on the images as they are"),
         (["--picture", "a.jpg"], "received a.jpg for a picture"),
         (["--picture", "input/train.csv/a.png"], "a file is in the way"),
-        (["--input", "nosuch"], "nosuch is no folder"),
+        (["--input", "nosuch"], "nosuch does not exist"),
         (["--split", "both"], "Invalid value for '--split'"),
     ],
 )
@@ -112,7 +112,7 @@ def test_plots_in_json_and_what_is_left_out_without_the_data(here):
         f"run/plots/{name}{end}" for name in PICTURES[:-1] for end in (".png", ".svg")
     ]
     assert list(plots["left_out"]) == ["worst-images"]
-    assert "input is no folder" in plots["left_out"]["worst-images"]
+    assert "input does not exist" in plots["left_out"]["worst-images"]
 
 
 def test_other_data_is_not_taken_for_the_runs(here):
@@ -229,7 +229,7 @@ def test_show_without_the_data_prints_what_is_known(here):
     shutil.rmtree(here / "input")
     image = int(np.load(here / "run" / "oof.npz")["ids"][0])
     done = product.run("evaluate", "run", "--show", str(image), cwd=here)
-    assert "No picture: input is no folder" in done.stderr
+    assert "No picture: input does not exist" in done.stderr
     assert done.stdout.startswith(f"image      {image}\n")
     assert "drawn" not in done.stdout
 

@@ -15,7 +15,17 @@ DEFAULT_FOLDER = Path("input")
 
 
 class DataError(InputError):
-    """A data set is incomplete, broken or something else. What to do is not said yet."""
+    """A data set is incomplete, broken or something else. What to do is not said yet.
+
+    Args:
+        message: what is wrong.
+        downloadable: whether `data get` can download such data.
+
+    """
+
+    def __init__(self, message: str, *, downloadable: bool = True) -> None:
+        super().__init__(message)
+        self.downloadable = downloadable
 
 
 def get_command(folder: Path, *options: str, program: str = "kaggle-digits") -> str:
@@ -43,7 +53,7 @@ def advising(folder: Path, *, downloadable: bool = True) -> Iterator[None]:
     except DataError as error:
         copy = f"ake a good copy with: {get_command(folder, '--from', 'PATH')}"
         advice = f"T{copy}"
-        if downloadable:
+        if downloadable and error.downloadable:
             download = get_command(folder, "--source", "kaggle")
             advice = f"Download it again with: {download}, or t{copy}"
         raise InputError(f"{error} {advice}") from error

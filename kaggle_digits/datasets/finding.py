@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kaggle_digits.datasets.advice import DataError, advising
-from kaggle_digits.datasets.found import Found, describe_problem
+from kaggle_digits.datasets.advice import advising
+from kaggle_digits.datasets.found import Found, problem_of
 from kaggle_digits.datasets.layouts import (
     CIFAR10_ARCHIVE,
     CIFAR10_FOLDER,
@@ -55,8 +55,10 @@ def find(folder: Path, into: Path | None = None) -> Found | None:
         found = next(candidates_, None)
         if found is not None and found.stands_in == "sample":
             found = next(candidates_, found)
-    if found is None:
-        _require_none(folder, names, into or folder)
+        if found is None:
+            problems = (problem_of(folder, one, one.match(names)) for one in LAYOUTS)
+            if problem := next(filter(None, problems), None):
+                raise problem
     return found
 
 
@@ -91,7 +93,7 @@ def find_at(path: Path, into: Path) -> Found:
 def describe_nothing(folder: Path) -> str:
     """Return what is in ``folder``, where `find` found nothing."""
     if not folder.is_dir():
-        return f"{folder} is no folder."
+        return f"{folder} {'is no folder' if folder.exists() else 'does not exist'}."
     return f"{folder} holds no data that is known here.{_holds(folder)}"
 
 
@@ -157,20 +159,18 @@ def _zips(folder: Path, names: Sequence[str], *, exact: bool) -> Iterator[Found]
     yield from found
 
 
-def _require_none(folder: Path, names: Sequence[str], into: Path) -> None:
-    """Raise what is wrong if some file of a layout is there."""
-    for layout in LAYOUTS:
-        matches = layout.match(names)
-        if problem := describe_problem(layout, matches):
-            with advising(into, downloadable=layout.downloadable):
-                raise DataError(f"{folder} {problem}")
-
-
 def _holds(folder: Path) -> str:
     """Return what is in a folder instead of data, and where below it data is; empty for a file."""
     if not folder.is_dir():
         return ""
-    text = f" It holds {listed(_names(folder))}."
+    names = _names(folder)
+    text = f" It holds {listed(names)}."
+    for name in names:
+        try:
+            if usual_name(name).endswith(".zip"):
+                find_in_zip(folder / name)
+        except InputError as error:
+            return f"{text} {error}"
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         with contextlib.suppress(InputError):
             if not inner.name.startswith(".") and next(_search(inner, _names(inner)), None):
@@ -207,7 +207,9 @@ def _find_others(path: Path, layout: Layout, into: Path) -> Found:
         (path.name,) if spelled is own else candidates(spelled, names) for spelled in layout.files
     )
     found = tuple(match[0] for match in matches if len(match) == 1)
-    if len(found) < len(layout.files):
-        with advising(into, downloadable=layout.downloadable):
-            raise DataError(f"{path.parent} {describe_problem(layout, matches)}")
-    return Found(layout, path.parent, found)
+    if len(found) == len(layout.files):
+        return Found(layout, path.parent, found)
+    problem = problem_of(path.parent, layout, matches)
+    assert problem is not None  # noqa: S101 — ``path`` itself is one of the matches
+    with advising(into):
+        raise problem

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kaggle_digits.datasets import markers
+from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.layouts import Layout
 from kaggle_digits.datasets.naming import listed
 from kaggle_digits.datasets.reading import DataFile, DiskFile
@@ -56,8 +57,10 @@ class Found:
         return marker.source if same else None
 
 
-def describe_problem(layout: Layout, matches: tuple[tuple[str, ...], ...]) -> str | None:
-    """Return why files that match a layout are no data set; None if there are none of them."""
+def problem_of(
+    path: Path, layout: Layout, matches: tuple[tuple[str, ...], ...]
+) -> DataError | None:
+    """Return why files in ``path`` that match a layout are no data set; None without any."""
     present = [name for match in matches for name in match]
     missing = [
         spellings[0] for spellings, match in zip(layout.files, matches, strict=True) if not match
@@ -65,16 +68,18 @@ def describe_problem(layout: Layout, matches: tuple[tuple[str, ...], ...]) -> st
     if not present:
         return None
     if missing:
-        return (
+        problem = (
             f"holds {listed(sorted(present))} but lacks {' and '.join(missing)}. "
             f"Expected {len(layout.files)} files."
         )
-    usual, several = next(
-        (spellings[0], match)
-        for spellings, match in zip(layout.files, matches, strict=True)
-        if len(match) > 1
-    )
-    return (
-        f"holds {' and '.join(several)}. Expected one of them: rename the right one to {usual}, or "
-        "move the others away."
-    )
+    else:
+        usual, several = next(
+            (spellings[0], match)
+            for spellings, match in zip(layout.files, matches, strict=True)
+            if len(match) > 1
+        )
+        problem = (
+            f"holds {' and '.join(several)}. Expected one of them: rename the right one to "
+            f"{usual}, or move the others away."
+        )
+    return DataError(f"{path} {problem}", downloadable=layout.downloadable)

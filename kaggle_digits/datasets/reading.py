@@ -190,12 +190,13 @@ def open_zip(content: bytes, name: str) -> Iterator[zipfile.ZipFile]:
 
 
 def member_names(archive: zipfile.ZipFile) -> list[str]:
-    """Return the files in a zip, without what file managers add to it."""
-    return [
-        member.filename
-        for member in archive.infolist()
-        if not member.is_dir() and not is_hidden(member.filename)
-    ]
+    """Return the files in a zip, with slashes, without what file managers add to it."""
+    names = (_with_slashes(member) for member in archive.infolist())
+    return [name for name in names if not name.endswith("/") and not is_hidden(name)]
+
+
+def _with_slashes(member: zipfile.ZipInfo) -> str:
+    return member.filename.replace("\\", "/")  # some of Windows's programs write backslashes
 
 
 def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
@@ -205,7 +206,8 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
         DataError: it is larger than `MAX_BYTES`.
 
     """
-    with archive.open(member) as stream:
+    found = next(info for info in archive.infolist() if _with_slashes(info) == member)
+    with archive.open(found) as stream:
         return _read_bounded(stream, name)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kaggle_digits.datasets.advice import DataError
-from kaggle_digits.datasets.found import Found, describe_problem
+from kaggle_digits.datasets.found import Found, problem_of
 from kaggle_digits.datasets.layouts import LAYOUTS
 from kaggle_digits.datasets.naming import candidates, listed
 from kaggle_digits.datasets.reading import member_names, open_zip, read_whole
@@ -66,9 +66,9 @@ def _find_scattered(path: Path, members: Sequence[str]) -> Found:
         found = tuple(match[0] for match in matches if len(match) == 1)
         if len(found) == len(layout.files):
             return Found(layout, path.parent, (path.name,), found)
-        problems.append(describe_problem(layout, matches))
+        problems.append(problem_of(path, layout, matches))
     if problem := next(filter(None, problems), None):
-        raise DataError(f"{path} {problem}")
+        raise problem
     raise DataError(
         f"{path} lacks train.csv and test.csv: it holds {listed(members)}. Expected the "
         "competition's download, or a zip of MNIST's IDX files or CSVs. If other data is in it, "
