@@ -52,7 +52,7 @@ def test_rows(train, test, source, note, tmp_path):
             (said,) = splits.notes
             assert said.startswith(note)
             if "cut short" in note:
-                again = "data get --source kaggle --again --input"
+                again = "data get --source kaggle --force --input"
                 assert said.endswith(f" with: kaggle-digits {again} {tmp_path / kind}")
 
 

@@ -163,7 +163,7 @@ def test_a_changed_file_is_another_run(trained):
     command = ("cv", "--recipe", "changed.py", "--folds", "2", "--run", "runs/mine")
     done = product.run(*command, cwd=trained, code=2)
     assert "recipe_sha256: the run has" in done.stderr
-    assert "training.learning_rate: the run has 0.005" in done.stderr
+    assert "training.learning_rate: the run has 0.0039" in done.stderr  # adapted to few images
 
 
 def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
@@ -180,7 +180,7 @@ def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
 def test_a_killed_run_ends_with_the_same_bytes(trained):
     command = ("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/killed")
     process = product.started(*command, cwd=trained)
-    product.read_until(process, "epoch 1/2")
+    product.read_until(process, "epoch 2/8")
     process.kill()
     process.communicate()
     assert json.loads((trained / "runs/killed/run.json").read_text())["state"] == "running"

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,7 +202,8 @@ def test_a_csv_made_from_a_rehearsal_is_not_pushed_with_other_data(
     csv = "ImageId,Label\n" + "".join(f"{i},7\n" for i in range(1, 28_001))
     (run / "submission.csv").write_text(csv)
     (tmp_path / "mine.csv").write_text(csv)
-    settings = {"recipe": "bn20", "source": "rehearsal", "test_fingerprint": "another"}
+    settings: dict[str, Any] = {"recipe": "bn20", "source": "rehearsal", "folds": 1, "seeds": 1}
+    settings |= {"training": {"epochs": 1}, "test_fingerprint": "another"}
     description = {"state": "finished", "started": "2026-01-01", "settings": settings}
     (run / "run.json").write_text(json.dumps(description))
     submit = ("submit", "mine.csv", "--dry-run")

@@ -110,7 +110,7 @@ def test_what_a_fold_raises_arrives(data, tmp_path):
     assert "Traceback" not in failed.stderr
 
 
-def test_what_nobody_expected_of_a_fold_arrives_in_words(data, tmp_path):
+def test_what_is_wrong_with_a_fold_arrives_in_words(data, tmp_path):
     process, _ = begun(tmp_path, data)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -118,7 +118,7 @@ def test_what_nobody_expected_of_a_fold_arrives_in_words(data, tmp_path):
     assert histories
     for path in histories:
         path.unlink()
-    failed = product.run(*DENSE, "--input", data, cwd=tmp_path, code=1)
-    assert "broke off: unexpected FileNotFoundError" in failed.stderr
-    assert "with --debug to see where it is from" in failed.stderr
+    failed = product.run(*DENSE, "--input", data, cwd=tmp_path, code=2)
+    assert "history.csv cannot be read: No such file or directory" in failed.stderr
+    assert "To train this fold again, remove run/fold-" in failed.stderr
     assert "Traceback" not in failed.stderr
