@@ -73,6 +73,11 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
     )
 
 
+def expand_home(path: str | Path) -> Path:
+    """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises then
+
+
 # ---------------------------------------------------------------------------------------- write
 
 

@@ -138,14 +138,14 @@ def _run(
     found = find(recipe) if isinstance(recipe, str) else recipe
     for name in ("run", "submission"):
         if settings.get(name) is not None:
-            settings[name] = Path(settings[name]).expanduser()
+            settings[name] = files.expand_home(settings[name])
     known = {field.name for field in fields(TrainConfig)}
     if unknown := sorted(set(settings) - known):
         raise InputError(
             f"received the setting {unknown[0]!r}. Expected one of {', '.join(sorted(known))}."
         )
     config = TrainConfig(recipe=found, **settings)
-    splits = data if isinstance(data, Splits) else load_data(Path(data).expanduser(), config)
+    splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None and in_notebook():
         callback = NotebookBars()
     function = "cross_validate" if config.validation_split is None else "train"

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import predictions, runs, submissions
+from kaggle_digits import files, predictions, runs, submissions
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
 from kaggle_digits.history import read_history
@@ -158,7 +158,7 @@ def open_run(folder: str | Path) -> FinishedRun:
         InputError: the folder holds no run, or one that is not finished.
 
     """
-    return FinishedRun(Path(folder).expanduser())
+    return FinishedRun(files.expand_home(folder))
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +310,7 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
 
     named = []
     for item in items:
-        path = item.folder if isinstance(item, FinishedRun) else Path(item).expanduser()
+        path = item.folder if isinstance(item, FinishedRun) else files.expand_home(item)
         csv = runs.Run(path).submission if path.is_dir() else path
         named.append((str(path), submissions.read(csv)))
     return FileComparison(comparison.compare(named))

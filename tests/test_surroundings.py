@@ -14,7 +14,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from kaggle_digits import backend, files, record, runs
+from kaggle_digits import backend, datasets, files, record, runs
 from kaggle_digits.cli import app, evaluate, options
 from kaggle_digits.cli import data as data_commands
 from kaggle_digits.errors import InputError, OutsideError
@@ -269,7 +269,17 @@ def test_home_is_expanded_in_paths(words, parameter, expected, monkeypatch):
     seen = {}
     monkeypatch.setattr(typer.core.TyperCommand, "invoke", lambda _, ctx: seen.update(ctx.params))
     assert CliRunner().invoke(app, words).exit_code == 0
-    assert seen[parameter] == expected
+    value = seen[parameter]
+    assert (list(map(str, value)) if isinstance(value, list) else str(value)) == expected
+
+
+def test_home_is_expanded_in_variables_and_in_the_library(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(data.parent))
+    named = {"KAGGLE_DIGITS_DATA": f"~/{data.name}"}
+    assert datasets.get("auto", folder=tmp_path / "input", environment=named).splits.source == "csv"
+    assert len(datasets.load(f"~/{data.name}").train) == 60
+    with pytest.raises(InputError, match="~nosuchuser/x does not exist"):
+        datasets.load("~nosuchuser/x")
 
 
 def test_make_hands_over_any_path(tmp_path):

@@ -67,14 +67,14 @@ def get(
 
     if from_ is not None:
         _require_no_address(from_, input_)
-    from_path, force = from_ and from_.expanduser(), force or again
+    force = force or again
     if as_ is None and seed is None:
         download = _download if credentials.find() else None
         obtained = datasets.get(
-            source, folder=input_, from_path=from_path, download=download, force=force
+            source, folder=input_, from_path=from_, download=download, force=force
         )
     else:
-        obtained = _rehearsal(source, input_, from_path, as_, seed, force=force)
+        obtained = _rehearsal(source, input_, from_, as_, seed, force=force)
     _print_obtained(obtained, input_)
 
 

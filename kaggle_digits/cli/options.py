@@ -2,7 +2,6 @@
 
 import enum
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from kaggle_digits.files import expand_home
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.terminal_text import escape
 
@@ -109,13 +109,9 @@ class Command(typer.core.TyperCommand):
             if parameter.type.name == "path" and value:
                 several = isinstance(value, list | tuple)
                 ctx.params[parameter.name] = (
-                    [_expand_home(path) for path in value] if several else _expand_home(value)
+                    list(map(expand_home, value)) if several else expand_home(value)
                 )
         return super().invoke(ctx)
-
-
-def _expand_home(path: str | Path) -> str:
-    return os.path.expanduser(path)  # noqa: PTH111 — Path.expanduser raises for ~nosuchuser
 
 
 def program() -> str:

@@ -119,7 +119,7 @@ def _get_auto(folder: Path, environment: Mapping[str, str], download: Download |
     if finding.find(folder) is not None:
         return Obtained(loading.load(folder), folder, kept=True)
     if path := environment.get(VARIABLE):
-        return _get_from(Path(path), folder, "auto")
+        return _get_from(files.expand_home(path), folder, "auto")
     return _get_kaggle(folder, download) if download else _get_sample(folder)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from kaggle_digits import files
 from kaggle_digits.datasets import (
     cache,
     cifar10,
@@ -43,7 +44,7 @@ def load(folder: str | Path) -> Splits:
         InputError: nothing is there, or it is broken, incomplete, or only half put there.
 
     """
-    folder = Path(folder).expanduser()
+    folder = files.expand_home(folder)
     while True:
         marker = markers.read(folder)
         markers.require_filled(folder, finding.pieces(folder))

@@ -45,7 +45,7 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
     if name in built_in:
         return built_in[name]
     if name.endswith(".py") or "/" in name:
-        path = Path(name).expanduser().absolute()
+        path = files.expand_home(name).absolute()
         recipe = load_file(path)
         trust.trust(files.sha256_of(path))
     elif ":" in name:
