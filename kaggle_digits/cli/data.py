@@ -185,7 +185,7 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
         return
     print(f"source               {report.source}")
     for note in splits.notes:
-        print(f"note                 {note}")
+        print(f"note                 {escape(note)}")
     for name, split in (("train", report.train), ("test", report.test)):
         print(f"{name:20} {_split(split, report.class_names)}")
     counts = report.train.class_counts or ()

@@ -76,7 +76,7 @@ def command(
         options.print_json(_described(run, judged, tested, drawn))
         return
     for line in chain(_held_out(judged, _printable_names(run)), _tested(tested), _written(drawn)):
-        print(line)
+        print(escape_lines(line))
 
 
 def _require_belonging(

@@ -124,7 +124,7 @@ def program() -> str:
 def print_notes(splits: "Splits") -> None:
     """Print what to know about the data before training on it."""
     for note in splits.notes:
-        print(f"Note: {note}", file=sys.stderr)
+        print(f"Note: {escape(note)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

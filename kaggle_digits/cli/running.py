@@ -14,6 +14,7 @@ from kaggle_digits.datasets.advice import advising
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
+from kaggle_digits.terminal_text import escape
 
 
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
@@ -53,9 +54,9 @@ def _warn_of_other_versions(run: Run) -> None:
     changes = run.other_versions()
     if changes and run.description["state"] != "finished":
         print(
-            f"Note: {run.folder} was started with other versions ({', '.join(changes)}): what is "
-            "left of it may come out differently than undisturbed. For a run that can be repeated "
-            "to the byte, start a new one with --run.",
+            f"Note: {run.folder} was started with other versions "
+            f"({escape(', '.join(changes))}): what is left of it may come out differently than "
+            "undisturbed. For a run that can be repeated to the byte, start a new one with --run.",
             file=sys.stderr,
         )
 
