@@ -217,6 +217,13 @@ def test_runs_leaves_out_what_it_cannot_show(settings, tmp_path, monkeypatch):
     assert "The run is left out here." in result.stderr
 
 
+def test_the_hint_of_runs_repeats_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["runs"]).stdout.endswith("Start one with: kaggle-digits cv\n")
+    result = CliRunner().invoke(app, ["runs", "--folder", "my runs"])
+    assert result.stdout.endswith("Start one with: kaggle-digits cv --run 'my runs/NAME'\n")
+
+
 def test_class_names_are_shown_escaped():
     names = ("\x1b[31mcat", "dog\n")
     labels, probabilities = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])

@@ -1,5 +1,6 @@
 """``kaggle-digits runs``: what has been trained here."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +32,9 @@ def command(
     if json:
         options.print_json(rows)
     elif not rows:
-        print(f"No runs in {folder.absolute()} yet. Start one with: kaggle-digits cv")
+        where = [] if folder == options.RUNS else ["--run", str(folder / "NAME")]
+        command = shlex.join([options.program(), "cv", *where])
+        print(f"No runs in {folder.absolute()} yet. Start one with: {command}")
     else:
         options.print_table([_described(row) for row in rows], LEAST_WANTED)
 
