@@ -17,7 +17,7 @@ from kaggle_digits import files, submissions
 from kaggle_digits.datasets import cache, kaggle_csv
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.datasets.kaggle_csv import PIXELS
-from kaggle_digits.history import read_history
+from kaggle_digits.training.history import read_history
 
 PLAIN = Path(__file__).parent / "plain"
 OURS = (sys.executable, "-m", "kaggle_digits")
@@ -146,7 +146,7 @@ def training(bench: Bench) -> list[Item]:
     """`bn20` against plain Keras ``fit`` of its layers; the second epoch counts."""
     from kaggle_digits.backend import start_keras
     from kaggle_digits.recipes import find
-    from kaggle_digits.record import flop_of
+    from kaggle_digits.training.planning import flop_of
 
     start_keras()
     flop = flop_of(find("bn20").network())

@@ -23,17 +23,18 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits import datasets, evaluation, record, training
+from kaggle_digits import datasets, evaluation
 from kaggle_digits.backend import start_keras
-from kaggle_digits.cross_validation import limited
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
+from kaggle_digits.training import fit, planning
+from kaggle_digits.training.cross_validation import limited
 
 MEANS = (
     "deotte15+deotte15+deotte15",
     "record-5+record-5+record-5",
-    "+".join(record.MEMBERS[:3]),
+    "+".join(planning.MEMBERS[:3]),
 )
 Network = tuple[str, int]  # a recipe, and which of its networks: 0, 1 …
 
@@ -60,7 +61,7 @@ class Judged:
 class Trained:
     """A network's probabilities for the images that it was not trained on, and what it cost."""
 
-    probabilities: training.Probabilities
+    probabilities: fit.Probabilities
     seconds: float
     flop: float
 
@@ -100,19 +101,19 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
     start_keras(recipe.training.parts)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        model, _ = training.fit(
+        model, _ = fit.train_model(
             recipe,
             recipe.training,
             shown,
             None,
             seed=(split, number),
             folder=Path(folder),
-            watcher=training.Unwatched(),
+            watcher=fit.Unwatched(),
         )
     seconds = time.perf_counter() - started
-    flop = record.flop_of(recipe.network()) * len(shown) * recipe.training.epochs
+    flop = planning.flop_of(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
-    return Trained(training.probabilities_of(model, others.images), seconds, flop)
+    return Trained(fit.probabilities_of(model, others.images), seconds, flop)
 
 
 def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:

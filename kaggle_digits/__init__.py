@@ -17,11 +17,11 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets import Dataset, Splits, load
-    from kaggle_digits.deslanting import Deslant
     from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
     from kaggle_digits.pipeline import cross_validate, train
     from kaggle_digits.recipes import Affine, Recipe, Training
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
+    from kaggle_digits.transforms.deslanting import Deslant
 
 # Where each public name is defined.
 _PLACES = {
@@ -31,7 +31,7 @@ _PLACES = {
     "Recipe": "recipes",
     "Training": "recipes",
     "Affine": "recipes",
-    "Deslant": "deslanting",
+    "Deslant": "transforms.deslanting",
     "cross_validate": "pipeline",
     "train": "pipeline",
     "open_run": "results",

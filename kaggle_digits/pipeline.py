@@ -13,19 +13,20 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import cross_validation, datasets, files, runs, submissions
+from kaggle_digits import datasets, files, runs, submissions
 from kaggle_digits.backend import backend_name, cores, start_keras
-from kaggle_digits.cross_validation import Result, Watcher
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.notebook_progress import NotebookBars, in_notebook
 from kaggle_digits.recipes import Recipe, Training, find
 from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
-from kaggle_digits.training import Unwatched as UnwatchedFold
-from kaggle_digits.training import on_this_machine
+from kaggle_digits.training import cross_validation
+from kaggle_digits.training.cross_validation import Result, Watcher
+from kaggle_digits.training.fit import Unwatched as UnwatchedFold
+from kaggle_digits.training.fit import on_this_machine
+from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 
 DEFAULT_SPLIT = 0.2
 MOMENT = 0.3  # seconds

@@ -11,17 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import files, predictions, runs, submissions
+from kaggle_digits import files, runs, submissions
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores, scores
-from kaggle_digits.history import read_history
+from kaggle_digits.runs import predictions
+from kaggle_digits.training.history import read_history
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-    from kaggle_digits import comparison
+    from kaggle_digits.submissions import comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +113,13 @@ class FinishedRun:
 
     def load_models(self) -> list[Any]:
         """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out."""
-        from kaggle_digits import training
         from kaggle_digits.backend import start_keras
+        from kaggle_digits.training import fit
 
         start_keras()
         if self.settings.recipe_sha256:
             self._run.recipe()  # its custom layers are registered
-        return [training.loaded(path, to_train=False) for path in self._run.models()]
+        return [fit.loaded(path, to_train=False) for path in self._run.models()]
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels of the test images as ``ImageId,Label`` and return the path."""
@@ -140,14 +141,14 @@ class FinishedRun:
         return _html_table(rows) + self._learning_curves()
 
     def _learning_curves(self) -> str:
-        from kaggle_digits.plots import learning
+        from kaggle_digits.plots import learning_curves
 
         histories = [
             read_history(self._run.fold(number) / "history.csv")
             for number in range(1, self.settings.members + 1)
         ]
         drawn = io.StringIO()
-        learning.learning_curves(histories, "").savefig(drawn, format="svg")
+        learning_curves.learning_curves(histories, "").savefig(drawn, format="svg")
         return drawn.getvalue().partition("<svg")[1] + drawn.getvalue().partition("<svg")[2]
 
 
@@ -186,13 +187,13 @@ class Blend:
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels as ``ImageId,Label``, note their provenance, and return the path."""
-        from kaggle_digits import origins
+        from kaggle_digits.runs import provenance
 
         csv = Path(path)
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
-        origin = origins.of_runs(members, self.scores.accuracy if self.scores else None)
-        origins.note(csv, origin, runs.SUBMISSIONS)
+        origin = provenance.of_runs(members, self.scores.accuracy if self.scores else None)
+        provenance.note(csv, origin, runs.SUBMISSIONS)
         return csv
 
     def _repr_html_(self) -> str:
@@ -223,7 +224,7 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
     """
     import numpy as np
 
-    from kaggle_digits import ensembling
+    from kaggle_digits.evaluation import ensembling
 
     ensembling.require_method(method)
     finished = tuple(
@@ -306,7 +307,7 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
         InputError: a file cannot be read, or they answer different images.
 
     """
-    from kaggle_digits import comparison
+    from kaggle_digits.submissions import comparison
 
     named = []
     for item in items:

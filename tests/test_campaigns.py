@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 from kaggle_digits import files, runs
 from kaggle_digits.cli import app
 from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
-from kaggle_digits.ledger import Entry, Ledger
+from kaggle_digits.kaggle_client.ledger import Entry, Ledger
 from tests import kaggle_server, product
 from tests.helpers import (
     ROWS,
@@ -39,7 +39,7 @@ from tests.helpers import (
     write_competition,
     write_competition_zip,
 )
-from tests.test_hostile_runs import CLASSES, settings
+from tests.runs.test_hostile_runs import CLASSES, settings
 
 KILLS = int(os.environ.get("CAMPAIGN_KILLS", "100"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0"))

@@ -15,35 +15,34 @@ HEAVY = ("keras", "tensorflow", "pandas", "sklearn", "pyarrow", "scipy", "kaggle
 KERAS = ("keras", "tensorflow")
 ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without NumPy
 
-# Who comes before whom: a module imports only from the lines above its own.
+# Stages from the leaves to the command line: a module imports only from stages above its own line.
 LAYERS = [
-    ["errors", "kaggle_worker", "terminal_text", "typed_json"],
-    ["credentials"],
-    ["arrays", "backend", "files"],
+    ["errors", "terminal_text"],
+    ["backend", "credentials", "files"],
+    ["formats"],
     ["datasets"],
-    ["deslanting", "model_files", "run_folder"],
-    ["kaggle_faults", "recipes"],
-    ["augmentation", "evaluation", "handwriting", "kaggle_api", "parts", "submissions"],
-    ["clean_copy", "comparison", "ensembling", "history", "run_files"],
-    ["runs", "training"],
-    ["record", "workers"],
-    ["cross_validation", "exporting", "ledger", "origins", "predictions"],
-    ["agreement", "plots", "recovery", "score_bounds"],
-    ["pushing"],
-    ["notebook_progress", "results"],
+    ["transforms"],
+    ["recipes"],
+    ["evaluation", "handwriting", "submissions"],
+    ["runs"],
+    ["training"],
+    ["exporting", "kaggle_client", "plots"],
+    ["results"],
     ["pipeline"],
     ["cli"],
     ["__main__", "__init__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
+# Modules that start Keras when they are imported, because they define a Keras class.
+STARTS_KERAS = ("kaggle_digits.transforms.augmentation", "kaggle_digits.training.batch_split")
+READS_ARRAYS = {("np", "load"), ("np", "memmap"), ("np", "fromfile")}
 
-def imported(path: Path, *, at_start: bool) -> set[str]:
-    """Return the modules that ``path`` imports: when it is imported itself, or at any time."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if at_start else ast.walk(tree)
+
+def imported_names(tree: ast.Module, *, at_start: bool) -> set[str]:
+    """Return the modules that a module imports: when it is imported itself, or at any time."""
     names = set()
-    for node in nodes:
+    for node in tree.body if at_start else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -51,62 +50,77 @@ def imported(path: Path, *, at_start: bool) -> set[str]:
     return names
 
 
-def stage(module: str) -> str:
-    """Return the stage of a module's dotted name below the package."""
-    return module.split(".")[1]
-
-
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_flow_downward(path):
+def find_faults(path: Path) -> list[str]:
+    """Return what the module at ``path`` imports or calls against the rules, in words."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for name in imported(path, at_start=False):
-        if not name.startswith("kaggle_digits."):
-            continue
-        other = stage(name)
-        if other in RANK and other != own:
-            assert RANK[other] < RANK[own], f"{own} imports {name}"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_module_imports_heavy_packages_at_its_top(path):
-    tops = {name.split(".")[0] for name in imported(path, at_start=True)}
-    assert not tops & set(HEAVY)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_module_imports_the_one_that_starts_keras_at_its_top(path):
-    names = imported(path, at_start=True)
-    keras_at_once = ("kaggle_digits.augmentation", "kaggle_digits.parts")
-    assert not any(name.startswith(keras_at_once) for name in names)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_one_module_alone_imports_kaggles_client(path):
-    tops = {name.split(".")[0] for name in imported(path, at_start=False)}
-    assert path.name == "kaggle_worker.py" or not tops & {"kaggle", "kagglesdk", "requests"}
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_one_module_alone_reads_arrays(path):
-    loads = [
-        node.attr
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and (node.value.id, node.attr) in {("np", "load"), ("np", "memmap"), ("np", "fromfile")}
+    at_start = imported_names(tree, at_start=True)
+    always = imported_names(tree, at_start=False)
+    stages = {name.split(".")[1] for name in always if name.startswith("kaggle_digits.")}
+    faults = [
+        f"imports {stage}, which comes after {own}"
+        for stage in sorted(stages & set(RANK) - {own})
+        if RANK[stage] >= RANK[own]
     ]
-    assert path.name == "arrays.py" or not loads
+    tops = {name.split(".")[0] for name in at_start}
+    faults += [f"imports {name} at its top" for name in sorted(tops & set(HEAVY))]
+    faults += [
+        f"imports {name} at its top, which starts Keras"
+        for name in sorted(at_start)
+        if name.startswith(STARTS_KERAS)
+    ]
+    if path.name != "client_process.py":
+        clients = {name.split(".")[0] for name in always} & {"kaggle", "kagglesdk", "requests"}
+        faults += [f"imports {name}: only client_process.py may" for name in sorted(clients)]
+    if path.name != "arrays.py":
+        faults += [
+            f"calls np.{node.attr}: only arrays.py may"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (node.value.id, node.attr) in READS_ARRAYS
+        ]
+    return faults
+
+
+def test_modules_keep_the_import_rules():
+    found = {str(path.relative_to(PACKAGE)): find_faults(path) for path in PACKAGE.rglob("*.py")}
+    assert len(found) > 100
+    assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+def test_every_stage_has_a_place_in_the_order():
+    stages = {
+        path.name.removesuffix(".py") for path in PACKAGE.iterdir() if "__pycache" not in path.name
+    }
+    assert stages - {"py.typed"} == set(RANK)
 
 
 @pytest.mark.parametrize(
-    "name", ["comparison", "ensembling", "evaluation", "predictions", "submissions"]
+    ("code", "fault"),
+    [
+        ("from kaggle_digits.cli import app", "imports cli, which comes after datasets"),
+        ("import keras", "imports keras at its top"),
+        ("def f():\n    import requests", "imports requests: only client_process.py may"),
+        ("import numpy as np\nnp.load('x')", "calls np.load: only arrays.py may"),
+        (
+            "from kaggle_digits.training.batch_split import BatchSplit",
+            "imports kaggle_digits.training.batch_split.BatchSplit at its top, which starts Keras",
+        ),
+    ],
+)
+def test_a_broken_rule_is_found(code, fault, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / "datasets").mkdir()
+    path = tmp_path / "datasets" / "bad.py"
+    path.write_text(code)
+    assert fault in find_faults(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["evaluation.ensembling", "runs.predictions", "submissions.comparison"]
 )
 def test_stages_after_training_never_import_keras(name):
-    names = {one.split(".")[0] for one in imported(PACKAGE / f"{name}.py", at_start=False)}
-    assert not names & set(KERAS)
     code = f"import sys, kaggle_digits.{name}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -12,9 +12,9 @@ from kaggle_digits.cli import options
 from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
-    from kaggle_digits.comparison import Comparison, Paired
-    from kaggle_digits.origins import Origin
-    from kaggle_digits.score_bounds import ScoreBounds
+    from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
+    from kaggle_digits.runs.provenance import Origin
+    from kaggle_digits.submissions.comparison import Comparison, Paired
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
 SHOWN_PAIRS = 20  # of files
@@ -53,7 +53,8 @@ def command(
     Where submissions/ledger.jsonl knows scores, it shows what they imply for
     the others. Runs are also compared on the images that they held out.
     """
-    from kaggle_digits import comparison, submissions
+    from kaggle_digits import submissions
+    from kaggle_digits.submissions import comparison
 
     csvs = [_csv(path) for path in paths]
     if picture is None and images is not None:
@@ -124,27 +125,27 @@ def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path])
 
 def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Origin | None]]":
     """Return what is known of each file's making."""
-    from kaggle_digits import origins
     from kaggle_digits.files import sha256_of
+    from kaggle_digits.runs import provenance
 
     return [
-        (path, origins.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
+        (path, provenance.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
         for path, csv in zip(paths, csvs, strict=True)
     ]
 
 
 def _note(vote: Path, found: "Sequence[tuple[Path, Origin | None]]") -> None:
     """Note what a vote came from, if anything is known of that."""
-    from kaggle_digits import origins
+    from kaggle_digits.runs import provenance
 
-    if origin := origins.of_vote(found):
-        origins.note(vote, origin, options.SUBMISSIONS)
+    if origin := provenance.of_vote(found):
+        provenance.note(vote, origin, options.SUBMISSIONS)
 
 
 def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds, Scores] | None":
     """Return what the ledger's scores imply, and those of exactly these bytes; None without any."""
     from kaggle_digits.files import sha256_of
-    from kaggle_digits.score_bounds import bound_scores, name_entry
+    from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
 
     entries = [one for one in options.opened_ledger().entries() if one.public_score is not None]
     if not entries:
@@ -164,7 +165,9 @@ def _paired(folders: list[Path]) -> "list[Paired] | None":
     least = 2
     if len(folders) < least:
         return []
-    from kaggle_digits import comparison, predictions, runs
+    from kaggle_digits import runs
+    from kaggle_digits.runs import predictions
+    from kaggle_digits.submissions import comparison
 
     oof = predictions.out_of_fold([runs.Run(folder) for folder in folders])
     if oof is None or oof.labels is None:
@@ -242,7 +245,7 @@ def _disputed(compared: "Comparison") -> Iterator[str]:
 def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None") -> Iterator[str]:
     if bounds is None:
         return
-    from kaggle_digits.score_bounds import show_score
+    from kaggle_digits.kaggle_client.score_bounds import show_score
 
     rows = bounds.rows
     yield "\nwhat the known public scores imply for the others"

@@ -166,7 +166,7 @@ def _rehearsal(
 
 
 def _download(folder: Path) -> Path:
-    from kaggle_digits.kaggle_api import Kaggle
+    from kaggle_digits.kaggle_client.client import Kaggle
 
     typer.echo("Downloading digit-recognizer from Kaggle …", err=True)
     with Kaggle() as kaggle:
@@ -234,8 +234,9 @@ def show(
 
     The second picture is named like the first, with -classes at its end.
     """
-    from kaggle_digits import cross_validation, datasets, files, plots, recipes
+    from kaggle_digits import datasets, files, plots, recipes
     from kaggle_digits.errors import InputError
+    from kaggle_digits.training import cross_validation
 
     if augment is not None and (split or count):
         received = f"--split {split.value}" if split else f"--count {count}"

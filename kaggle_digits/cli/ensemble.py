@@ -26,7 +26,8 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Blend finished runs into one CSV."""
-    from kaggle_digits import ensembling, results, submissions
+    from kaggle_digits import results, submissions
+    from kaggle_digits.evaluation import ensembling
 
     submission = _require_runs_and_target(folders, submission)
     ensembling.require_method(method)

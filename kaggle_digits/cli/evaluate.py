@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Images
     from kaggle_digits.evaluation import Calibration, Scores, WorstImage
     from kaggle_digits.plots import Drawn
-    from kaggle_digits.predictions import Prediction
     from kaggle_digits.runs import Run
+    from kaggle_digits.runs.predictions import Prediction
 
 
 def command(
@@ -55,7 +55,7 @@ def command(
     """
     _require_belonging(folder, plots=plots, show=show, split=split)
     if folder.is_file():
-        from kaggle_digits.cli.answers import judge_csv
+        from kaggle_digits.cli.evaluate_csv import judge_csv
 
         judge_csv(folder, labels, worst, as_json=json)
         return
@@ -117,7 +117,8 @@ class Judged:
 
 def _judged(run: "Run", worst: int) -> Judged | None:
     """Return how good ``run`` is, None where it held nothing out."""
-    from kaggle_digits import evaluation, predictions
+    from kaggle_digits import evaluation
+    from kaggle_digits.runs import predictions
 
     run.require_finished()
     oof = predictions.out_of_fold([run])
@@ -228,7 +229,8 @@ def _described(
 
 def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -> None:
     """Print one image and what the run says about it; draw it into the run's plots/."""
-    from kaggle_digits import plots, predictions
+    from kaggle_digits import plots
+    from kaggle_digits.runs import predictions
 
     one = predictions.of_image(run, split, image_id)
     image = _image(run, split, image_id, data)
@@ -248,9 +250,9 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
         )
         return
     if image is not None:
-        from kaggle_digits.cli import drawing
+        from kaggle_digits.cli import terminal_image
 
-        print(drawing.picture(image, sys.stdout))
+        print(terminal_image.picture(image, sys.stdout))
     for line in _bars(one, _printable_names(run)):
         print(line)
     if path is not None:
@@ -261,8 +263,9 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
     """Return the image's pixels; None, and a word on stderr, where the run's data is not there."""
     import numpy as np
 
-    from kaggle_digits import cross_validation, datasets
+    from kaggle_digits import datasets
     from kaggle_digits.errors import InputError
+    from kaggle_digits.training import cross_validation
 
     try:
         images = cross_validation.images_of(run, datasets.load(data), split)
@@ -273,7 +276,7 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
 
 
 def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
-    from kaggle_digits.cli import drawing
+    from kaggle_digits.cli import terminal_image
 
     label = "unknown" if one.label is None else names[one.label]
     verdict = {True: ", rightly", False: ", wrongly"}.get(one.predicted == one.label)
@@ -287,5 +290,5 @@ def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
             for note, at in (("label", one.label), ("predicted", one.predicted))
             if at == number
         ]
-        bar = drawing.bar(float(share))
+        bar = terminal_image.bar(float(share))
         yield f"{name:>{width}}  {share:.4f}  {bar}  {', '.join(notes)}".rstrip()

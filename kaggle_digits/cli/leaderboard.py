@@ -10,8 +10,8 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
-    from kaggle_digits.ledger import Entry
-    from kaggle_digits.score_bounds import Bounds
+    from kaggle_digits.kaggle_client.ledger import Entry
+    from kaggle_digits.kaggle_client.score_bounds import Bounds
 
 # What a narrow terminal goes without, the first first.
 LEAST_WANTED = ("sent", "reference", "message", "gap", "held out")
@@ -28,7 +28,7 @@ def command(
     The leaderboard's score with its errors, the out-of-fold accuracy, and the gap between the two.
     The errors of a file without a score lie within its distance from files with one.
     """
-    from kaggle_digits import score_bounds
+    from kaggle_digits.kaggle_client import score_bounds
 
     ledger = options.opened_ledger()
     if refresh:
@@ -48,8 +48,9 @@ def command(
 
 
 def _refresh(ledger: Any) -> None:
-    from kaggle_digits import credentials, recovery
-    from kaggle_digits.kaggle_api import Kaggle
+    from kaggle_digits import credentials
+    from kaggle_digits.kaggle_client import recovery
+    from kaggle_digits.kaggle_client.client import Kaggle
 
     if credentials.find() is None:
         raise InputError(f"{credentials.explain_missing()}.")
@@ -67,7 +68,7 @@ def _place(entry: "Entry") -> tuple[bool, float, str]:
 
 
 def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
-    from kaggle_digits.score_bounds import ROWS, count_errors
+    from kaggle_digits.kaggle_client.score_bounds import ROWS, count_errors
 
     score = entry.public_score
     if entry.status == "ERROR":  # a file that Kaggle could not score has no errors

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kaggle_digits.datasets.dataset import Splits
-    from kaggle_digits.score_bounds import ScoreBounds
+    from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
@@ -178,7 +178,7 @@ def _table(rows: Sequence[Mapping[str, str]], left_out: Sequence[str]) -> "Table
 
 def opened_ledger() -> Any:
     """Return the ledger of submissions; name its lines that cannot be read."""
-    from kaggle_digits.ledger import NAME, Ledger
+    from kaggle_digits.kaggle_client.ledger import NAME, Ledger
 
     ledger = Ledger(SUBMISSIONS / NAME)
     for number in ledger.damaged():

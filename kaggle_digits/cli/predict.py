@@ -114,7 +114,8 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
 
 def _of_run(folder: Path) -> Source:
     """Return what gives a finished run's probabilities."""
-    from kaggle_digits import cross_validation, runs
+    from kaggle_digits import runs
+    from kaggle_digits.training import cross_validation
 
     run = runs.Run(folder)
     run.require_finished()
@@ -147,15 +148,16 @@ def _require_belonging(
 
 def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
     """Write the CSV for the test images in ``input_``."""
-    from kaggle_digits import datasets, origins, submissions
+    from kaggle_digits import datasets, submissions
+    from kaggle_digits.runs import provenance
 
     submissions.require_target(csv)
     splits = datasets.load(input_)
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
     if source.run is not None:
-        origin = origins.of_prediction(source.run, splits)
-        origins.note(csv, origin, options.SUBMISSIONS)
+        origin = provenance.of_prediction(source.run, splits)
+        provenance.note(csv, origin, options.SUBMISSIONS)
     is_sample = "sample" in (splits.source, source.trained_on)
     if json:
         options.print_json({"submission": str(csv), "rows": len(test), "sample": is_sample})

@@ -10,7 +10,7 @@ from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Dataset
-    from kaggle_digits.record import Budget, Plan
+    from kaggle_digits.training.planning import Budget, Plan
 
 
 def command(
@@ -38,10 +38,11 @@ def command(
     --budget, and says so. The plan is kept: started again, the same command goes on with it.
     Members that another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import record, results, submissions
+    from kaggle_digits import results, submissions
     from kaggle_digits.cli import ensemble
+    from kaggle_digits.training import planning
 
-    allowed = None if budget is None else record.budget_of(budget)
+    allowed = None if budget is None else planning.budget_of(budget)
     name = "-".join(
         part
         for part in (
@@ -77,12 +78,13 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
         InputError: the members take other images, or there are fewer.
 
     """
-    from kaggle_digits import cross_validation, datasets, record
+    from kaggle_digits import datasets
     from kaggle_digits.datasets.advice import advising
     from kaggle_digits.recipes import find
+    from kaggle_digits.training import cross_validation, planning
 
     train = datasets.load(input_).train
-    cross_validation.require_shape(find(record.MEMBERS[0]), train.images)
+    cross_validation.require_shape(find(planning.MEMBERS[0]), train.images)
     with advising(input_):
         cross_validation.require_all_classes(train)
     return cross_validation.limited(train, limit, seed)
@@ -95,21 +97,21 @@ def _plan(
     train: "Dataset",
     precision: options.Precision | None,
 ) -> "Plan":
-    from kaggle_digits import record
+    from kaggle_digits.training import planning
 
-    trainings = record.trainings_of_members(
+    trainings = planning.trainings_of_members(
         len(train), folds, None if precision is None else precision.value
     )
-    made_for = record.circumstances(train, trainings)
-    plan = record.kept_plan(path, made_for)
+    made_for = planning.circumstances(train, trainings)
+    plan = planning.kept_plan(path, made_for)
     if plan is None:
         typer.echo(
             "Measuring how fast this machine trains the members, for half a minute", err=True
         )
         with tempfile.TemporaryDirectory() as folder:
-            seconds = record.measured_seconds(trainings, folds, Path(folder))
-        plan = record.planned(budget, len(train), folds, seconds, record.flop_of_members())
-        record.keep_plan(path, plan, made_for)
+            seconds = planning.measured_seconds(trainings, folds, Path(folder))
+        plan = planning.planned(budget, len(train), folds, seconds, planning.flop_of_members())
+        planning.keep_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"

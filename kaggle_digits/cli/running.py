@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kaggle_digits import pipeline
-from kaggle_digits.cli import display, options
-from kaggle_digits.cross_validation import Result, Watcher
+from kaggle_digits.cli import options, progress
 from kaggle_digits.datasets.advice import advising
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
 from kaggle_digits.terminal_text import escape
+from kaggle_digits.training.cross_validation import Result, Watcher
 
 
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
@@ -39,7 +39,7 @@ def _print_note(note: str | None) -> None:
 def _watch(run: Run) -> Iterator[Watcher]:
     _warn_of_other_versions(run)
     try:
-        with display.watching(sys.stderr) as watcher:
+        with progress.watching(sys.stderr) as watcher:
             yield watcher
     except KeyboardInterrupt:
         print(

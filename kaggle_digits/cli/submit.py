@@ -13,9 +13,9 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
-    from kaggle_digits.clean_copy import CleanCopy
-    from kaggle_digits.origins import Origin
-    from kaggle_digits.pushing import Package
+    from kaggle_digits.kaggle_client.push import Package
+    from kaggle_digits.runs.provenance import Origin
+    from kaggle_digits.submissions.clean_copy import CleanCopy
 
 
 def command(
@@ -59,7 +59,9 @@ def command(
 
     Kaggle has 60 seconds for an answer; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
     """
-    from kaggle_digits import clean_copy, credentials, datasets, pushing, submissions
+    from kaggle_digits import credentials, datasets, submissions
+    from kaggle_digits.kaggle_client import push
+    from kaggle_digits.submissions import clean_copy
 
     csv = _require_one_file(csv, file, competition)
     splits = datasets.load(input_)
@@ -88,7 +90,7 @@ def command(
     if leaked:
         text += f" ({leaked:,} test images in training)"
     sha256 = hashlib.sha256(copy.original).hexdigest()
-    package = pushing.Package(csv, text, sha256, copy.content, origin, leaked)
+    package = push.Package(csv, text, sha256, copy.content, origin, leaked)
     _push(package, wait=wait, force=force or again, if_possible=if_possible)
 
 
@@ -99,7 +101,7 @@ def _say(text: str, *, to_stderr: bool = False) -> None:
 
 def _require_one_file(csv: Path | None, file: Path | None, competition: str | None) -> Path:
     """Return the file that was named, as CSV or, the way of Kaggle's own client, with -f."""
-    from kaggle_digits.kaggle_worker import COMPETITION
+    from kaggle_digits.kaggle_client.client_process import COMPETITION
 
     if competition not in {None, COMPETITION}:
         raise InputError(
@@ -118,11 +120,11 @@ def _require_one_file(csv: Path | None, file: Path | None, competition: str | No
 
 def _find_origin(copy: "CleanCopy") -> "Origin | None":
     """Return what made the file, or the same answers in clean form: spreadsheets change bytes."""
-    from kaggle_digits import origins
+    from kaggle_digits.runs import provenance
 
     for content in (copy.original, copy.content):
         sha256 = hashlib.sha256(content).hexdigest()
-        if origin := origins.origin_of(sha256, options.RUNS, options.SUBMISSIONS):
+        if origin := provenance.origin_of(sha256, options.RUNS, options.SUBMISSIONS):
             return origin
     return None
 
@@ -152,7 +154,7 @@ def _say_what_is_known(
 
 def _compare_with_runs(csv: Path, copy: "CleanCopy", fingerprint: str) -> None:
     """Say how far the file agrees with finished runs; warn if it probably answers other images."""
-    from kaggle_digits import agreement
+    from kaggle_digits.runs import agreement
 
     closest = agreement.find_closest(copy.submission, fingerprint, options.RUNS)
     if closest is None:
@@ -235,14 +237,14 @@ def _command(csv: Path, message: str | None, input_: Path, *, declared_external:
 
 
 def _push(package: "Package", *, wait: bool, force: bool, if_possible: bool) -> None:
-    from kaggle_digits import pushing
-    from kaggle_digits.kaggle_api import Kaggle
+    from kaggle_digits.kaggle_client import push
+    from kaggle_digits.kaggle_client.client import Kaggle
 
     ledger = options.opened_ledger()
     with Kaggle() as kaggle:
         try:
-            entry = pushing.push(package, ledger, kaggle, force=force, tell=_say)
-        except pushing.AlreadySubmittedError as error:
+            entry = push.push(package, ledger, kaggle, force=force, tell=_say)
+        except push.AlreadySubmittedError as error:
             if not if_possible:
                 raise
             _say(str(error))
@@ -252,14 +254,14 @@ def _push(package: "Package", *, wait: bool, force: bool, if_possible: bool) -> 
             f"{ledger.path}"
         )
         if wait:
-            _print_score(pushing.wait(entry, ledger, kaggle, tell=_say), kaggle)
+            _print_score(push.wait(entry, ledger, kaggle, tell=_say), kaggle)
         elif entry.public_score is None:
             _say("Its score comes later: kaggle-digits leaderboard --refresh")
 
 
 def _print_score(submission: Any, kaggle: Any) -> None:
-    from kaggle_digits import pushing
-    from kaggle_digits.score_bounds import ROWS, count_errors
+    from kaggle_digits.kaggle_client import push
+    from kaggle_digits.kaggle_client.score_bounds import ROWS, count_errors
 
     score = submission.public_score
     if score is None:
@@ -267,6 +269,6 @@ def _print_score(submission: Any, kaggle: Any) -> None:
         return
     errors = count_errors(score, ROWS)
     count = "" if errors is None else f" ({errors:,} errors)"
-    rank = pushing.rank(score, kaggle)
+    rank = push.rank(score, kaggle)
     place = "its rank on the leaderboard is unknown" if rank is None else f"rank {rank:,}"
     _say(f"Public score {score:.5f}{count}, {place}")

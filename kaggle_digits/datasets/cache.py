@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.formats.arrays import Form, read_arrays
 
 FOLDER = ".cache"
 FORMAT = 2  # a part of every name: raise it when what is kept changes its meaning

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.arrays import Form, read_arrays
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import DIGITS, Dataset
 from kaggle_digits.datasets.reading import DataFile
 from kaggle_digits.errors import InputError
+from kaggle_digits.formats.arrays import Form, read_arrays
 
 SIDE = 28
 NPZ_ARRAYS = {

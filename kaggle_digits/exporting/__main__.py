@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.errors import KaggleDigitsError
 from kaggle_digits.exporting.opening import opened
+from kaggle_digits.formats.arrays import Form, read_array
 
 IMAGES = Form("uint8", ("images", "height", "width", "channels"))
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import credentials, datasets
-from kaggle_digits.arrays import Form, read_array
 from kaggle_digits.datasets import finding
 from kaggle_digits.errors import OutsideError
+from kaggle_digits.formats.arrays import Form, read_array
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import model_files
 from kaggle_digits.backend import BACKENDS, start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.keras_archive import of_model
 from kaggle_digits.files import read_json
+from kaggle_digits.formats import keras_models
 
 WEIGHTS = ".weights.h5"
 
@@ -37,7 +37,7 @@ def opened(path: Path) -> predictor.Predictor:
     """
     weights = weights_of(path)
     with predictor.reading(path, "the JSON of a Keras model's architecture"):
-        model = model_files.load_architecture(path)
+        model = keras_models.load_architecture(path)
         if not isinstance(model, start_keras().Model):
             raise InputError(
                 f"{path} is no architecture: it describes a {type(model).__name__}. Expected the "
@@ -49,7 +49,7 @@ def opened(path: Path) -> predictor.Predictor:
                 "in one folder; copy the other one there, too."
             )
     with predictor.reading(weights, f"the weights that belong to {path}"):
-        model_files.load_weights_file(model, weights)
+        keras_models.load_weights_file(model, weights)
     return of_model(path, model)
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import model_files
 from kaggle_digits.backend import BACKENDS
 from kaggle_digits.exporting import predictor
 from kaggle_digits.exporting.format import Format
+from kaggle_digits.formats import keras_models
 
 
 def write(model: Any, path: Path) -> None:
@@ -17,7 +17,7 @@ def write(model: Any, path: Path) -> None:
 def opened(path: Path) -> predictor.Predictor:
     """Return the model at ``path``, in Keras's safe mode: no code in it is run."""
     with predictor.reading(path, "a whole .keras file"):
-        return of_model(path, model_files.load(path))
+        return of_model(path, keras_models.load(path))
 
 
 def of_model(path: Path, model: Any) -> predictor.Predictor:

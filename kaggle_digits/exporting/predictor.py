@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import model_files
 from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.formats import keras_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +132,7 @@ def require_few_values(path: Path, count: int, *, of_image: bool) -> None:
         of_image: whether they are made of each image, of which a batch is in memory at a time.
 
     """
-    most = model_files.MAX_VALUES if of_image else model_files.MAX_PARAMETERS
+    most = keras_models.MAX_VALUES if of_image else keras_models.MAX_PARAMETERS
     if count > most:
         raise InputError(
             f"{path} cannot be opened: a part of it makes {count:,} values"

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import ensembling, files, training
+from kaggle_digits import files
 from kaggle_digits.backend import backend_name, quiet_stderr, start_keras
 from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import ensembling
 from kaggle_digits.exporting import comparing
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.opening import FORMATS, require_packages, require_utf8
 from kaggle_digits.exporting.saved_model import INPUT
 from kaggle_digits.runs import Run
+from kaggle_digits.training import fit
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
     keras = start_keras()
     if run.description["settings"].get("recipe_sha256") is not None:
         run.recipe()  # the recipe's own layers are registered, if its file is trusted
-    members = [training.loaded(models[number - 1], to_train=False) for number in numbers]
+    members = [fit.loaded(models[number - 1], to_train=False) for number in numbers]
     shapes = [
-        training.require_classifier(member, models[number - 1], len(run.class_names))
+        fit.require_classifier(member, models[number - 1], len(run.class_names))
         for member, number in zip(members, numbers, strict=True)
     ]
     image_shape = shapes[0]
@@ -74,9 +76,7 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
             "shape; choose one of them with --fold."
         )
     sample = comparing.sample(data, image_shape)
-    expected = ensembling.blend(
-        [training.probabilities_of(member, sample.images) for member in members]
-    )
+    expected = ensembling.blend([fit.probabilities_of(member, sample.images) for member in members])
     model = members[0] if len(members) == 1 else _merged(keras, members, numbers)
     with files.replacing_together(*format_.files(path)) as new:
         with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):

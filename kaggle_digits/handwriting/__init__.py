@@ -13,9 +13,9 @@ import numpy as np
 
 from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.errors import InputError
-from kaggle_digits.handwriting.fields import field_of
-from kaggle_digits.handwriting.ink import ink_of
+from kaggle_digits.handwriting.binarize import ink_of
 from kaggle_digits.handwriting.layout import Kind, LeftOut, arrange
+from kaggle_digits.handwriting.normalize import field_of
 from kaggle_digits.handwriting.pictures import Grey, opened
 from kaggle_digits.handwriting.planes import Mask, Plane
 from kaggle_digits.handwriting.rules import remove_rules

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.handwriting.ink import Ink
+from kaggle_digits.handwriting.binarize import Ink
 from kaggle_digits.handwriting.planes import Mask, measure_runs, open_along
 from kaggle_digits.handwriting.shapes import Box, Shape, find_shapes, measure_rectangularity
 

@@ -3,7 +3,7 @@
 from kaggle_digits.plots.canvas import require_png, save
 from kaggle_digits.plots.data import augmentation, classes, first_images
 from kaggle_digits.plots.disputed import disputed_digits
-from kaggle_digits.plots.of_run import Drawn, draw_answer, draw_run
+from kaggle_digits.plots.run_report import Drawn, draw_answer, draw_run
 
 __all__ = [
     "Drawn",

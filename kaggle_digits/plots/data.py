@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaggle_digits.datasets.dataset import Dataset, Images
-from kaggle_digits.deslanting import deslanted_images
 from kaggle_digits.errors import InputError
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, LINE, MARGIN, QUIET, WIDTH, write
 from kaggle_digits.recipes import RECIPES, Recipe
+from kaggle_digits.transforms.deslanting import deslanted_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -141,7 +141,7 @@ def _one_a_class(train: Dataset) -> list[int]:
 
 def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
     """Return ``count`` variants of each image as training makes them, uint8 ``[n, count, …]``."""
-    from kaggle_digits.augmentation import augmented
+    from kaggle_digits.transforms.augmentation import augmented
 
     affine = recipe.training.augmentation
     if affine is None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.comparison import Comparison
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shortened, write
+from kaggle_digits.submissions.comparison import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

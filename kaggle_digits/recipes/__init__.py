@@ -6,7 +6,7 @@ Importing this does not import Keras.
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import (
     bn20,
-    bn20_seed,
+    bn20_original,
     bn20_selu,
     cifar_augmented,
     cifar_deep,
@@ -25,7 +25,8 @@ from kaggle_digits.recipes import (
     trust,
     two_conv,
 )
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training
+from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.transforms.affine import Affine
 
 __all__ = ["RECIPES", "Affine", "Recipe", "Training", "find", "find_built_in", "loading", "trust"]
 
@@ -33,7 +34,7 @@ RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
     for module in (
         bn20,
-        bn20_seed,
+        bn20_original,
         bn20_selu,
         two_conv,
         three_conv,

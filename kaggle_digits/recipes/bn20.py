@@ -4,7 +4,8 @@ from functools import partial
 from typing import Any
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
+from kaggle_digits.transforms.affine import Affine
 
 
 def network(

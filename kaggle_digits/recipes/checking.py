@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits import model_files
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
+from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
 
@@ -84,7 +84,7 @@ def _require_loadable(network: Any, where: str) -> None:
                 "layer class of your own, or operations of keras.ops."
             )
     try:
-        model_files.require_openable(where, json.loads(network.to_json()))
+        keras_models.require_openable(where, json.loads(network.to_json()))
         keras.models.model_from_json(network.to_json())
     except InputError:
         raise

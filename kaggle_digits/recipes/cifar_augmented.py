@@ -3,7 +3,8 @@
 from functools import partial
 
 from kaggle_digits.recipes import cifar_deep
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training
+from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.transforms.affine import Affine
 
 RECIPE = Recipe(
     name="cifar-augmented",

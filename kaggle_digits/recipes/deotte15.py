@@ -7,7 +7,8 @@ the images and draws one zoom for the width and another for the height; here it 
 from typing import Any
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes.recipe import Affine, Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+from kaggle_digits.transforms.affine import Affine
 
 
 def network() -> Any:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
+from kaggle_digits.transforms.affine import Affine
 
 Stage = tuple[int, int, bool]  # channels, kernel size, pooled
 STAGES: tuple[Stage, ...] = ((16, 5, True), (32, 3, False), (64, 3, True), (64, 3, False))

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kaggle_digits import files, typed_json
+from kaggle_digits import files
 from kaggle_digits.backend import backend_name, quiet_stderr
 from kaggle_digits.errors import InputError
+from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import trust
 from kaggle_digits.recipes.recipe import Recipe, Training
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.deslanting import Deslant, deslanted
+from kaggle_digits.transforms.affine import Affine
+from kaggle_digits.transforms.deslanting import Deslant, deslanted
 
 # What the recipes' figures were measured on: not Kaggle's own split of these digits.
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
@@ -20,33 +21,6 @@ MIN_PART = 16  # images in a part of a batch: fewer have no reliable mean and va
 MIN_UPDATES = 229  # per epoch: then even a momentum of 0.99 leaves less than `MAX_INITIAL`
 MAX_INITIAL = 0.1  # share of batch normalisation's initial statistics that an epoch may leave
 MAX_MOMENTUM = 0.9  # of batch normalisation where an epoch has fewer than `MIN_UPDATES`
-
-
-@dataclass(frozen=True)
-class Affine:
-    """How images are moved. Each number is the largest of a uniform draw around none.
-
-    Attributes:
-        rotation: degrees.
-        shift: share of the height and of the width.
-        zoom: 0.1 scales by 0.9 … 1.1, both axes together.
-        shear: degrees.
-        flip: mirrors one half of the images, left to right. Not for digits.
-        fill: what comes in from outside: ``constant`` is 0, the background of digits; ``nearest``
-            repeats the border.
-
-    """
-
-    rotation: float = 0.0
-    shift: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
-    flip: bool = False
-    fill: Literal["constant", "nearest"] = "constant"
-
-    def undistorted(self) -> "Affine | None":
-        """Return what is left without distortion: mirroring, or nothing."""
-        return Affine(flip=True) if self.flip else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from kaggle_digits.recipes import fast
-from kaggle_digits.recipes.recipe import SPLIT, Affine, Recipe
+from kaggle_digits.recipes.recipe import SPLIT, Recipe
+from kaggle_digits.transforms.affine import Affine
 
 STAGES: tuple[fast.Stage, ...] = ((48, 5, True), (96, 3, False), (192, 3, True), (192, 3, False))
 DISTORTED = replace(

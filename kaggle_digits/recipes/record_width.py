@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from kaggle_digits.deslanting import Deslant
 from kaggle_digits.recipes import record5
 from kaggle_digits.recipes.recipe import SPLIT, Recipe
+from kaggle_digits.transforms.deslanting import Deslant
 
 RECIPE: Recipe = replace(
     record5.RECIPE,

@@ -1,0 +1,84 @@
+"""A digit as MNIST has it: within 20x20, its centre of mass in the middle of 28x28.
+
+Source: LeCun, Cortes, Burges, The MNIST database: "size normalized to fit in a 20x20 pixel box
+while preserving their aspect ratio", then "centered in a 28x28 image by computing the center of
+mass of the pixels, and translating the image so as to position this point at the center".
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits.handwriting.binarize import Ink
+from kaggle_digits.handwriting.planes import Plane
+from kaggle_digits.handwriting.shapes import Shape, measure_thickness
+
+SIDE = 28
+BOX = 20
+MIDDLE = 14.0  # the mean centre of 42,000 of MNIST's digits is (13.99, 14.00)
+
+# In MNIST's digits a stroke is 3.1 pixels thick; 1 in 20 is thinner than 2.2.
+THINNEST = 2.2
+THICKENED = 2.6
+RIM = 1.5  # pixels of a stroke's soft edge
+NEXT_TO_NOTHING = 0.2
+
+
+def field_of(shape: Shape, ink: Ink) -> npt.NDArray[np.uint8]:
+    """Return the digit, uint8 ``[28, 28]``, 0 background, 255 full ink."""
+    plane = _plane_of(shape, ink)
+    small = _within_box(plane)
+    field = np.zeros((SIDE, SIDE), np.uint8)
+    height, width = small.shape
+    top = _offset(small.sum(axis=1), height)
+    left = _offset(small.sum(axis=0), width)
+    field[top : top + height, left : left + width] = np.round(255 * small / small.max())
+    return field
+
+
+def _plane_of(shape: Shape, ink: Ink) -> Plane:
+    """Return the digit's ink alone, 0 … 1; hairlines thickened to what a pen leaves."""
+    from scipy import ndimage
+
+    unit = max(shape.box.height, shape.box.width) / BOX
+    thickness = measure_thickness(shape.mask)
+    grow = max(0.0, (THICKENED * unit - thickness) / 2) if thickness < THINNEST * unit else 0.0
+    rim = math.ceil(grow + RIM)
+    mask = np.pad(shape.mask, rim)
+    outside = ndimage.distance_transform_edt(~mask)
+    grown = np.clip(grow + 0.5 - outside, 0, 1) if grow else np.zeros(mask.shape)
+    # Around the mask lies the stroke's soft edge.
+    own = _strength(shape, ink, rim) * (outside <= RIM)
+    return _trimmed(np.maximum(own, grown).astype(np.float32))
+
+
+def _strength(shape: Shape, ink: Ink, rim: int) -> Plane:
+    """Return `Ink.strength` in the shape's box and ``rim`` pixels around it."""
+    padded = np.pad(ink.strength, rim)
+    box = shape.box
+    return padded[box.top : box.bottom + 2 * rim, box.left : box.right + 2 * rim]
+
+
+def _trimmed(plane: Plane) -> Plane:
+    """Return ``plane`` without the rows and columns that hold next to nothing."""
+    held = plane > NEXT_TO_NOTHING
+    rows, columns = np.flatnonzero(held.any(axis=1)), np.flatnonzero(held.any(axis=0))
+    return plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _within_box(plane: Plane) -> Plane:
+    """Return ``plane`` so large that its longer side has 20 pixels."""
+    from PIL import Image
+
+    height, width = plane.shape
+    by = BOX / max(height, width)
+    size = (max(1, round(width * by)), max(1, round(height * by)))
+    small = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC), np.float32)
+    return np.clip(small, 0, 1)
+
+
+def _offset(mass: npt.NDArray[np.floating], length: int) -> int:
+    """Return where to begin so that the centre of ``mass`` (``[length]``) lies in the middle."""
+    centre = float((mass * np.arange(length)).sum() / mass.sum())
+    return min(max(round(MIDDLE - centre), 0), SIDE - length)

@@ -1,0 +1,272 @@
+"""How good the answers are: which classes are mixed up, which images, how sure it was."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kaggle_digits.evaluation import Bin, Calibration, Integers, WorstImage
+from kaggle_digits.plots import canvas
+from kaggle_digits.plots.canvas import (
+    BLUE,
+    FAINT,
+    LINE,
+    MARGIN,
+    QUIET,
+    VERMILION,
+    WIDTH,
+    Pixels,
+    write,
+)
+from kaggle_digits.runs.predictions import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+PAIRS = 20  # of classes, named beside the confusion matrix
+COLUMNS = 6  # of the worst images
+CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as everything here
+GAP = 0.08
+LEFT = 0.85  # of what has an axis
+LONG = 8  # characters of a class name that must be set smaller
+DARK = 0.6  # share of the colour scale from which black text cannot be read
+
+
+def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
+    """Return the confusion matrix, coloured by its errors alone.
+
+    Args:
+        counts: int ``[classes, classes]``, a row a label and a column a prediction.
+        names: of the classes.
+        what: which images were judged.
+
+    """
+    errors = counts - np.diag(np.diag(counts))
+    short = [canvas.cut(name, 10) for name in names]
+    room = 0.075 * max(map(len, short))  # inches that the longest name takes
+    left, below = 0.5 + room, 0.45 + max(room, 0.1)
+    side, head = 5.6 - room, canvas.head_height(1)
+    title = f"{errors.sum():,} errors in {counts.sum():,} {what}"
+    figure = canvas.headed(
+        head + side + 0.25 + below,
+        title,
+        "Coloured by the number of errors; the right answers, in grey, take no part in the scale.",
+    )
+    axes = canvas.axes_at(figure, left, below, side, side)
+    _draw_cells(axes, counts, errors)
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_xticks(range(len(names)), short, rotation=90 if max(map(len, short)) > 1 else 0)
+    axes.set_yticks(range(len(names)), short)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    beside, top = left + side + 0.12, below + side
+    write(figure, beside, top + 0.2, "wrong", fontsize=9, fontweight="bold")
+    for row, (wrong, total) in enumerate(zip(errors.sum(axis=1), counts.sum(axis=1), strict=True)):
+        share = f"{100 * wrong / total:.2f} %" if total else "–"
+        y = top - side * (row + 0.5) / len(names)
+        write(figure, beside, y, share, fontsize=9, color=QUIET, va="center")
+    _list_pairs(figure, errors, short, beside + 0.85, top + 0.2)
+    return figure
+
+
+def _draw_cells(axes: "Axes", counts: Integers, errors: Integers) -> None:
+    most = max(1, errors.max())
+    axes.imshow(errors, cmap=_colours(), vmin=0, vmax=most, interpolation="none")
+    for row, column in np.ndindex(counts.shape):
+        right = row == column
+        if right:
+            axes.add_patch(_square(row))
+        if right or counts[row, column]:
+            dark = not right and counts[row, column] / most > DARK
+            axes.text(
+                column, row, f"{counts[row, column]:,}", ha="center", va="center",
+                fontsize=8.5, color="white" if dark else QUIET if right else "black",
+            )  # fmt: skip
+    edges = np.arange(-0.5, len(counts))
+    axes.set_xticks(edges, minor=True)
+    axes.set_yticks(edges, minor=True)
+    axes.grid(which="minor", color=FAINT, linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
+
+
+def _colours() -> "Colormap":
+    """Return white to dark vermilion: nothing wrong is white, not a pale something."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("errors", ["white", "#FDC9A0", VERMILION, "#8A3A00"])
+
+
+def _square(place: int) -> "Patch":
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((place - 0.5, place - 0.5), 1, 1, facecolor="#EEEEEE", edgecolor="none")
+
+
+def _list_pairs(
+    figure: "Figure", errors: Integers, names: Sequence[str], left: float, top: float
+) -> None:
+    """Write the most frequent errors, the most frequent first."""
+    write(figure, left, top, "label → predicted", fontsize=9, fontweight="bold")
+    order = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
+    for line, cell in enumerate(order.tolist(), start=1):
+        label, predicted = divmod(cell, len(names))
+        if not errors[label, predicted]:
+            break
+        y = top - 0.07 - line * 1.3 * LINE
+        write(figure, left + 0.3, y, f"{errors[label, predicted]:,}", fontsize=9, ha="right")
+        text = f"{names[label]} → {names[predicted]}"
+        write(figure, left + 0.4, y, text, fontsize=9, color=QUIET)
+
+
+def worst_images(
+    images: Sequence[tuple[WorstImage, Pixels]], names: Sequence[str], what: str
+) -> "Figure":
+    """Return a picture of ``images``, each with its label and its prediction.
+
+    Args:
+        images: at least one.
+        names: of the classes.
+        what: which images they were chosen from.
+
+    """
+    size = CELL - 2 * GAP
+    height = size + 3.6 * LINE + 0.08
+    head = canvas.head_height(1)
+    total = head + height * math.ceil(len(images) / COLUMNS)
+    figure = canvas.headed(
+        total,
+        f"The {len(images)} of {what} whose label was thought least probable",
+        "Blue: the label. Vermilion: what was predicted. Behind each its probability.",
+    )
+    for number, (one, image) in enumerate(images):
+        row, column = divmod(number, COLUMNS)
+        left, top = MARGIN + column * CELL, total - head - row * height
+        write(figure, left, top, f"id {one.id}", fontsize=8, color=QUIET)
+        canvas.show_image(figure, image, left, top - LINE - size, size)
+        top -= LINE + size + 0.05
+        label, predicted = names[one.label], names[one.predicted]
+        right = one.label == one.predicted
+        _write_class(figure, "is", label, one.probability_of_label, (left, top), BLUE)
+        _write_class(
+            figure,
+            "is" if right else "not",
+            predicted,
+            one.probability_of_predicted,
+            (left, top - LINE),
+            VERMILION,
+        )
+    return figure
+
+
+def _write_class(
+    figure: "Figure",
+    word: str,
+    name: str,
+    probability: float,
+    place: tuple[float, float],
+    colour: str,
+) -> None:
+    """Write a class and its probability, ``place`` inches from the lower left."""
+    left, top = place
+    write(figure, left, top, word, fontsize=8.5, color=QUIET)
+    name = canvas.cut(name, 10)
+    size = 9 if len(name) < LONG else 8
+    write(figure, left + 0.26, top, name, fontsize=size, fontweight="bold", color=colour)
+    right = left + CELL - 2 * GAP
+    write(figure, right, top, f"{probability:.3f}", fontsize=8.5, color=QUIET, ha="right")
+
+
+def reliability(calibration: Calibration, what: str) -> "Figure":
+    """Return how often a run is right against how sure it is, with the images behind each point.
+
+    Args:
+        calibration: of at least one image.
+        what: which images were judged.
+
+    """
+    bins = calibration.bins
+    head, upper, lower, below = canvas.head_height(2), 3.6, 1.3, 0.55
+    sure = sum(one.confidence * one.images for one in bins) / sum(one.images for one in bins)
+    right = sum(one.accuracy * one.images for one in bins) / sum(one.images for one in bins)
+    figure = canvas.headed(
+        head + upper + 0.25 + lower + below,
+        f"Reliability over {what}: expected calibration error {calibration.error:.4f}",
+        f"Mean probability of what was predicted {sure:.4f}, right {right:.4f} of the time: "
+        f"{'overconfident' if sure > right else 'underconfident'} on the whole.",
+        "Each point is an interval of probability, with the 95 % Wilson interval of its accuracy.",
+    )
+    width = WIDTH - LEFT - 2 * MARGIN
+    axes = canvas.axes_at(figure, LEFT, below + lower + 0.25, width, upper)
+    axes.plot((0, 1), (0, 1), color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(0.12, 0.16, "as sure as right", color=QUIET, fontsize=9, ha="right")
+    confidence = np.array([one.confidence for one in bins])
+    accuracy = np.array([one.accuracy for one in bins])
+    ends = np.array([_wilson(one) for one in bins]).T
+    axes.vlines(confidence, ends[0], ends[1], color=BLUE, linewidth=1.4)
+    axes.plot(confidence, accuracy, color=BLUE, marker="o", markersize=6, linewidth=1.2)
+    axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="share that was right")
+    axes.set_xticks(np.linspace(0, 1, 11), [""] * 11)
+    axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
+    counts = canvas.axes_at(figure, LEFT, below, width, lower)
+    middles = [(one.lowest + one.highest) / 2 for one in bins]
+    wide = [0.9 * (one.highest - one.lowest) for one in bins]
+    drawn = counts.bar(middles, [one.images for one in bins], width=wide, color=BLUE)
+    counts.bar_label(drawn, [f"{one.images:,}" for one in bins], padding=2, fontsize=8.5)
+    counts.set_yscale("log")
+    counts.minorticks_off()
+    most = max(one.images for one in bins)
+    counts.set(xlim=(0, 1), ylim=(0.5, most * 6), ylabel="images")
+    powers = [10**power for power in range(0, len(str(most)), 2)]
+    counts.set_yticks(powers, [f"{power:,}" for power in powers])
+    counts.set_xticks(np.linspace(0, 1, 11))
+    counts.set_xlabel("probability of what was predicted")
+    return figure
+
+
+def _wilson(one: Bin) -> tuple[float, float]:
+    """Return the 95 % score interval of a bin's accuracy (Wilson 1927)."""
+    z, n = 1.959964, one.images
+    middle = (one.accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(one.accuracy * (1 - one.accuracy) / n + (z / n) ** 2 / 4)
+    return middle - half, middle + half
+
+
+def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "Figure":
+    """Return one image beside the probability of every class.
+
+    Args:
+        one: what is said about the image.
+        image: its pixels.
+        names: of the classes.
+        what: whose answer it is.
+
+    """
+    short = [canvas.cut(name, 12) for name in names]
+    head, side, below = canvas.head_height(1), 3.6, 0.55
+    said = f"predicted {names[one.predicted]}"
+    truth = "nobody knows the answer" if one.label is None else f"label {names[one.label]}"
+    figure = canvas.headed(head + side + below, f"Image {one.id}: {said}, {truth}", what)
+    canvas.show_image(figure, image, MARGIN, below, side)
+    room = 0.2 + 0.085 * max(map(len, short))
+    left = MARGIN + side + 0.3 + room
+    width = WIDTH - left - 1.75
+    axes = canvas.axes_at(figure, left, below, width, side)
+    colours = [QUIET] * len(names)
+    notes = [""] * len(names)
+    colours[one.predicted], notes[one.predicted] = VERMILION, "predicted"
+    if one.label is not None:
+        right = one.label == one.predicted
+        colours[one.label], notes[one.label] = BLUE, "label, predicted" if right else "label"
+    rows = range(len(names))
+    drawn = axes.barh(rows, one.probabilities, color=colours, height=0.72)
+    texts = [f"{p:.4f}  {note}" for p, note in zip(one.probabilities, notes, strict=True)]
+    axes.bar_label(drawn, texts, padding=4, fontsize=9)
+    axes.set_yticks(rows, short, fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel="probability")
+    return figure

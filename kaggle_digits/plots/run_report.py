@@ -1,0 +1,127 @@
+"""Every picture of a finished run, below its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kaggle_digits import datasets, evaluation
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Floats, Integers
+from kaggle_digits.plots import canvas, diagnostics, learning_curves
+from kaggle_digits.runs import Run
+from kaggle_digits.runs.predictions import Prediction, out_of_fold
+from kaggle_digits.training import cross_validation
+from kaggle_digits.training.history import read_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+FOLDER = "plots"
+WORST = 24  # images
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of drawing a run.
+
+    Attributes:
+        written: the files, PNG and SVG of each picture.
+        left_out: the pictures that could not be drawn, each with the reason.
+
+    """
+
+    written: tuple[Path, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def draw_run(run: Run, data: Path) -> Drawn:
+    """Write every picture of ``run`` that can be drawn, as PNG and SVG, into its ``plots/``.
+
+    Args:
+        run: a finished one.
+        data: the folder with the images that it was trained on.
+
+    Raises:
+        InputError: the run is not finished, or a picture cannot be written.
+
+    """
+    run.require_finished()
+    figures: dict[str, Callable[[], Figure]] = {
+        "learning-curves": lambda: _learning_curves(run),
+        "confusion": lambda: _confusion(run),
+        "reliability": lambda: _reliability(run),
+        "worst-images": lambda: _worst_images(run, data),
+    }
+    written, left_out = [], []
+    for name, figure_of in figures.items():
+        try:
+            figure = figure_of()
+        except InputError as error:
+            left_out.append((name, str(error)))
+            continue
+        for suffix in (".png", ".svg"):
+            written.append(run.inside(f"{FOLDER}/{name}{suffix}"))
+            canvas.save(written[-1], figure)
+    return Drawn(tuple(written), tuple(left_out))
+
+
+def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
+    """Return probabilities, labels and ids of the images that were held out."""
+    oof = out_of_fold([run])
+    if oof is None or oof.labels is None:
+        raise InputError("the run held no images out")
+    return oof.probabilities[0], oof.labels, oof.ids
+
+
+def _learning_curves(run: Run) -> "Figure":
+    settings = run.settings
+    paths = [run.fold(number) / "history.csv" for number in range(1, settings.members + 1)]
+    histories = [read_history(path) for path in paths]
+    if len(set(map(len, histories))) != 1 or not histories[0]:
+        raise InputError("the folds' history.csv have different numbers of epochs, or none")
+    harder = {
+        "augmented images": settings.training.augmentation is not None,
+        "blended images": settings.training.mixup > 0,
+        "smoothed labels": settings.training.label_smoothing > 0,
+    }
+    words = " and ".join(name for name, is_so in harder.items() if is_so)
+    note = words and (
+        f"Trained on {words}, judged on plain ones: the first is harder, so its loss is higher."
+    )
+    return learning_curves.learning_curves(histories, note)
+
+
+def _confusion(run: Run) -> "Figure":
+    probabilities, labels, _ = _held_out(run)
+    table = evaluation.cross_table(probabilities, labels, run.class_names)
+    return diagnostics.confusion(table.to_numpy(), run.class_names, "images that were held out")
+
+
+def _reliability(run: Run) -> "Figure":
+    probabilities, labels, _ = _held_out(run)
+    calibration = evaluation.calibration(probabilities, labels)
+    return diagnostics.reliability(calibration, f"{len(labels):,} held-out images")
+
+
+def _worst_images(run: Run, data: Path) -> "Figure":
+    probabilities, labels, ids = _held_out(run)
+    images = cross_validation.images_of(run, datasets.load(data), "train")
+    worst = evaluation.worst(probabilities, labels, ids, WORST)
+    shown = [(one, images.images[images.ids == one.id][0]) for one in worst]
+    return diagnostics.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
+
+
+def draw_answer(run: Run, one: Prediction, image: canvas.Pixels, split: str) -> Path:
+    """Write the picture of one image and what ``run`` says about it; return where it lies.
+
+    Raises:
+        InputError: it cannot be written.
+
+    """
+    path = run.inside(f"{FOLDER}/{split}-image-{one.id}.png")
+    kind = "an image that it held out" if split == "train" else "a test image"
+    what = f"What the run {run.folder.resolve().name} says about {kind}"
+    canvas.save(path, diagnostics.answer(one, image, run.class_names, what))
+    return path

@@ -1,0 +1,86 @@
+"""How far a CSV agrees with what finished runs say about the same test images. No Keras.
+
+A CSV of unknown origin may have the right ids and still answer other images, or in another order:
+then it agrees with a run on about one row in ten.
+"""
+
+import contextlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_digits import runs, submissions
+from kaggle_digits.errors import InputError
+from kaggle_digits.runs.folder import Run
+from kaggle_digits.submissions import Submission
+
+MIN_PLAUSIBLE = 0.9  # share of rows: recipes for digits agree on 97 % and more
+MAX_RUNS = 50  # the newest; each takes some milliseconds
+MAX_BYTES = 1 << 20  # of a run's CSV; the competition's takes 0.2 MB
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many rows of a CSV say what a run's own CSV says.
+
+    Attributes:
+        run: the run's folder.
+        rows: on how many they agree.
+        total: of how many.
+
+    """
+
+    run: str
+    rows: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Of all rows, 0-1."""
+        return self.rows / self.total
+
+
+def find_closest(answers: Submission, test_fingerprint: str, root: Path) -> Agreement | None:
+    """Return how far ``answers`` agree with the run that they agree with most.
+
+    Args:
+        answers: of the CSV in question.
+        test_fingerprint: of the images that it is meant for.
+        root: the folder of runs; of those, finished ones on the same test images count.
+
+    Returns:
+        None if there is no such run.
+
+    """
+    order = np.argsort(answers.ids)
+    found = []
+    for run in _runs_on(test_fingerprint, root):
+        theirs = _read_csv(run)
+        if theirs is None:
+            continue
+        their_order = np.argsort(theirs.ids)
+        if np.array_equal(theirs.ids[their_order], answers.ids[order]):
+            same = answers.labels[order] == theirs.labels[their_order]
+            found.append(Agreement(str(run.folder), int(same.sum()), len(same)))
+    return max(found, key=lambda one: one.rows, default=None)
+
+
+def _runs_on(test_fingerprint: str, root: Path) -> list[Run]:
+    finished = []
+    for run in runs.listed(root)[0]:
+        description = run.description
+        same_images = description["settings"].get("test_fingerprint") == test_fingerprint
+        if same_images and description.get("state") == "finished":
+            finished.append(run)
+    return finished[-MAX_RUNS:]
+
+
+def _read_csv(run: Run) -> Submission | None:
+    """Return the run's CSV; None if it is no regular file, too large or damaged."""
+    with contextlib.suppress(OSError, InputError):
+        status = run.submission.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
+            return submissions.read(run.submission)
+    return None

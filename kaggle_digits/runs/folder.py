@@ -1,0 +1,513 @@
+"""The layout of a run's folder; nothing else knows it.
+
+    run.json         every setting, the data's fingerprints, class names, versions, when, how far,
+                     how many test images occur in the training images
+    recipe.py        the recipe's own Python file, where it is not a built-in one
+    train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
+    folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
+    fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
+                     test.npz and, last of all, finished.json
+    oof.npz          rows, ids, labels and probabilities of the images that were held out
+    test.npz         ids, probabilities and, where the data set has them, labels of the test images
+    metrics.json     scores of the run, of each fold and, with labels, of the test images
+    submission.csv   ImageId,Label
+
+A file appears under its final name only when it is whole, so what exists can be relied on. A run
+may come from somebody else: links and special files are refused, what the files hold is checked.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggle_digits import __version__, files, recipes
+from kaggle_digits.errors import InputError
+from kaggle_digits.formats import typed_json
+from kaggle_digits.formats.arrays import Form, read_arrays
+from kaggle_digits.recipes import Recipe, Training
+from kaggle_digits.runs import records
+from kaggle_digits.runs.safe_folder import DamagedRunError, RunFolder, is_ours, unreadable
+from kaggle_digits.transforms.deslanting import Deslant
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from kaggle_digits.datasets.dataset import Images, Splits
+
+    Array = npt.NDArray[Any]
+
+RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
+HASHES = "train-hashes.npz"
+RECIPE_FILE = "recipe.py"
+RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")
+REWRITTEN = "Run the command that made the run again: it rewrites the file."
+HASHED = {"hashes": Form("uint64", ("images",))}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run's result. The same settings, versions and machine repeat it to the byte.
+
+    Attributes:
+        command: ``train`` or ``cv``.
+        recipe: its name.
+        recipe_sha256: of the Python file that the recipe was read from; None if it is built in.
+        training: the recipe's, with what the command line overrode.
+        deslant: the recipe's.
+        folds: models a seed; 1 for ``train``.
+        seeds: how many times the whole cross-validation is repeated.
+        seed: the first of them.
+        validation_split: share held out by ``train``; None for ``cv``.
+        limit: stratified number of training images used; None for all.
+        source: where the images come from.
+        train_fingerprint: SHA-256 of the training images and labels used.
+        test_fingerprint: SHA-256 of the test images.
+        backend: Keras's.
+        threads: of each model's training; None for all that the machine has.
+
+    """
+
+    command: str
+    recipe: str
+    training: Training
+    folds: int
+    seeds: int
+    seed: int
+    validation_split: float | None
+    limit: int | None
+    source: str
+    train_fingerprint: str
+    test_fingerprint: str
+    backend: str
+    deslant: Deslant | None = None
+    threads: int | None = None
+    recipe_sha256: str | None = None
+
+    def flat(self) -> dict[str, Any]:
+        """Return every setting under a dotted name, as JSON would give it back."""
+        nested = json.loads(json.dumps(asdict(self)))
+        return dict(_flattened(nested))
+
+    @property
+    def members(self) -> int:
+        """How many models the run trains."""
+        return self.folds * self.seeds
+
+
+def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flattened(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", inner
+
+
+@dataclass(frozen=True)
+class DamagedRun:
+    """A run that is left out.
+
+    Attributes:
+        folder: the run's.
+        file: name of the first file that is damaged.
+        reason: what is wrong with it.
+
+    """
+
+    folder: Path
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run(RunFolder):
+    """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            InputError: there is none, or it is not what this program wrote.
+
+        """
+        if not self.has("run.json"):
+            raise InputError(
+                f"{self.folder} is not a run: it has no readable run.json. "
+                "Expected a folder made by `train` or `cv`; `kaggle-digits runs` lists them."
+            )
+        advice = (
+            "Expected the JSON that `train` or `cv` wrote; remove the folder and run them again."
+        )
+        return records.read(self.folder / "run.json", records.Description, advice=advice)
+
+    def setting(self, name: str) -> Any:
+        """Return one of the settings in ``run.json``, whatever version wrote it.
+
+        Raises:
+            InputError: it is not there, or the file is damaged.
+
+        """
+        settings = self.description["settings"]
+        if name not in settings:
+            raise DamagedRunError(self.folder / "run.json", f"it has no setting {name}")
+        return settings[name]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in ``run.json``; what a run of an earlier version lacks is at its default.
+
+        Raises:
+            InputError: they are none that this version knows.
+
+        """
+        values = self.description["settings"]
+        values.pop("external", None)  # a mark of earlier versions that judged no content
+        try:
+            return typed_json.build(Settings, values)
+        except ValueError as error:
+            raise InputError(
+                f"{self.folder / 'run.json'} holds settings that this version does not know: "
+                f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
+                "wrote it, or choose another --run."
+            ) from error
+
+    @property
+    def test_images_in_train(self) -> int | None:
+        """Number of test images that occur in the training images; None where it is unknown."""
+        count = self.description.get("test_images_in_train")
+        return count if isinstance(count, int) else None
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The content of ``metrics.json``, None while the run is not finished."""
+        if not self.has("metrics.json"):
+            return None
+        return records.read(self.folder / "metrics.json", records.Metrics, advice=REWRITTEN)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each column of the probabilities is called."""
+        # Runs of the first version did not note it: they knew digits alone.
+        return tuple(self.description.get("class_names", "0123456789"))
+
+    @property
+    def submission(self) -> Path:
+        """Where the run's own CSV lies once it is finished."""
+        return self.inside("submission.csv")
+
+    def fold(self, number: int) -> Path:
+        """Return the folder of the model ``number`` (1 … members)."""
+        return self.inside(f"fold-{number}")
+
+    @property
+    def members(self) -> int:
+        """How many models the run has when it is finished."""
+        return int(self.setting("folds") * self.setting("seeds"))
+
+    def models(self) -> list[Path]:
+        """Return the ``model.keras`` of every fold.
+
+        Raises:
+            InputError: the run is not finished.
+
+        """
+        self.require_finished()
+        return [self.inside(f"fold-{number}/model.keras") for number in range(1, self.members + 1)]
+
+    def require_finished(self) -> None:
+        """Raise an InputError unless every fold is trained and gathered."""
+        if self.description.get("state") != "finished":
+            raise InputError(
+                f"{self.folder} is not finished. Expected a finished run; go on with the command "
+                f"that started it: {self.description.get('command', 'kaggle-digits cv …')}"
+            )
+
+    def arrays(self, name: str) -> "dict[str, Array]":
+        """Return the arrays of ``oof.npz`` or ``test.npz``: ids, probabilities, labels if known.
+
+        Raises:
+            InputError: the run is not finished or the file is damaged.
+
+        """
+        from kaggle_digits import evaluation
+
+        self.require_finished()
+        classes = len(self.class_names)
+        names = {
+            "ids": Form("integer", ("images",)),
+            "probabilities": Form("floating", ("images", classes)),
+            "labels": Form("integer", ("images",), required=name == "oof"),
+        }
+        arrays = self._read(f"{name}.npz", names)
+        if len(set(arrays["ids"].tolist())) != len(arrays["ids"]):
+            reason = "an id occurs more than once"
+            raise DamagedRunError(self.folder / f"{name}.npz", reason, REWRITTEN)
+        evaluation.check_probabilities(
+            arrays["probabilities"], name=f"probabilities in {self.folder / name}.npz"
+        )
+        labels = arrays.get("labels")
+        if labels is not None and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"{self.folder / name}.npz: received labels from {labels.min()} to {labels.max()}, "
+                f"expected 0 to {classes - 1}. {REWRITTEN}"
+            )
+        return arrays
+
+    def fold_arrays(self, number: int, name: str, forms: dict[str, Form]) -> "dict[str, Array]":
+        """Return the arrays of a fold's ``oof.npz`` or ``test.npz``."""
+        advice = (
+            f"Remove the folder {self.fold(number)} and run the same command again: it trains this "
+            "fold again."
+        )
+        return self._read(f"fold-{number}/{name}.npz", forms, advice)
+
+    def _read(
+        self, name: str, names: dict[str, Form], advice: str = REWRITTEN
+    ) -> "dict[str, Array]":
+        path = self.inside(name)
+        try:
+            files.open_regular(path).close()
+        except OSError as error:
+            raise unreadable(path, error, advice) from error
+        return read_arrays(path, names=names, advice=advice)
+
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Copy the recipe's own Python file into the folder: the run is complete by itself."""
+        if recipe.file is not None:
+            files.write_bytes(self.folder / RECIPE_FILE, recipe.file.read_bytes())
+
+    def recipe(self, *, trusted: bool = False) -> Recipe:
+        """Return the recipe that the run was started with; run its own file if it has one.
+
+        Args:
+            trusted: whether the user has named the file in this same command.
+
+        Raises:
+            InputError: the recipe is not known here, its file is not the one of the start, or the
+                user has never named it.
+
+        """
+        settings = self.settings
+        if settings.recipe_sha256 is None:
+            return recipes.find_built_in(settings.recipe)
+        path = self.inside(RECIPE_FILE)
+        if not path.is_file() or files.sha256_of(path) != settings.recipe_sha256:
+            raise InputError(
+                f"{path} is missing or was changed after the run was started. Expected the file "
+                "that run.json names by its SHA-256. Restore it, or train again with --recipe."
+            )
+        if not trusted and not recipes.trust.is_trusted(settings.recipe_sha256):
+            raise InputError(
+                f"{path} is a Python program that is run to open this run's models, and it was "
+                "never named on this machine. Read it; if you trust it, allow it once with: "
+                f"kaggle-digits recipes {path}"
+            )
+        return recipes.loading.load_file(path)
+
+    def note_leaks(self, splits: "Splits") -> None:
+        """Record which images train it, and how many of the test images are among them.
+
+        The hashes let `predict` count the same for other test images later.
+        """
+        from kaggle_digits.datasets import leaks
+
+        hashes = leaks.hash_images(splits.train.images)
+        files.write_npz(self.folder / HASHES, hashes=hashes)
+        self.update(test_images_in_train=leaks.count_hashed(splits.test.images, hashes))
+
+    def count_trained_on(self, images: "Images") -> int | None:
+        """Return how many of ``images`` trained this run; None where it did not record that.
+
+        Args:
+            images: uint8 ``[n, height, width, channels]``.
+
+        """
+        from kaggle_digits.datasets import leaks
+
+        if not self.has(HASHES):  # a run of an earlier version
+            return None
+        return leaks.count_hashed(images, self._read(HASHES, HASHED)["hashes"])
+
+    def fold_scores(self, number: int) -> dict[str, Any] | None:
+        """Return what ``finished.json`` says of a fold, None while it is not finished."""
+        name = f"fold-{number}/finished.json"
+        if not self.has(name):
+            return None
+        path = self.folder / name
+        advice = f"Remove {path} and run the same command again: it trains this fold again."
+        return records.read(path, records.FoldMark, advice=advice, strict=True)
+
+    def require_whole(self) -> None:
+        """Raise an InputError unless everything can be read that lists and finds runs."""
+        description = self.description
+        for name in ("recipe", "source", "folds", "seeds", "training"):
+            if self.setting(name) is None:
+                raise DamagedRunError(self.folder / "run.json", f"settings.{name} is null")
+        if "started" not in description:
+            raise DamagedRunError(self.folder / "run.json", "started is missing")
+        _ = self.metrics
+        for name in RESULTS:
+            self.has(name)
+        for number in range(1, self.members + 1):
+            self.fold_scores(number)
+
+    def other_versions(self) -> list[str]:
+        """Return what is installed in another version than when the run was started."""
+        before = self.description.get("environment", {})
+        return [
+            f"{name} {before[name]} → {version}"
+            for name, version in environment().items()
+            if name in before and before[name] != version and name != "git_commit"
+        ]
+
+    def update(self, **changes: Any) -> None:
+        """Rewrite ``run.json`` with ``changes`` at its top."""
+        files.write_json(self.folder / "run.json", self.description | changes)
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, settings: Settings, *, class_names: tuple[str, ...], command: str
+) -> Iterator[Run]:
+    """Create the run's folder, or go on in it; nobody else may write to it meanwhile.
+
+    Args:
+        folder: the run's; made if it is not there.
+        settings: what a run that is there must have been started with.
+        class_names: of the data, noted in a new run.
+        command: what goes on with the run, to be shown where it is not finished.
+
+    Raises:
+        InputError: the folder holds a run with other settings or data, or something else, or is
+            being written by another process, or cannot be written.
+
+    """
+    run = Run(folder)
+    _require_run_or_empty(folder)
+    try:
+        files.make_folder(folder)
+    except OSError as error:
+        raise files.error_from(error, folder) from error
+    busy = f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
+    with files.locked(folder / ".lock", busy=busy, seconds=0):
+        run.require_no_links()
+        if (folder / "run.json").exists():
+            _require_same(run, settings)
+        else:
+            description = _description(settings, class_names, command)
+            files.write_json(folder / "run.json", description)
+        run.remove_abandoned()
+        yield run
+
+
+def _description(settings: Settings, class_names: tuple[str, ...], command: str) -> dict[str, Any]:
+    return {
+        "state": "running",
+        "command": command,
+        "started": now(),
+        "finished": None,
+        "settings": asdict(settings),
+        "class_names": class_names,
+        "environment": environment(),
+    }
+
+
+def _require_same(run: Run, settings: Settings) -> None:
+    before, now_ = run.settings.flat(), settings.flat()
+    nothing = "none of it"  # no value: one of two may be nested, and hold values that are None
+    different = [
+        f"  {name}: the run has {before.get(name, nothing)!r}, "
+        f"this command has {now_.get(name, nothing)!r}"
+        for name in dict.fromkeys([*before, *now_])
+        if before.get(name, nothing) != now_.get(name, nothing)
+    ]
+    if different:
+        precision = _hint_at_precision(before, now_)
+        raise InputError(
+            f"{run.folder} holds a run with other settings or data:\n"
+            + "\n".join(different)
+            + f"\nGive the same settings to go on with it{precision}; to start a new one, give "
+            "another --run or move this folder away."
+        )
+
+
+def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
+    """Return how to ask for the run's precision, which otherwise depends on the processor."""
+    name = "training.precision"
+    return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
+
+
+def _require_run_or_empty(folder: Path) -> None:
+    if not folder.is_dir() or (folder / "run.json").exists():
+        return
+    foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
+    if foreign:
+        raise InputError(
+            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. "
+            "Expected a run's folder or a new one; choose another --run."
+        )
+
+
+def listed(root: Path) -> tuple[list[Run], list[DamagedRun]]:
+    """Return the runs directly below ``root`` that can be read, oldest first, and the others."""
+    found, damaged = [], []
+    for folder in sorted(root.glob("*")):
+        if not os.path.lexists(folder / "run.json"):
+            continue
+        run = Run(folder)
+        try:
+            run.require_whole()
+            found.append((run.description["started"], run))
+        except DamagedRunError as error:
+            file = str(error.path.relative_to(folder))
+            damaged.append(DamagedRun(folder, file, error.reason))
+    return [run for _, run in sorted(found, key=lambda pair: pair[0])], damaged
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions that a run's result depends on, and the commit of this code if known."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"kaggle-digits": __version__}  # an editable installation's metadata may be old
+    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "git_commit": _git_commit(),
+        **versions,
+    }
+
+
+def _git_commit() -> str | None:
+    import subprocess
+
+    from kaggle_digits.credentials import environment_without_credentials
+
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():  # installed: the version says it all
+        return None
+    try:
+        result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
+            env=environment_without_credentials(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # there is no git, or it may not be run
+        return None
+    return result.stdout.strip() or None
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,131 @@
+"""What finished runs say about images: each alone, several about the same ones. NumPy alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits.errors import InputError
+from kaggle_digits.runs.folder import Run
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What several runs say about the same images.
+
+    Attributes:
+        ids: int64 ``[n]``.
+        probabilities: float32 ``[k, n, classes]``, one member a run.
+        labels: uint8 ``[n]``; None for test images.
+
+    """
+
+    ids: Array
+    probabilities: Array
+    labels: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one run says about one image.
+
+    Attributes:
+        id: as of the data set.
+        probabilities: float32 ``[classes]``.
+        label: the right answer; None where nobody gave it.
+
+    """
+
+    id: int
+    probabilities: Array
+    label: int | None
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+
+def of_image(run: Run, split: str, image: int) -> Prediction:
+    """Return what ``run`` says about the image with that id.
+
+    Args:
+        run: a finished one.
+        split: ``train`` for the images that were held out, or ``test``.
+        image: its id.
+
+    Raises:
+        InputError: the run has no prediction of that image.
+
+    """
+    name, what = {"train": ("oof", "held-out train"), "test": ("test", "test")}[split]
+    run.require_finished()
+    if not run.has(f"{name}.npz"):
+        raise InputError(f"{run.folder} has no predictions of {what} images: none were held out.")
+    arrays = run.arrays(name)
+    ids = arrays["ids"]
+    rows = np.flatnonzero(ids == image)
+    if not len(rows):
+        some = ", ".join(map(str, ids[:5].tolist()))
+        raise InputError(
+            f"{run.folder} has no {what} image with the id {image}. Expected one of its "
+            f"{len(ids):,} ids from {ids.min()} to {ids.max()}, such as {some}."
+        )
+    row = int(rows[0])
+    label = int(arrays["labels"][row]) if "labels" in arrays else None
+    return Prediction(image, arrays["probabilities"][row], label)
+
+
+def on_test(runs: list[Run]) -> Predictions:
+    """Return the runs' test probabilities.
+
+    Raises:
+        InputError: a run is not finished, or was made for other test images.
+
+    """
+    members = [run.arrays("test") for run in runs]
+    prints = [str(run.setting("test_fingerprint")) for run in runs]
+    for run, member, print_ in zip(runs, members, prints, strict=True):
+        if print_ != prints[0]:
+            raise InputError(
+                f"{run.folder} predicts other test images than {runs[0].folder}: fingerprints "
+                f"{print_[:12]}… and {prints[0][:12]}…. Expected runs on the same data."
+            )
+        if not np.array_equal(member["ids"], members[0]["ids"]):
+            raise InputError(
+                f"{run.folder} has other ids of test images than {runs[0].folder}, and the same "
+                "fingerprint: one of them was changed. Expected runs as `cv` leaves them."
+            )
+        _require_same_classes(run, member, members[0])
+    stack = np.stack([member["probabilities"] for member in members])
+    return Predictions(members[0]["ids"], stack, None)
+
+
+def out_of_fold(runs: list[Run]) -> Predictions | None:
+    """Return the out-of-fold probabilities of the images that every run held out; None if none."""
+    members = [run.arrays("oof") for run in runs if run.has("oof.npz")]
+    if len(members) < len(runs):
+        return None
+    for run, member in zip(runs, members, strict=True):
+        _require_same_classes(run, member, members[0])
+    ids = members[0]["ids"]
+    for member in members[1:]:
+        ids = np.intersect1d(ids, member["ids"])
+    rows = [np.flatnonzero(np.isin(member["ids"], ids)) for member in members]
+    labels = [member["labels"][row] for member, row in zip(members, rows, strict=True)]
+    if not len(ids) or any(not np.array_equal(label, labels[0]) for label in labels):
+        return None
+    stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
+    return Predictions(members[0]["ids"][rows[0]], stack, labels[0])
+
+
+def _require_same_classes(run: Run, member: dict[str, Array], first: dict[str, Array]) -> None:
+    classes, expected = member["probabilities"].shape[1], first["probabilities"].shape[1]
+    if classes != expected:
+        raise InputError(
+            f"{run.folder} knows {classes} classes. Expected {expected}, as the first run does: "
+            "choose runs on the same data."
+        )

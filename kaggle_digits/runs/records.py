@@ -1,0 +1,140 @@
+"""What the JSON files of a run must say before anything is done with it. Standard library alone.
+
+Only what is used without asking for more is listed here: runs of other versions hold more, or less.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kaggle_digits import files
+from kaggle_digits.formats import typed_json
+from kaggle_digits.runs.safe_folder import DamagedRunError, unreadable
+
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # what may become a part of a file's name
+MAX_SHOWN = 40  # characters
+MAX_TEXT = 10_000  # characters
+MAX_CLASSES = 1_000
+MAX_SEED = 2**32 - 1  # the largest that scikit-learn takes
+MAX_MEMBERS = 10_000  # models of a run; lists of runs count them one by one
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """Of ``training`` in the settings."""
+
+    epochs: int
+
+
+@dataclass(frozen=True)
+class SettingFacts:
+    """Of ``settings`` in ``run.json``."""
+
+    recipe: str = ""  # part of a file's name, as is the source
+    source: str | None = None
+    folds: int = 1
+    seeds: int = 1
+    training: TrainingFacts | None = None
+    test_fingerprint: str | None = None
+    seed: int = 0
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.folds, self.seeds) < 1 or self.folds * self.seeds > MAX_MEMBERS:
+            raise ValueError(
+                f"it has {self.folds} folds and {self.seeds} seeds, expected 1 to "
+                f"{MAX_MEMBERS:,} models"
+            )
+        if not 0 <= self.seed <= MAX_SEED or (self.limit is not None and self.limit < 1):
+            raise ValueError(
+                f"it has the seed {self.seed} and the limit {self.limit}, expected a seed from 0 "
+                f"to {MAX_SEED:,} and a limit from 1"
+            )
+        for name, value in (("recipe", self.recipe), ("source", self.source)):
+            if value and not SLUG.fullmatch(value):
+                raise ValueError(
+                    f"settings.{name} is {ascii(value)[:MAX_SHOWN]}, expected letters, digits, "
+                    "'-', '.' and '_'"
+                )
+
+
+@dataclass(frozen=True)
+class Description:
+    """``run.json``."""
+
+    state: Literal["running", "finished"]
+    settings: SettingFacts
+    command: str = ""
+    started: str = ""
+    finished: str | None = None
+    class_names: tuple[str, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.class_names and not 2 <= len(self.class_names) <= MAX_CLASSES:  # noqa: PLR2004
+            raise ValueError(
+                f"it has {len(self.class_names):,} classes, expected 2 to {MAX_CLASSES:,}"
+            )
+        for name in ("command", "started"):
+            if len(getattr(self, name)) > MAX_TEXT:
+                raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """As of `evaluation`, which needs NumPy."""
+
+    accuracy: float
+    log_loss: float
+    errors: int
+    images: int
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What lists show of scores."""
+
+    accuracy: float | None = None
+    log_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """``metrics.json``."""
+
+    oof: Reached | None = None
+    test: Scores | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class FoldMark:
+    """``finished.json`` of a fold."""
+
+    seconds: float
+    scores: Scores | None
+
+
+def read(path: Path, kind: type, *, advice: str, strict: bool = False) -> dict[str, Any]:
+    """Return the JSON object in the file ``path``, which is no link.
+
+    Args:
+        path: of the file.
+        kind: the dataclass that it must fit.
+        advice: the end of the message about a damaged file: what the user can do.
+        strict: whether it may hold nothing else.
+
+    Raises:
+        DamagedRunError: it cannot be read or is damaged.
+
+    """
+    try:
+        value = typed_json.parse(files.read_bytes(path).decode())
+        typed_json.build(kind, value, strict=strict)
+    except OSError as error:
+        raise unreadable(path, error, advice) from error
+    except ValueError as error:
+        raise DamagedRunError(path, error, advice) from error
+    return dict(value)

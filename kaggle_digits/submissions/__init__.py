@@ -1,0 +1,29 @@
+"""Submission CSVs, ``ImageId,Label``: write, read, check, compare. Neither pandas nor Keras."""
+
+from kaggle_digits.submissions.csv_file import (
+    CLASSES,
+    Submission,
+    check,
+    parse,
+    parsed_submission,
+    plain_submission,
+    read,
+    read_bytes,
+    require_target,
+    to_text,
+    write,
+)
+
+__all__ = [
+    "CLASSES",
+    "Submission",
+    "check",
+    "parse",
+    "parsed_submission",
+    "plain_submission",
+    "read",
+    "read_bytes",
+    "require_target",
+    "to_text",
+    "write",
+]

@@ -1,0 +1,393 @@
+"""Stratified folds × seeds: skip what is finished, resume what is not, gather the probabilities.
+
+``train``'s single split is the same thing with one fold of which only one part is held out.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files, submissions
+from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets.advice import DataError
+from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Scores, ensembling, scores
+from kaggle_digits.formats.arrays import Form, read_array
+from kaggle_digits.recipes import Recipe
+from kaggle_digits.runs import Run, Settings, now
+from kaggle_digits.runs.safe_folder import DamagedRunError
+from kaggle_digits.training import fit
+from kaggle_digits.training.executors import processes
+
+Assignment = npt.NDArray[np.int16]
+Rows = npt.NDArray[np.intp]
+
+ASSIGNMENT = Form("int16", ("seeds", "images"))
+
+
+class Watcher(processes.Folds, Protocol):
+    """Whoever wants to see a run."""
+
+    def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
+        """The run has ``members`` models of ``epochs`` epochs over that many ``images`` each."""
+
+    def fold_started(self, number: int) -> fit.Watcher:
+        """The model ``number`` (1 … members) is about to be trained; return who watches it."""
+
+    def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
+        """The model is saved; ``judged`` on its held-out images, None if there are none."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        run: its folder.
+        oof: scores over the held-out images, None if nothing was held out.
+        folds: the same a fold.
+        test: scores of the averaged models on the test images, None where they have no labels.
+        seconds: spent on training, interruptions not counted.
+
+    """
+
+    run: Run
+    oof: Scores | None
+    folds: tuple[Scores | None, ...]
+    test: Scores | None
+    seconds: float
+
+
+def folds_of(labels: Labels, folds: int, seeds: int, seed: int) -> Assignment:
+    """Return the fold (1 … folds) that holds each image out, int16 ``[seeds, n]``.
+
+    Every seed splits anew, so that its folds mix differently.
+
+    Raises:
+        InputError: a class has fewer images than there are folds.
+
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    _require_images_a_class(labels, folds, f"{folds} folds need")
+    assignment = np.zeros((seeds, len(labels)), np.int16)
+    for row in range(seeds):
+        split = StratifiedKFold(folds, shuffle=True, random_state=seed + row)
+        for fold, (_, held_out) in enumerate(split.split(labels, labels), start=1):
+            assignment[row, held_out] = fold
+    return assignment
+
+
+def holdout_of(labels: Labels, share: float, seed: int) -> Assignment:
+    """Return 1 for a stratified ``share`` of the images and 0 for the others, int16 ``[1, n]``.
+
+    Raises:
+        InputError: a class would be missing on one side.
+
+    """
+    from sklearn.model_selection import train_test_split
+
+    assignment = np.zeros((1, len(labels)), np.int16)
+    if share:
+        _require_images_a_class(labels, 2, "a validation split needs")
+        classes = len(np.unique(labels))
+        if min(share, 1 - share) * len(labels) < classes:
+            raise InputError(
+                f"--validation-split {share} of {len(labels)} images leaves a side with fewer "
+                f"images than the {classes} classes. Use more images or a share nearer to 0.5."
+            )
+        _, held_out = train_test_split(
+            np.arange(len(labels)), test_size=share, stratify=labels, random_state=seed
+        )
+        assignment[0, held_out] = 1
+    return assignment
+
+
+def fewest_images(assignment: Assignment, folds: int) -> int:
+    """Return how many images the model trains on that has the fewest of all.
+
+    Args:
+        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        folds: of each seed.
+
+    """
+    kept = [(row != fold).sum() for row in assignment for fold in range(1, folds + 1)]
+    return int(min(kept))
+
+
+def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
+    """Return a stratified choice of ``limit`` images in their old order; all for None.
+
+    Raises:
+        InputError: ``limit`` is not between the number of classes and of images.
+
+    """
+    if limit is None or limit == len(train):
+        return train
+    from sklearn.model_selection import train_test_split
+
+    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
+    classes = len(np.unique(train.labels))
+    if not classes <= limit <= len(train) - classes:
+        raise InputError(
+            f"--limit {limit} does not fit the data: expected {classes} (one image a class) "
+            f"to {len(train) - classes}, or no --limit for all {len(train)} images."
+        )
+    chosen, _ = train_test_split(
+        np.arange(len(train)), train_size=limit, stratify=train.labels, random_state=seed
+    )
+    return train.take(np.sort(chosen))
+
+
+def images_of(run: Run, splits: Splits, split: str) -> Dataset:
+    """Return the images of ``split`` (``train`` or ``test``) that ``run`` was made with.
+
+    Raises:
+        InputError: ``splits`` are other data than the run's.
+
+    """
+    settings = run.settings
+    if split == "train":
+        found = limited(splits.train, settings.limit, settings.seed)
+        expected = settings.train_fingerprint
+    else:
+        found, expected = splits.test, settings.test_fingerprint
+    if found.fingerprint != expected:
+        raise InputError(
+            f"{run.folder} was made with other {split} images: its fingerprint is "
+            f"{expected[:12]}…, that of the {splits.source} data is {found.fingerprint[:12]}…. "
+            "Expected the folder with the run's own data as --input."
+        )
+    return found
+
+
+def require_shape(recipe: Recipe, images: Images) -> None:
+    """Raise an InputError unless ``recipe`` takes images of this shape."""
+    shape = images.shape[1:]
+    if shape != recipe.image_shape:
+        raise InputError(
+            f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
+            "Choose a recipe for these images: `kaggle-digits recipes` lists what each takes."
+        )
+
+
+def require_all_classes(train: Dataset) -> None:
+    """Raise a DataError unless ``train`` has images of every class."""
+    counts = train.class_counts
+    assert counts is not None  # noqa: S101 — training data is labelled by contract
+    counted = list(zip(train.class_names, counts, strict=True))
+    if missing := [name for name, count in counted if not count]:
+        present = [f"{name} ({count:,} images)" for name, count in counted if count]
+        raise DataError(
+            f"the training images lack {len(missing)} of {len(counted)} classes: "
+            f"{', '.join(missing)}. Received {', '.join(present)}. Expected images of every class."
+        )
+
+
+def trained(
+    run: Run, splits: Splits, assignment: Assignment, watcher: Watcher, jobs: int = 1
+) -> Result:
+    """Train what ``run`` still lacks, gather it, and return the finished run.
+
+    Args:
+        run: opened by `runs.opened`; its settings say what to train.
+        splits: ``train`` with the images that ``assignment`` speaks of, and ``test``.
+        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        watcher: told about every step.
+        jobs: how many models are trained at the same time, each in a process of its own with
+            the threads that the settings name; 1 trains in this process.
+
+    """
+    settings = run.settings
+    with files.replacing(run.folder / "folds.npy") as path:
+        np.save(path, assignment, allow_pickle=False)
+    members = range(1, settings.members + 1)
+    watcher.run_started(
+        settings.members,
+        settings.training.epochs,
+        tuple(len(_part(settings, assignment, number)[0]) for number in members),
+    )
+    finished = {number: run.fold_scores(number) is not None for number in members}
+    for number in members:
+        if finished[number]:
+            _leave(run, number, watcher, skipped=True)
+    left = [number for number in members if not finished[number]]
+    for number in _train_folds(run, splits, left, watcher, jobs):
+        _leave(run, number, watcher, skipped=False)
+    return _gathered(run, settings, splits)
+
+
+def _leave(run: Run, number: int, watcher: Watcher, *, skipped: bool) -> None:
+    # Also after a crash between the mark and this line.
+    (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
+    watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
+
+
+def _train_folds(
+    run: Run, splits: Splits, numbers: list[int], watcher: Watcher, jobs: int
+) -> Iterator[int]:
+    """Train the models ``numbers`` and yield each number when its model is saved."""
+    if jobs > 1 and numbers:
+        task = processes.Task(train_fold, run.folder, run.settings.threads or 1, splits)
+        yield from processes.trained(task, numbers, jobs, watcher)
+        return
+    for number in numbers:
+        train_fold(run.folder, splits, number, watcher.fold_started(number))
+        yield number
+
+
+def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows, Rows]:
+    """Return the rows that the model ``number`` trains on, and those held out from it."""
+    repeat, fold = divmod(number - 1, settings.folds)
+    held_out = assignment[repeat] == fold + 1
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.Watcher) -> None:
+    """Train the model ``number`` of the run in ``folder``; save it, its predictions and its mark.
+
+    Args:
+        folder: the run's, with its ``run.json`` and ``folds.npy``.
+        splits: the images that the run is made with.
+        number: 1 … members.
+        watcher: told about every step.
+
+    """
+    run = Run(folder)
+    settings = run.settings
+    start_keras(settings.training.parts)
+    assignment = read_array(
+        folder / "folds.npy", ASSIGNMENT, advice="Run the same command again: it rewrites the file."
+    )
+    kept, held_out = _part(settings, assignment, number)
+    repeat, fold = divmod(number - 1, settings.folds)
+    model, history = fit.train_model(
+        run.recipe(trusted=True),
+        settings.training,
+        splits.train.take(kept),
+        splits.train.take(held_out) if len(held_out) else None,
+        seed=(settings.seed + repeat, fold),
+        folder=run.fold(number),
+        watcher=watcher,
+    )
+    started = time.perf_counter()
+    judged = _save_predictions(run.fold(number), model, splits, held_out)
+    with files.replacing(run.fold(number) / "model.keras") as path:
+        model.network.save(path, include_optimizer=False)
+    seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
+    mark = {"seconds": round(seconds, 1), "scores": judged and asdict(judged)}
+    files.write_json(run.fold(number) / "finished.json", mark)
+
+
+def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) -> Scores | None:
+    test = fit.probabilities_of(model, splits.test.images)
+    files.write_npz(folder / "test.npz", probabilities=test)
+    images = splits.train.take(held_out)
+    if not len(held_out) or images.labels is None:
+        return None
+    oof = fit.probabilities_of(model, images.images)
+    files.write_npz(folder / "oof.npz", rows=held_out, probabilities=oof)
+    return scores(oof, images.labels)
+
+
+def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
+    members = range(1, settings.members + 1)
+    finished = [run.fold_scores(number) or {} for number in members]
+    shape = (len(splits.test), len(splits.train.class_names))
+    forms = {"probabilities": Form("floating", shape)}
+    test = ensembling.blend(
+        np.stack([run.fold_arrays(k, "test", forms)["probabilities"] for k in members]), "mean"
+    )
+    answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
+    files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
+    tested = scores(test, answers["labels"]) if answers else None
+    oof = _gathered_oof(run, settings, splits.train)
+    folds = tuple(map(_scores, finished))
+    seconds = round(sum(fold["seconds"] for fold in finished), 1)
+    result = Result(run, oof, folds, tested, seconds)
+    metrics = {
+        "oof": oof and asdict(oof),
+        "folds": [fold and asdict(fold) for fold in folds],
+        "test": tested and asdict(tested),
+        "seconds": seconds,
+    }
+    files.write_json(run.folder / "metrics.json", metrics)
+    submissions.write(run.submission, splits.test.ids, test.argmax(axis=1))
+    run.update(state="finished", finished=run.description.get("finished") or now())
+    return result
+
+
+def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
+    """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
+    forms = {
+        "rows": Form("integer", ("images",)),
+        "probabilities": Form("floating", ("images", len(train.class_names))),
+    }
+    total = np.zeros((len(train), len(train.class_names)), np.float64)
+    times = np.zeros(len(train), np.int64)
+    for number in range(1, settings.members + 1):
+        if run.has(f"fold-{number}/oof.npz"):
+            fold = run.fold_arrays(number, "oof", forms)
+            if not 0 <= fold["rows"].min() <= fold["rows"].max() < len(train):
+                path = run.fold(number) / "oof.npz"
+                raise DamagedRunError(path, f"it has rows beyond the {len(train):,} images")
+            total[fold["rows"]] += fold["probabilities"]
+            times[fold["rows"]] += 1
+    rows = np.flatnonzero(times)
+    if not len(rows) or train.labels is None:
+        return None
+    probabilities = (total[rows] / times[rows, None]).astype(np.float32)
+    labels = train.labels[rows]
+    files.write_npz(
+        run.folder / "oof.npz",
+        rows=rows,
+        ids=train.ids[rows],
+        labels=labels,
+        probabilities=probabilities,
+    )
+    return scores(probabilities, labels)
+
+
+def _scores(finished: dict[str, Any]) -> Scores | None:
+    return Scores(**finished["scores"]) if finished["scores"] else None
+
+
+def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < needed:
+        raise InputError(
+            f"{who} at least {needed} images of every class; the data has {counts.min()} of class "
+            f"{classes[counts.argmin()]}. Use fewer folds, more images or a larger --limit."
+        )
+
+
+def predicted(run: Run, images: Images) -> ensembling.Probabilities:
+    """Return the mean probabilities of a finished run's models, float64 ``[n, classes]``.
+
+    Raises:
+        InputError: the run is not finished, a model cannot be read, or the images have another
+            shape than the recipe takes.
+
+    """
+    paths = run.models()
+    require_shape(run.recipe(), images)
+    start_keras(fit.PREDICTION_PARTS)
+    # One graph for all: the folds differ in nothing but their weights.
+    network = fit.loaded(paths[0], to_train=False)
+    if fit.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
+        raise InputError(
+            f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
+            "as the run's recipe does."
+        )
+    model = fit.predictor(network)
+    answers = []
+    for path in paths:
+        fit.load_weights(model.network, path)
+        answers.append(fit.probabilities_of(model, images))
+    return ensembling.blend(np.stack(answers), "mean")

@@ -1,0 +1,1 @@
+"""Where the folds of a run are trained."""

@@ -1,0 +1,281 @@
+"""Folds trained at the same time, each in a process of its own.
+
+The processes get their fold numbers one after another, so each pays TensorFlow's start once. The
+data set lies in files that all of them map: the system keeps one copy of it in memory, and each
+process takes from it what its fold trains on. What they say comes back through pipes; a process
+whose parent is gone ends itself.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kaggle_digits import credentials, files
+from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
+from kaggle_digits.formats.arrays import Form, read_array
+from kaggle_digits.training.fit import Watcher
+from kaggle_digits.training.history import Epoch
+
+TrainFold = Callable[[Path, Splits, int, Watcher], None]
+
+SHARED = {
+    "images": Form("uint8", ("images", "height", "width", "channels")),
+    "labels": Form("uint8", ("images",)),
+    "ids": Form("integer", ("images",)),
+}
+AGAIN = "Run the same command again: it shares the images anew."
+
+
+class Folds(Protocol):
+    """Whoever wants to see several folds at once."""
+
+    def fold_started(self, number: int) -> Watcher:
+        """Return who watches the fold."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process needs to train folds of a run.
+
+    Attributes:
+        train_fold: trains the fold of that number and leaves its files; a function that can be
+            imported.
+        folder: the run's.
+        threads: of each process.
+        splits: what is trained on; its arrays go to the processes as files.
+
+    """
+
+    train_fold: TrainFold
+    folder: Path
+    threads: int
+    splits: Splits
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: "connection.Connection[Any, Any]"
+    fold: int = 0
+    watcher: Watcher | None = None
+
+
+def trained(task: Task, numbers: Sequence[int], jobs: int, folds: Folds) -> Iterator[int]:
+    """Train the folds ``numbers``, ``jobs`` at a time, and yield each number when it is done.
+
+    Raises:
+        KaggleDigitsError: what a fold's training raised.
+        OutsideError: a process was killed.
+
+    """
+    waiting = list(numbers)
+    with _shared(task) as arguments, _started(arguments, min(jobs, len(waiting))) as workers:
+        for worker in workers:
+            _give(worker, waiting.pop(0), folds)
+        busy = {worker.pipe: worker for worker in workers}
+        while busy:
+            for pipe in connection.wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]  # what was waited for came back
+                if not _heard(worker):
+                    continue
+                yield worker.fold
+                if waiting:
+                    _give(worker, waiting.pop(0), folds)
+                else:
+                    del busy[worker.pipe]
+
+
+def _give(worker: _Worker, number: int, folds: Folds) -> None:
+    worker.fold, worker.watcher = number, folds.fold_started(number)
+    with contextlib.suppress(OSError):  # it ended: what is heard from it next says so
+        worker.pipe.send(number)
+
+
+def _heard(worker: _Worker) -> bool:
+    """Take one message of ``worker`` to its watcher; return whether its fold is done."""
+    try:
+        name, value = worker.pipe.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        raise OutsideError(_how_it_ended(worker)) from None
+    if name == "failed":
+        raise value
+    if name != "done":
+        getattr(worker.watcher, name)(value)
+    return bool(name == "done")
+
+
+def _how_it_ended(worker: _Worker) -> str:
+    code = worker.process.exitcode or 0
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+    return (
+        f"the process that trained fold {worker.fold} {how}. Every finished epoch is kept: start "
+        "the command again to go on. If memory ran out, start anew with fewer --jobs: with other "
+        "threads a fold it is another run."
+    )
+
+
+@contextlib.contextmanager
+def _shared(task: Task) -> Iterator[tuple[Any, ...]]:
+    """Put the data set where every process can map it, and yield what a process is started with."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(files.workspace(task.folder))
+        except OSError as error:
+            raise files.error_from(error, task.folder) from error
+        described = {}
+        for part in ("train", "test"):
+            dataset: Dataset = getattr(task.splits, part)
+            arrays = {"images": dataset.images, "labels": dataset.labels, "ids": dataset.ids}
+            paths = {
+                name: folder / f"{part}-{name}.npy"
+                for name, array in arrays.items()
+                if array is not None
+            }
+            for name, path in paths.items():
+                _save(path, arrays[name])
+            described[part] = (paths, dataset.class_names)
+        # Little enough for a pipe: a process that ends before it reads them holds up nobody.
+        yield (task.train_fold, task.folder, task.threads, task.splits.source, described)
+
+
+def _save(path: Path, images: Any) -> None:
+    try:
+        np.save(path, images, allow_pickle=False)
+    except OSError as error:
+        raise files.error_from(error, path) from error
+
+
+@contextlib.contextmanager
+def _started(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
+    context = multiprocessing.get_context("spawn")
+    workers: list[_Worker] = []
+    # At the end they are killed, busy or not. The files that they leave go with the folder.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            with _deaf_to_interruptions():
+                for _ in range(count):
+                    ours, theirs = context.Pipe()
+                    process = context.Process(
+                        target=serve, args=(theirs, scratch, *arguments), daemon=True
+                    )
+                    with credentials.withheld():
+                        process.start()
+                    theirs.close()
+                    workers.append(_Worker(process, ours))
+            yield workers
+        finally:
+            for worker in workers:
+                worker.process.kill()
+            for worker in workers:
+                worker.process.join()
+
+
+@contextlib.contextmanager
+def _deaf_to_interruptions() -> Iterator[None]:
+    """Let the processes that are started in the block ignore Ctrl-C and SIGTERM.
+
+    A terminal sends Ctrl-C to all of them, but this process handles it: it ends the others, without
+    tracebacks. A process inherits which signals are ignored.
+    """
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(
+    pipe: "connection.Connection[Any, Any]",
+    scratch: str,
+    train_fold: TrainFold,
+    folder: Path,
+    threads: int,
+    source: str,
+    described: dict[str, Any],
+) -> None:
+    """Train the folds whose numbers come through ``pipe``, until it is closed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["TMPDIR"] = tempfile.tempdir = scratch
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+    splits = Splits(source, _mapped(*described["train"]), _mapped(*described["test"]))
+    while True:
+        try:
+            number = pipe.recv()
+        except (EOFError, OSError):
+            return
+        answer = _outcome(train_fold, folder, splits, number, pipe)
+        with contextlib.suppress(OSError):  # nobody listens any more: the next number says so
+            pipe.send(answer)
+        if answer[0] == "failed":
+            return
+
+
+def _outcome(
+    train_fold: TrainFold,
+    folder: Path,
+    splits: Splits,
+    number: int,
+    pipe: "connection.Connection[Any, Any]",
+) -> tuple[str, Any]:
+    try:
+        train_fold(folder, splits, number, _Relay(pipe))
+    except KaggleDigitsError as error:
+        return "failed", error
+    except Exception as error:  # noqa: BLE001 — it is raised where the user can be told
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        if known := out_of_memory(error):
+            return "failed", known
+        return "failed", OutsideError(
+            f"fold {number} broke off: unexpected {type(error).__name__}: {error}. Every finished "
+            "epoch is kept: start the command again to go on, with --debug to see where it is from."
+        )
+    return "done", None
+
+
+def _mapped(paths: dict[str, Path], class_names: tuple[str, ...]) -> Dataset:
+    arrays = {
+        name: read_array(path, SHARED[name], mapped=True, advice=AGAIN)
+        for name, path in paths.items()
+    }
+    return Dataset(arrays["images"], arrays.get("labels"), arrays["ids"], class_names)
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+class _Relay:
+    """The watcher in a process: sends what it is told to the parent."""
+
+    def __init__(self, pipe: "connection.Connection[Any, Any]") -> None:
+        self.pipe = pipe
+
+    def epochs_found(self, count: int) -> None:
+        self.pipe.send(("epochs_found", count))
+
+    def images_trained(self, count: int) -> None:
+        self.pipe.send(("images_trained", count))
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        self.pipe.send(("epoch_done", epoch))

@@ -1,0 +1,406 @@
+"""One model on one split: fit with a checkpoint after every epoch, then predict.
+
+Nothing random is carried from one epoch to the next: order, augmentation and dropout of an epoch
+are seeded by (seed, epoch) alone. So an epoch that was broken off can be run again and gives the
+same weights to the byte, and a checkpoint needs no generator states.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kaggle_digits import files
+from kaggle_digits.backend import (
+    batches_of,
+    faster_precision,
+    make_repeatable,
+    seed_everything,
+    start_keras,
+    steps_per_execution,
+)
+from kaggle_digits.datasets.dataset import Dataset, Images
+from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.evaluation import scores
+from kaggle_digits.formats import keras_models
+from kaggle_digits.recipes import Affine, Recipe, Training
+from kaggle_digits.training.history import Epoch, read_history, write_history
+from kaggle_digits.transforms.deslanting import deslanted_images
+from kaggle_digits.transforms.mixup import mixup
+
+Probabilities = npt.NDArray[np.float32]
+
+LOSS_SCALE = 1024.0  # float16 has no gradients below 6e-8: they are computed so many times as large
+PREDICTION_BATCH = 512
+PREDICTION_PARTS = 2  # the same everywhere: the last digits of a probability depend on it
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a training run."""
+
+    def epochs_found(self, count: int) -> None:
+        """Training starts after ``count`` epochs that an earlier process finished."""
+
+    def images_trained(self, count: int) -> None:
+        """``count`` images of the running epoch have been trained on so far."""
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """An epoch is finished and its checkpoint is on the disk."""
+
+
+class Unwatched:
+    """A watcher that does nothing."""
+
+    def epochs_found(self, count: int) -> None:
+        """Do nothing."""
+
+    def images_trained(self, count: int) -> None:
+        """Do nothing."""
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """Do nothing."""
+
+
+def train_model(
+    recipe: Recipe,
+    training: Training,
+    train: Dataset,
+    held_out: Dataset | None,
+    *,
+    seed: tuple[int, ...],
+    folder: Path,
+    watcher: Watcher,
+) -> tuple[Any, list[Epoch]]:
+    """Train ``recipe`` on ``train``; return what `predictor` gives of its network, and the history.
+
+    The network is in float32, whatever it was trained in.
+
+    Goes on after the last finished epoch of a run that was broken off in the same ``folder``.
+
+    Args:
+        recipe: the network.
+        training: how it is trained: the recipe's own, or overridden; other epochs as of
+            `Training.over`.
+        train: labelled images.
+        held_out: labelled images that are judged after every epoch and never trained on.
+        seed: whatever sets this model apart, such as ``(seed, fold)``.
+        folder: where ``checkpoint.keras`` and ``history.csv`` are kept.
+        watcher: told about every step and every epoch.
+
+    """
+    start_keras(training.parts)
+    make_repeatable()
+    training = on_this_machine(training)
+    train = replace(train, images=deslanted_images(train.images, recipe.deslant))
+    model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
+    # The same layers in float32: what is judged after each epoch is what is saved.
+    judge = predictor(_with_momentum(recipe.complete(), training))
+    judge.set_weights(model.get_weights())
+    watcher.epochs_found(len(history))
+    for epoch in range(len(history) + 1, training.epochs + 1):
+        row = _trained_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
+        history.append(row)
+        # The history first: a row without its checkpoint is dropped on resuming.
+        write_history(folder / "history.csv", history)
+        with files.replacing(folder / "checkpoint.keras") as path:
+            model.save(path)
+        watcher.epoch_done(row)
+    return judge, history
+
+
+def on_this_machine(training: Training) -> Training:
+    """Return ``training`` with the precision that ``auto`` stands for here."""
+    if training.precision != "auto":
+        return training
+    return replace(training, precision=faster_precision())
+
+
+def predictor(network: Any) -> Any:
+    """Return a Keras model that gives what ``network`` gives, on all cores.
+
+    Its graph is built at its first use: make one, use it often.
+    """
+    from kaggle_digits.training.batch_split import InParts
+
+    return InParts(network, PREDICTION_PARTS)
+
+
+def probabilities_of(model: Any, images: Images) -> Probabilities:
+    """Return the model's probabilities, float32 ``[n, classes]``, of uint8 ``[n, h, w, c]``."""
+    return np.asarray(model.predict(images, batch_size=PREDICTION_BATCH, verbose=0), np.float32)
+
+
+def loaded(path: Path, *, to_train: bool = True) -> Any:
+    """Return the Keras model at ``path``, in Keras's safe mode: no code in it is run.
+
+    Args:
+        path: a ``.keras`` file.
+        to_train: with its loss and optimizer, if they are in the file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    start_keras()
+    with _reading(path):
+        return keras_models.load(path, to_train=to_train)
+
+
+def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, int]:
+    """Return which images ``model`` takes; raise InputError unless it tells their classes.
+
+    Args:
+        model: as `loaded` returns it.
+        path: where it is from, for the message.
+        classes: how many.
+
+    Returns:
+        height, width, channels.
+
+    """
+    takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    shape = takes[1:] if isinstance(takes, tuple) else ()
+    fits = len(shape) == len(("height", "width", "channels")) and all(shape)
+    if not fits or math.prod(shape) > keras_models.MAX_VALUES or gives != (None, classes):
+        raise InputError(
+            f"{path} takes {takes} and gives {gives}. Expected [n, height, width, channels] and "
+            f"[n, {classes}]: it is not a model of this run. Remove its folder and run the run's "
+            "command again."
+        )
+    height, width, channels = shape
+    return height, width, channels
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give ``network`` the weights of the model at ``path``, whose layers are the same.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    with _reading(path):
+        keras_models.load_weights(network, path)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except KaggleDigitsError:
+        raise
+    except Exception as error:
+        # Each library has its own exceptions, and a damaged file makes any line of them stumble.
+        # Keras may quote the whole model after its first sentence.
+        said = str(error).partition(". ")[0].rstrip(".")
+        reason = said if path.exists() else "there is no such file"
+        raise InputError(
+            f"{path} is not a model that can be read: {reason}. Expected the .keras file that "
+            "`train` or `cv` wrote; remove its folder and run them again to train it anew."
+        ) from error
+
+
+def _started_or_resumed(
+    recipe: Recipe, training: Training, train: Dataset, *, seed: tuple[int, ...], folder: Path
+) -> tuple[Any, list[Epoch]]:
+    import keras
+
+    checkpoint = folder / "checkpoint.keras"
+    classes = len(train.class_names)
+    steps = training.steps(len(train))
+    if checkpoint.exists():
+        import kaggle_digits.training.batch_split  # noqa: F401 — Keras must know its class
+
+        model = loaded(checkpoint)
+        _build_state(model, classes)
+        finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+        return model, read_history(folder / "history.csv")[:finished]
+    seed_everything(_number(*seed))
+    model = _network(recipe, training)
+    model.compile(
+        optimizer=_optimizer(training, steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(),
+    )
+    _build_state(model, classes)
+    return model, []
+
+
+def _build_state(model: Any, classes: int) -> None:
+    """Make the variables of optimizer and metrics now.
+
+    TensorFlow traces a graph twice, for seconds each, if it makes variables the first time.
+    """
+    model.optimizer.build(model.trainable_variables)
+    target = np.eye(1, classes, dtype=np.float32)
+    model.compute_metrics(None, target, target)
+    model.reset_metrics()
+
+
+def _network(recipe: Recipe, training: Training) -> Any:
+    """Return the recipe's network, computing in the precision and the parts of ``training``."""
+    import keras
+
+    if training.precision == "float32":
+        network = recipe.network()
+    else:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(f"mixed_{training.precision}")
+        try:
+            network = recipe.network()
+        finally:
+            keras.config.set_dtype_policy(before)
+    network = _with_momentum(network, training)
+    # Keras would give a float16 model, but not one inside another, an optimizer that skips steps.
+    # A resumed run counts steps.
+    if training.parts == 1 and training.precision != "float16":
+        return network
+    from kaggle_digits.training.batch_split import InParts
+
+    return InParts(network, training.parts)
+
+
+def _with_momentum(network: Any, training: Training) -> Any:
+    """Return ``network``, its batch normalisation limited to the momentum of ``training``."""
+    import keras
+
+    if training.batch_norm_momentum is not None:
+        for layer in _layers(network):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, training.batch_norm_momentum)
+    return network
+
+
+def _layers(network: Any) -> Iterator[Any]:
+    """Yield the layers of ``network`` and of the models in it."""
+    for layer in network.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+
+
+def _optimizer(training: Training, steps_per_epoch: int) -> Any:
+    import keras
+
+    rate: Any = training.learning_rate
+    if training.schedule == "cosine":
+        warmup = round(training.warmup_epochs * steps_per_epoch)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else rate,
+            decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    elif training.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, decay_steps=steps_per_epoch, decay_rate=training.decay, staircase=True
+        )
+    config = {"learning_rate": rate}
+    if training.precision == "float16":
+        config["loss_scale_factor"] = LOSS_SCALE
+    if training.weight_decay or training.optimizer == "adamw":  # whose default is not 0
+        config["weight_decay"] = training.weight_decay
+    if training.optimizer == "sgd":
+        config |= {"momentum": 0.9, "nesterov": True}
+    return keras.optimizers.get({"class_name": training.optimizer, "config": config})
+
+
+def _trained_epoch(
+    models: tuple[Any, Any],
+    training: Training,
+    train: Dataset,
+    held_out: Dataset | None,
+    seed: tuple[int, ...],
+    watcher: Watcher,
+) -> Epoch:
+    import keras
+
+    started = time.perf_counter()
+    model, judge = models
+    rng = np.random.default_rng(seed)
+    order = _order(len(train), training, rng)
+    images = train.images[order]
+    if affine := _augmentation(training, epoch=seed[-1]):
+        from kaggle_digits.transforms.augmentation import augmented
+
+        images = augmented(images, affine, rng)
+    _seed_layers(model, seed)
+    assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
+    targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
+    if training.mixup:
+        images, targets = mixup(images, targets, training.mixup, rng)
+    history = model.fit(
+        **batches_of(images, targets, training.batch_size),
+        shuffle=False,
+        verbose=0,
+        callbacks=[_batch_callback(watcher.images_trained, training.batch_size, len(train))],
+    ).history
+    trained = time.perf_counter() - started
+    if not math.isfinite(history["loss"][0]):
+        raise InputError(
+            f"the loss is {history['loss'][0]} in epoch {seed[-1]}: training diverged at a "
+            f"learning rate of {training.learning_rate} in {training.precision}. Use a smaller "
+            "--learning-rate and another --run."
+        )
+    judge.set_weights(model.get_weights())
+    val_loss, val_accuracy = _judged(judge, held_out)
+    return Epoch(
+        epoch=seed[-1],
+        loss=history["loss"][0],
+        accuracy=history["accuracy"][0],
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+        seconds=time.perf_counter() - started,
+        images_per_second=len(order) / trained,
+    )
+
+
+def _augmentation(training: Training, epoch: int) -> Affine | None:
+    """Return how images are moved in that epoch (1 … epochs), None if they are not."""
+    if training.augmentation and epoch > training.epochs - training.undistorted_epochs:
+        return training.augmentation.undistorted()
+    return training.augmentation
+
+
+def _order(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return an epoch's images in their order: all, but for a rest too small to be divided."""
+    order = rng.permutation(images)
+    return order[: training.steps(images) * training.batch_size]
+
+
+def _judged(model: Any, held_out: Dataset | None) -> tuple[float, float]:
+    if held_out is None or held_out.labels is None:
+        return math.nan, math.nan
+    judged = scores(probabilities_of(model, held_out.images), held_out.labels)
+    return judged.log_loss, judged.accuracy
+
+
+def _number(*seed: int) -> int:
+    """Return one seed for Keras, below 2³¹, that depends on every number in ``seed``."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+
+
+def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
+    """Start the generators of dropout and the like anew, so that they depend on ``seed`` alone."""
+    network = getattr(model, "network", model)  # inside of its parts
+    for index, layer in enumerate(network.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign([_number(*seed, index), 0])
+
+
+def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
+    import keras
+
+    def on_batch_end(batch: int, logs: Any) -> None:
+        del logs  # Keras passes it by this name
+        report(min((batch + 1) * batch_size, images))
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=on_batch_end)

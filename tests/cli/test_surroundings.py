@@ -1,0 +1,400 @@
+"""What surrounds a command: Keras's settings, names of folders, `~`, locks, git, precision."""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from kaggle_digits import backend, datasets, files, runs
+from kaggle_digits.cli import app, evaluate, options
+from kaggle_digits.cli import data as data_commands
+from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.evaluation import calibration, cross_table, scores
+from kaggle_digits.exporting import find, opening
+from kaggle_digits.kaggle_client.ledger import Ledger
+from kaggle_digits.recipes import find as find_recipe
+from kaggle_digits.training import planning
+from kaggle_digits.training.fit import on_this_machine
+from tests import kaggle_server, product
+from tests.helpers import PIXELS, ROWS, write_competition
+
+TRAIN = ("train", "--recipe", "bn20", "--epochs", "1", "--batch-size", "16")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_competition(tmp_path_factory.mktemp("data"), train=60, test=20)
+
+
+# --------------------------------------------------------------------------- Keras's own settings
+
+ODD = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1, "backend": "jax"}
+
+
+def home_with(folder: Path, content: str) -> str:
+    """Return a home in which Keras finds ``content`` as its settings."""
+    (folder / ".keras").mkdir(parents=True)
+    (folder / ".keras" / "keras.json").write_text(content)
+    return str(folder)
+
+
+def test_settings_of_keras_change_no_number(data, tmp_path):
+    product.run(*TRAIN, "--run", "plain", "--input", data, cwd=tmp_path)
+    home = home_with(tmp_path / "home", json.dumps(ODD))
+    product.run(
+        *TRAIN, "--run", "odd", "--input", data, cwd=tmp_path, HOME=home,
+        KERAS_MAX_STEPS_PER_EPOCH="1",
+    )  # fmt: skip
+    for name in ("oof.npz", "test.npz"):
+        plain, odd = (np.load(tmp_path / run / name) for run in ("plain", "odd"))
+        np.testing.assert_array_equal(odd["probabilities"], plain["probabilities"])
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_settings_of_keras_change_no_network_of_the_library(floatx, tmp_path):
+    code = (
+        "from kaggle_digits.recipes import find\n"
+        "network = find('bn20').network()\n"
+        "print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)\n"
+    )
+    home = home_with(tmp_path, json.dumps(ODD | {"floatx": floatx}))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=product.environment(HOME=home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{{'float32'}} {find_recipe('bn20').network().layers[3].output.shape}\n"
+
+
+@pytest.mark.parametrize("content", ['{"floatx": "int8"}', '{"epsilon": 1}', "[]"])
+def test_settings_that_keras_cannot_read_are_named(content, data, tmp_path):
+    home = home_with(tmp_path / "home", content)
+    done = product.run(*TRAIN, "--input", data, cwd=tmp_path, code=2, HOME=home)
+    assert f"Keras does not start with the settings in {home}/.keras/keras.json" in done.stderr
+    assert "Remove that file" in done.stderr
+
+
+def test_only_one_module_starts_keras():
+    """A recipe whose layers come straight from Keras would take its settings."""
+    for path in Path(backend.__file__).parent.joinpath("recipes").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import keras" not in text, path.name
+        assert "from keras" not in text, path.name
+
+
+# ---------------------------------------------------------------------------------- names of files
+
+
+@pytest.fixture
+def odd_folder(tmp_path):
+    """A folder whose name is not UTF-8."""
+    folder = tmp_path / "caf\udce9"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    return folder
+
+
+def test_a_folder_that_is_not_utf8_trains_and_is_listed(data, odd_folder):
+    shutil.copytree(data, odd_folder / "input")
+    paths = {
+        f"--{name}": odd_folder / path
+        for name, path in (("input", "input"), ("run", "runs/r"), ("submission", "o.csv"))
+    }
+    arguments = [word for pair in paths.items() for word in pair]
+    train = ("train", "--recipe", "dense", "--epochs", "1", *arguments)
+    done = product.run(*train, cwd=odd_folder)
+    assert "caf\\udce9/o.csv (20 rows)" in done.stdout
+    assert runs.Run(odd_folder / "runs" / "r").description["state"] == "finished"
+    again = product.run(*train, cwd=odd_folder)  # finds the run and its settings
+    assert "finished before" in again.stderr
+    root = odd_folder / "runs"
+    assert "caf\\udce9/runs/r" in product.run("runs", "--folder", root, cwd=odd_folder).stdout
+    [row] = json.loads(product.run("runs", "--folder", root, "--json", cwd=odd_folder).stdout)
+    assert row["run"] == str(root / "r")
+    assert (
+        "source" in product.run("data", "check", "--input", paths["--input"], cwd=Path("/")).stdout
+    )
+
+
+def test_a_submission_from_a_folder_that_is_not_utf8(odd_folder):
+    (odd_folder / "input").mkdir()
+    write_competition(odd_folder / "input")
+    row = ",".join("0" * len(PIXELS))
+    test = ",".join(PIXELS) + "\n" + f"{row}\n" * ROWS
+    (odd_folder / "input" / "test.csv").write_text(test)
+    (odd_folder / "input" / "sample_submission.csv").unlink()
+    csv = odd_folder / "a.csv"
+    csv.write_text("ImageId,Label\n" + "".join(f"{i},{i % 10}\n" for i in range(1, ROWS + 1)))
+    arguments = ("submit", csv, "--input", odd_folder / "input", "--declared-external")
+    with kaggle_server.running() as server:
+        done = subprocess.run(
+            [*product.COMMAND, *arguments],
+            cwd=odd_folder,
+            env=product.environment(**server.environment()),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    [entry] = Ledger(odd_folder / "submissions" / "ledger.jsonl").entries()
+    assert entry.file == str(csv)
+
+
+def test_json_keeps_names_that_are_not_utf8(tmp_path):
+    files.write_json(tmp_path / "a.json", {"name": "caf\udce9 ü 🙂"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert "caf\\udce9 ü 🙂" in text
+    assert json.loads(text) == {"name": "caf\udce9 ü 🙂"}
+
+
+@pytest.mark.parametrize("name", ["onnx", "saved-model"])
+def test_formats_that_need_utf8_refuse_other_paths(name):
+    with pytest.raises(InputError, match=rf"is not UTF-8, which {name} needs"):
+        opening.require_utf8(find(name), Path("caf\udce9/model"))
+    opening.require_utf8(find(name), Path("café/model"))
+    opening.require_utf8(find("keras"), Path("caf\udce9/model"))
+
+
+# ------------------------------------------------------------------- names are no markup, no codes
+
+
+def write_run(folder: Path, **settings: object) -> None:
+    """Write what ``runs`` lists."""
+    folder.mkdir(parents=True)
+    usual = {"recipe": "bn20", "source": "kaggle", "folds": 1, "seeds": 1}
+    description = {
+        "settings": usual | {"training": {"epochs": 2}} | settings,
+        "state": "finished",
+        "started": "2026-01-02T03:04:05+00:00",
+    }
+    (folder / "run.json").write_text(json.dumps(description), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("root", "name", "shown"),
+    [
+        ("runs", "exp[red]1", "runs/exp[red]1"),
+        ("[", "oops]", "[/oops]"),
+        ("runs", ":smile:", "runs/:smile:"),
+        ("runs", "\x1b[2Jgone", "runs/\\x1b[2Jgone"),
+        ("runs", "two\nlines", "runs/two\\nlines"),
+        ("runs", "gpj.\u202eexe", "runs/gpj.\\u202eexe"),
+    ],
+)
+def test_runs_shows_names_as_they_are(root, name, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path(root, name))
+    result = CliRunner().invoke(app, ["runs", "--folder", root])
+    assert result.exit_code == 0, result.output
+    assert shown in result.output
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"folds": "five"}, {"training": None}, {"training": {}}, {"source": ["\x1b"], "seeds": None}],
+)
+def test_runs_leaves_out_what_it_cannot_show(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("runs/odd"), **settings)
+    write_run(Path("runs/good"))
+    result = CliRunner().invoke(app, ["runs"])
+    assert result.exit_code == 0, result.output
+    assert "runs/good" in result.stdout
+    assert "runs/odd/run.json is damaged: settings." in result.stderr
+    assert "The run is left out here." in result.stderr
+
+
+def test_the_hint_of_runs_repeats_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["runs"]).stdout.endswith("Start one with: kaggle-digits cv\n")
+    result = CliRunner().invoke(app, ["runs", "--folder", "my runs"])
+    assert result.stdout.endswith("Start one with: kaggle-digits cv --run 'my runs/NAME'\n")
+
+
+def test_class_names_are_shown_escaped():
+    names = ("\x1b[31mcat", "dog\n")
+    labels, probabilities = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    judged = evaluate.Judged(
+        scores(probabilities, labels),
+        calibration(probabilities, labels),
+        cross_table(probabilities, labels, names),
+        (),
+    )
+    text = "\n".join(evaluate._held_out(judged, names))
+    assert "\\x1b[31mcat" in text
+    assert "dog\\n" in text
+    assert "Label" in text
+    assert "\x1b" not in text
+    assert "\x1b" not in data_commands._counts((1, 2), names)
+
+
+# ------------------------------------------------------------------------------------------------ ~
+
+
+def commands():
+    """Yield every command of the command line."""
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        yield from getattr(command, "commands", {"": command}).values()
+
+
+def test_every_command_expands_home():
+    found = list(commands())
+    assert len(found) > 12
+    assert all(isinstance(command, options.Command) for command in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "parameter", "expected"),
+    [
+        (["train", "--run", "~/r"], "run", "/home/me/r"),
+        (["train", "--submission", "~/r.csv"], "submission", "/home/me/r.csv"),
+        (["train"], "input_", "/home/me/variable"),
+        (["train", "--input", "~"], "input_", "/home/me"),
+        (["train", "--input", "a~b"], "input_", "a~b"),
+        (["train", "--input", "~nosuchuser/x"], "input_", "~nosuchuser/x"),
+        (["evaluate", "~/a.csv", "--labels", "~/b.csv"], "labels", "/home/me/b.csv"),
+        (["predict", "~/run", "~/1.png"], "named", ["/home/me/run", "/home/me/1.png"]),
+        (["data", "get", "--from", "~/x.zip"], "from_", "/home/me/x.zip"),
+    ],
+)
+def test_home_is_expanded_in_paths(words, parameter, expected, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("KAGGLE_DIGITS_INPUT", "~/variable")
+    seen = {}
+    monkeypatch.setattr(typer.core.TyperCommand, "invoke", lambda _, ctx: seen.update(ctx.params))
+    assert CliRunner().invoke(app, words).exit_code == 0
+    value = seen[parameter]
+    assert (list(map(str, value)) if isinstance(value, list) else str(value)) == expected
+
+
+def test_home_is_expanded_in_variables_and_in_the_library(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(data.parent))
+    named = {"KAGGLE_DIGITS_DATA": f"~/{data.name}"}
+    assert datasets.get("auto", folder=tmp_path / "input", environment=named).splits.source == "csv"
+    assert len(datasets.load(f"~/{data.name}").train) == 60
+    with pytest.raises(InputError, match="~nosuchuser/x does not exist"):
+        datasets.load("~nosuchuser/x")
+
+
+def test_make_hands_over_any_path(tmp_path):
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    makefile = Path(__file__).parent.parent.parent / "Makefile"
+    printed = tmp_path / "digits"
+    printed.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    printed.chmod(0o755)
+    ready = tmp_path / ".ready"
+    ready.touch()
+    odd = 'it\'s a "folder" `x`'
+    for variables, expected in (
+        ([f"INPUT={odd}"], odd),
+        ([], "from the environment"),
+        (["INPUT=~/digits"], "~/digits"),
+    ):
+        done = subprocess.run(
+            [make, "-f", str(makefile), "data", f"DIGITS={printed}", f"READY={ready}", "-o",
+             str(ready), *variables],
+            cwd=tmp_path,
+            # Where `make test` runs this, its own flags are none of the test's.
+            env={key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+            | {"KAGGLE_DIGITS_INPUT": "from the environment"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-4:] == ["data", "get", "--input", expected]
+
+
+# -------------------------------------------------------------------------------- locks and git
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_named(number, tmp_path, monkeypatch):
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OutsideError) as caught, files.locked(tmp_path / "lock", busy="busy"):
+        pass
+    said = str(caught.value)
+    assert f"cannot lock {tmp_path / 'lock'}: its file system does not support file locks" in said
+    assert "Choose a folder on a local disk" in said
+    with pytest.raises(OutsideError, match="does not support file locks"):
+        Ledger(tmp_path / "ledger.jsonl").update(lambda entry: entry)
+
+
+def test_training_needs_no_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runs.environment()["git_commit"] is None
+    not_to_be_run = tmp_path / "git"
+    not_to_be_run.write_text("")
+    assert runs.environment()["git_commit"] is None
+
+
+# -------------------------------------------------------------------------------------- precision
+
+
+def test_precision_is_a_setting_and_named_in_the_run(data, tmp_path):
+    train = ("train", "--recipe", "dense", "--epochs", "1", "--input", data)
+    product.run(*train, "--precision", "bfloat16", cwd=tmp_path)
+    [run] = (tmp_path / "runs").iterdir()
+    assert run.name == "dense-train-e1-bfloat16-csv"
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    assert settings["training"]["precision"] == "bfloat16"
+    refused = product.run(*train, "--run", run, cwd=tmp_path, code=2)
+    assert "training.precision: the run has 'bfloat16', this command has 'float32'" in (
+        refused.stderr
+    )
+    assert "Give the same settings to go on with it (here --precision bfloat16)" in refused.stderr
+    again = product.run(*train, "--run", run, "--precision", "bfloat16", cwd=tmp_path)
+    assert "finished before" in again.stderr
+    wrong = product.run(*train, "--precision", "float8", cwd=tmp_path, code=2)
+    assert "--precision" in wrong.stderr
+    assert "bfloat16" in wrong.stderr
+
+
+def test_precision_of_a_record_is_that_of_its_members():
+    chosen = planning.trainings_of_members(42_000, 5, "float16")
+    assert {training.precision for training in chosen.values()} == {"float16"}
+    kept = planning.trainings_of_members(42_000, 5, None)
+    assert kept == {name: on_this_machine(find_recipe(name).training) for name in kept}
+
+
+def test_every_training_command_takes_a_precision():
+    top = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name in ("train", "cv", "record"):
+        assert "--precision" in {word for one in top[name].params for word in one.opts}
+
+
+# ------------------------------------------------------------------------------------ the library
+
+
+def test_keras_starts_without_a_stderr(monkeypatch):
+    """As in a program without a console."""
+    monkeypatch.setattr(sys, "stderr", None)
+    with backend.quiet_stderr():
+        pass
+
+    def closed(_: int) -> int:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "dup", closed)
+    entered = False
+    with backend.quiet_stderr():
+        entered = True
+    assert entered

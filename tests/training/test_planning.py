@@ -1,0 +1,186 @@
+"""What a budget of time is spent on, and that the record goes on where it was."""
+
+import pytest
+
+from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets import load
+from kaggle_digits.errors import InputError
+from kaggle_digits.recipes import find
+from kaggle_digits.runs import Run
+from kaggle_digits.training import planning
+from kaggle_digits.training.fit import on_this_machine
+from kaggle_digits.transforms.deslanting import Deslant
+from tests import product
+from tests.helpers import write_competition
+
+FLOP = dict.fromkeys(planning.MEMBERS, 1e7)
+RATE = 1e11
+
+
+def plan(budget, images=42_000, rate=RATE):
+    seconds = {name: flop / rate for name, flop in FLOP.items()}
+    allowed = None if budget is None else planning.Budget(budget, "s")
+    return planning.planned(allowed, images, 5, seconds, FLOP)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"),
+    [
+        ("90s", 90, "s"),
+        ("30m", 1800, "s"),
+        ("1.5h", 5400, "s"),
+        ("500T", 5e14, "FLOP"),
+        ("0.5pflop", 5e14, "FLOP"),
+    ],
+)
+def test_a_budget_is_a_number_and_a_unit(text, amount, unit):
+    assert planning.budget_of(text) == planning.Budget(amount, unit)
+
+
+@pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", "30mflop", "2G", ""])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(InputError, match=r"Expected a number and s, m or h, such as 30m or 8h; or"):
+        planning.budget_of(text)
+
+
+def test_a_budget_of_work_does_not_depend_on_the_machine():
+    seconds = {name: flop / RATE for name, flop in FLOP.items()}
+    plans = [
+        planning.planned(
+            planning.Budget(4e14, "FLOP"),
+            42_000,
+            5,
+            {name: one * slower for name, one in seconds.items()},
+            FLOP,
+        )
+        for slower in (1, 10)
+    ]
+    assert 2e14 < plans[0].flop <= 4e14
+    assert plans[0].flop == plans[1].flop
+    assert plans[0].seconds < plans[1].seconds
+    with pytest.raises(InputError, match=r"--budget 1T is too short: .* 4 epochs take 7T"):
+        planning.planned(planning.Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
+
+
+@pytest.mark.parametrize("budget", [300, 600, 1800, 7200, 20_000])
+def test_a_plan_fits_and_hardly_more_would(budget):
+    found = plan(budget)
+    assert found.seconds <= planning.RESERVE * budget
+    assert found.flop == 42_000 * 4 * found.seeds * found.epochs * len(found.members) * 1e7
+    bigger = plan(2 * budget)
+    assert bigger.flop > found.flop
+
+
+def test_more_time_first_brings_enough_epochs_then_members_then_all_epochs_then_repetitions():
+    plans = [plan(60 * minutes) for minutes in (4, 5, 10, 15, 30, 60, 240)]
+    sizes = [
+        (min(one.epochs, planning.ENOUGH_EPOCHS), len(one.members), one.epochs, one.seeds)
+        for one in plans
+    ]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == len(sizes)
+    assert plans[0].epochs < planning.ENOUGH_EPOCHS < find("record-5").training.epochs
+    assert plans[-1].members == planning.MEMBERS
+    assert plans[-1].seeds > 1
+
+
+def test_a_faster_machine_trains_longer():
+    assert plan(240, rate=2 * RATE).epochs > plan(240).epochs
+
+
+def test_a_slow_member_is_planned_as_slow():
+    seconds = {name: flop / RATE for name, flop in FLOP.items()}
+    slow = planning.planned(None, 42_000, 5, seconds | {planning.MEMBERS[2]: 3 * 1e7 / RATE}, FLOP)
+    members = len(planning.MEMBERS)
+    models, slower = 15 * members, (members + 2) / members
+    trained = plan(None).seconds - models * planning.SECONDS_A_MODEL
+    assert slow.seconds - models * planning.SECONDS_A_MODEL == pytest.approx(slower * trained)
+    assert slow.rate == pytest.approx(RATE / slower)
+
+
+def test_a_budget_too_short_says_what_fits():
+    with pytest.raises(InputError, match=r"5 folds of 4 epochs take \d+m"):
+        plan(30)
+
+
+def test_without_a_budget_it_is_everything():
+    assert plan(None).members == planning.MEMBERS
+    assert plan(None).seeds == 3
+
+
+MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "members": {"record-5": {}}}
+
+
+def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
+    path = tmp_path / "plan.json"
+    assert planning.kept_plan(path, MADE_FOR) is None
+    planning.keep_plan(path, plan(1800), MADE_FOR)
+    assert planning.kept_plan(path, MADE_FOR) == plan(1800)
+    assert planning.kept_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
+    assert planning.kept_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
+    path.write_text("{")
+    with pytest.raises(InputError, match="remove it to plan anew"):
+        planning.kept_plan(path, MADE_FOR)
+
+
+def test_operations_are_counted_from_the_layers():
+    start_keras()
+    assert planning.flop_of(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
+    convolutions = 26**2 * 9 * 32 + 13**2 * 9 * 32 * 48 + 7**2 * 4 * 48 * 64
+    assert planning.flop_of(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
+
+
+def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
+    budget = planning.budget_of("1334T")
+    flop = planning.flop_of_members()
+    found = planning.planned(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
+    assert (found.members, found.seeds, found.epochs) == (planning.MEMBERS[:3], 1, 15)
+
+
+def test_the_command_follows_the_plan_that_it_finds(tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    small = planning.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
+    train = load(data).train
+    trainings = planning.trainings_of_members(len(train), 2, None)
+    made_for = planning.circumstances(train, trainings)
+    planning.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
+    done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
+    assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
+    assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
+    assert "= mean" in done.stdout
+    # One run for each repetition, so that a larger budget finds what a smaller one trained.
+    names = [path.parent.name for path in sorted((tmp_path / "runs").glob("*/run.json"))]
+    assert names == [
+        f"record-{member}-2-fold{seed}-e1-csv" for member in (5, "width") for seed in ("", "-seed1")
+    ]
+    first, last = (Run(tmp_path / "runs" / names[place]).settings for place in (0, -1))
+    assert (first.recipe, first.deslant) == ("record-5", None)
+    few = on_this_machine(find("record-5").training).for_images(len(train) // 2, epochs=1)
+    assert first.training == few
+    assert (last.recipe, last.deslant) == ("record-width", Deslant(width=14))
+
+
+def test_the_command_measures_and_says_its_plan(tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    done = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    assert "GFLOP/s, measured here" in done.stderr
+    again = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    measuring, plan = done.stderr.split("\n", 1)
+    assert measuring.startswith("Measuring how fast this machine trains")
+    assert again.stderr == plan, "it is kept"
+    assert "remove it to measure and plan anew" in plan
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--submission", "data/train.csv/x.csv"), "a file is in the way"),
+        (("--limit", "5"), "--limit 5 does not fit the data"),
+        (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_measured(options, expected, tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    done = product.run("record", "--input", data, *options, cwd=tmp_path, code=2)
+    assert expected in done.stderr
+    assert not (tmp_path / "runs").exists()
