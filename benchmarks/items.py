@@ -146,10 +146,10 @@ def training(bench: Bench) -> list[Item]:
     """`bn20` against plain Keras ``fit`` of its layers; the second epoch counts."""
     from kaggle_digits.backend import start_keras
     from kaggle_digits.recipes import find
-    from kaggle_digits.training.planning import flop_of
+    from kaggle_digits.training.planning import count_flop
 
     start_keras()
-    flop = flop_of(find("bn20").network())
+    flop = count_flop(find("bn20").network())
     images, epochs = (4000, 2) if bench.quick else (20_000, 3)
     rates: list[float] = []
 

@@ -29,7 +29,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.training import fit, planning
-from kaggle_digits.training.cross_validation import limited
+from kaggle_digits.training.cross_validation import subsample
 
 MEANS = (
     "deotte15+deotte15+deotte15",
@@ -76,7 +76,7 @@ def judged_on(
     train: Dataset, images: int, split: int, means: Sequence[tuple[Network, ...]]
 ) -> dict[str, Judged]:
     """Train every network of ``means`` once; return how each recipe and each mean does, by name."""
-    shown = limited(train, images, split)
+    shown = subsample(train, images, split)
     others = train.take(np.flatnonzero(~np.isin(train.ids, shown.ids)))
     networks = dict.fromkeys(network for mean in means for network in mean)
     # A network of its own process: the first computation settles a process's threads.
@@ -98,7 +98,7 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
     """Train ``network`` on ``shown`` and return what it says about ``others``."""
     name, number = network
     recipe = find(name)
-    start_keras(recipe.training.parts)
+    start_keras(recipe.training.batch_splits)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         model, _ = fit.train_model(
@@ -108,12 +108,12 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
             None,
             seed=(split, number),
             folder=Path(folder),
-            watcher=fit.Unwatched(),
+            watcher=fit.NullFoldCallback(),
         )
     seconds = time.perf_counter() - started
-    flop = planning.flop_of(recipe.network()) * len(shown) * recipe.training.epochs
+    flop = planning.count_flop(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
-    return Trained(fit.probabilities_of(model, others.images), seconds, flop)
+    return Trained(fit.predict_probabilities(model, others.images), seconds, flop)
 
 
 def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:

@@ -33,14 +33,14 @@ def backend_name() -> str:
     return name
 
 
-def start_keras(parts: int = 1) -> Any:
+def start_keras(splits: int = 1) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
 
     The first call in a process overrides what ``~/.keras/keras.json`` and Keras's environment
     variables set (float type, data format, epsilon): a network's results follow from its recipe.
 
     Args:
-        parts: how many operations are to run at the same time, if nothing was computed in this
+        splits: how many operations are to run at the same time, if nothing was computed in this
             process yet: each gets its share of the cores. TensorFlow alone can do that.
 
     Raises:
@@ -60,8 +60,8 @@ def start_keras(parts: int = 1) -> Any:
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
-            if name == "tensorflow" and parts > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-                _share_cores(tf, parts)
+            if name == "tensorflow" and splits > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+                _share_cores(tf, splits)
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
     return keras
 
@@ -112,9 +112,9 @@ def faster_precision(processor: Path = Path("/proc/cpuinfo")) -> Literal["float3
     return "bfloat16" if fast and backend_name() == "tensorflow" else "float32"
 
 
-def _share_cores(tf: Any, parts: int) -> None:
+def _share_cores(tf: Any, splits: int) -> None:
     with contextlib.suppress(RuntimeError):  # it computes already, as it was started
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // parts))
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // splits))
 
 
 @contextlib.contextmanager

@@ -329,7 +329,7 @@ def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time.
 
     Removes what killed processes left beside it.

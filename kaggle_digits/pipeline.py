@@ -23,9 +23,9 @@ from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import cross_validation
-from kaggle_digits.training.cross_validation import Result, Watcher
-from kaggle_digits.training.fit import Unwatched as UnwatchedFold
-from kaggle_digits.training.fit import on_this_machine
+from kaggle_digits.training.cross_validation import Result, TrainingCallback
+from kaggle_digits.training.fit import NullFoldCallback as UnwatchedFold
+from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 
 DEFAULT_SPLIT = 0.2
@@ -74,7 +74,7 @@ def cross_validate(
     data: Splits | str | Path = "input",
     *,
     folds: int = 5,
-    callback: Watcher | None = None,
+    callback: TrainingCallback | None = None,
     **settings: Any,
 ) -> FinishedRun:
     """Train a recipe by stratified k-fold cross-validation, or resume or find such a run.
@@ -110,7 +110,7 @@ def train(
     data: Splits | str | Path = "input",
     *,
     validation_split: float = DEFAULT_SPLIT,
-    callback: Watcher | None = None,
+    callback: TrainingCallback | None = None,
     **settings: Any,
 ) -> FinishedRun:
     """Train one model on one stratified split, or resume or find such a run.
@@ -134,7 +134,10 @@ def train(
 
 
 def _run(
-    recipe: str | Recipe, data: Splits | str | Path, callback: Watcher | None, **settings: Any
+    recipe: str | Recipe,
+    data: Splits | str | Path,
+    callback: TrainingCallback | None,
+    **settings: Any,
 ) -> FinishedRun:
     found = find(recipe) if isinstance(recipe, str) else recipe
     for name in ("run", "submission"):
@@ -170,7 +173,7 @@ def load_data(folder: Path, config: TrainConfig) -> Splits:
         reading = pool.submit(datasets.load, folder)
         done, _ = wait([reading], timeout=MOMENT)
         if not done and config.jobs == 1:
-            start_keras(config.recipe.training.parts)
+            start_keras(config.recipe.training.batch_splits)
         return reading.result()
 
 
@@ -179,7 +182,7 @@ def run_training(
     splits: Splits,
     *,
     command: str,
-    watching: Callable[[runs.Run], AbstractContextManager[Watcher]] | None = None,
+    watching: Callable[[runs.Run], AbstractContextManager[TrainingCallback]] | None = None,
     tell: Callable[[str | None], object] = lambda _: None,
 ) -> tuple[Result, Path]:
     """Train, resume or find finished what ``config`` asks for, and write its submission.
@@ -202,23 +205,25 @@ def run_training(
     cross_validation.require_shape(recipe, splits.train.images)
     cross_validation.require_all_classes(splits.train)
     if recipe.file is not None:
-        start_keras(recipe.training.parts)
+        start_keras(recipe.training.batch_splits)
         check_network(recipe, len(splits.train.class_names))
     name = name_run(config, splits)
-    train = cross_validation.limited(splits.train, config.limit, config.seed)
+    train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train)
     images = cross_validation.fewest_images(assignment, config.folds)
     folder = config.run or RUNS / name
-    settings = _as_started(folder, _settings(config, splits, images), config)
+    settings = _resume_settings(folder, _settings(config, splits, images), config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
-    with runs.opened(folder, settings, class_names=train.class_names, command=command) as run:
+    with runs.open_for_training(
+        folder, settings, class_names=train.class_names, command=command
+    ) as run:
         tell(describe_few_images(settings.training, config, images))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
-        with watching(run) if watching else nullcontext(Unwatched()) as watcher:
-            result = cross_validation.trained(run, splits, assignment, watcher, config.jobs)
+        with watching(run) if watching else nullcontext(NullCallback()) as watcher:
+            result = cross_validation.train_run(run, splits, assignment, watcher, config.jobs)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     return result, csv
@@ -266,7 +271,7 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
     )
 
 
-def _as_started(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
+def _resume_settings(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
     """Return the settings with which the run in ``folder`` resumes.
 
     Earlier versions trained on few images as on many: a run that one of them started resumes so.
@@ -304,23 +309,23 @@ def adapt_training(config: TrainConfig, images: int) -> Training:
             f"--learning-rate {rate:g} trains nothing: expected more than 0, such as 0.001."
         )
     batch_size = config.batch_size or training.batch_size
-    if batch_size < training.parts:
+    if batch_size < training.batch_splits:
         raise InputError(
             f"--batch-size {batch_size} is too small: {config.recipe.name} computes a batch in "
-            f"{training.parts} parts. Expected at least {training.parts}."
+            f"{training.batch_splits} splits. Expected at least {training.batch_splits}."
         )
     if config.precision is not None:
         training = replace(training, precision=config.precision)
-    return on_this_machine(training).for_images(
+    return resolve_precision(training).for_images(
         images, epochs=config.epochs, batch_size=config.batch_size, learning_rate=rate
     )
 
 
-def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.Assignment:
+def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.FoldIds:
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     if config.validation_split is None:
-        return cross_validation.folds_of(train.labels, config.folds, config.seeds, config.seed)
-    return cross_validation.holdout_of(train.labels, config.validation_split, config.seed)
+        return cross_validation.assign_folds(train.labels, config.folds, config.seeds, config.seed)
+    return cross_validation.assign_holdout(train.labels, config.validation_split, config.seed)
 
 
 def _threads(jobs: int) -> int:
@@ -328,7 +333,7 @@ def _threads(jobs: int) -> int:
     return max(1, cores() // jobs)
 
 
-class Unwatched:
+class NullCallback:
     """A watcher of a run that does nothing."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:

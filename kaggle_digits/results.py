@@ -79,7 +79,7 @@ class FinishedRun:
             InputError: no image was held out.
 
         """
-        found = predictions.out_of_fold([self._run])
+        found = predictions.read_out_of_fold([self._run])
         if found is None:
             raise InputError(
                 f"{self.folder} held out no images, so it has no out-of-fold probabilities. "
@@ -119,7 +119,7 @@ class FinishedRun:
         start_keras()
         if self.settings.recipe_sha256:
             self._run.recipe()  # its custom layers are registered
-        return [fit.loaded(path, to_train=False) for path in self._run.models()]
+        return [fit.load_model(path, to_train=False) for path in self._run.models()]
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels of the test images as ``ImageId,Label`` and return the path."""
@@ -233,7 +233,7 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
     if not finished:
         raise InputError("received no runs to blend. Expected one or more finished runs.")
     opened = [runs.Run(run.folder) for run in finished]
-    test, oof = predictions.on_test(opened), predictions.out_of_fold(opened)
+    test, oof = predictions.read_test(opened), predictions.read_out_of_fold(opened)
     weights = None
     if method == "hill-climb":
         if oof is None or oof.labels is None:

@@ -338,7 +338,9 @@ def write_together(folder: Path, text: str) -> None:
 
 
 def open_run(folder: Path) -> None:
-    with runs.opened(folder / "run", settings(), class_names=CLASSES, command="cv") as run:
+    with runs.open_for_training(
+        folder / "run", settings(), class_names=CLASSES, command="cv"
+    ) as run:
         run.update(state="finished", finished="now")
 
 

@@ -176,7 +176,7 @@ def test_a_lock_is_a_file(kind, tmp_path):
     lock.symlink_to(tmp_path / "precious") if kind == "link" else os.mkfifo(lock)
     with (
         pytest.raises(InputError, match=r"cannot write .*\.lock: it is a (link|named pipe)"),
-        files.locked(lock, busy="busy", seconds=0),
+        files.lock(lock, busy="busy", seconds=0),
     ):
         pass
     assert (tmp_path / "precious").read_text() == "old"

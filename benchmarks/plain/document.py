@@ -1,4 +1,4 @@
-"""The source document's script as one would write it in plain Keras: `bn20-seed`'s network.
+"""The source document's script as one would write it in plain Keras: `bn20-original`'s network.
 
     python benchmarks/plain/document.py INPUT EPOCHS
 

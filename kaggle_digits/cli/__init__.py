@@ -89,13 +89,13 @@ def main() -> None:
     process.open_streams()
     received = process.interrupt_on_signals()
     try:
-        code = _flushed(_exit_code(received))
+        code = _flush(_exit_code(received))
     except KeyboardInterrupt:  # before or after the command itself
         code = INTERRUPTED
     process.end_process(process.SIGNALLED + received[0] if code and received else code)
 
 
-def _flushed(code: int) -> int:
+def _flush(code: int) -> int:
     """Return ``code`` once all that was printed is out; 1 if it cannot be written."""
     try:
         sys.stdout.flush()

@@ -13,7 +13,7 @@ from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
-    from kaggle_digits.runs.provenance import Origin
+    from kaggle_digits.runs.provenance import Provenance
     from kaggle_digits.submissions.comparison import Comparison, Paired
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
@@ -64,7 +64,7 @@ def command(
         [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
     )
     bounds, scores = _bounds(compared, csvs) or (None, {})
-    paired = _paired([path for path in paths if path.is_dir()])
+    paired = _compare_runs([path for path in paths if path.is_dir()])
     found = _origins(paths, csvs)
     leaked = {
         str(path): origin.test_images_in_train
@@ -78,13 +78,13 @@ def command(
     if json:
         written = {"vote": vote, "picture": picture if drawn else None}
         options.print_json(
-            _described(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
+            _describe(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
         )
         return
     for line in chain(
         _agreement(compared, leaked),
         _differences(compared),
-        _disputed(compared),
+        _describe_disputed(compared),
         _scores(compared, scores, bounds),
         _held_out(paired),
         _written(vote, picture, drawn),
@@ -123,22 +123,22 @@ def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path])
         files.require_writable(picture)
 
 
-def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Origin | None]]":
+def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Provenance | None]]":
     """Return what is known of each file's making."""
     from kaggle_digits.files import sha256_of
     from kaggle_digits.runs import provenance
 
     return [
-        (path, provenance.origin_of(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
+        (path, provenance.find_provenance(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
         for path, csv in zip(paths, csvs, strict=True)
     ]
 
 
-def _note(vote: Path, found: "Sequence[tuple[Path, Origin | None]]") -> None:
+def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None:
     """Note what a vote came from, if anything is known of that."""
     from kaggle_digits.runs import provenance
 
-    if origin := provenance.of_vote(found):
+    if origin := provenance.trace_vote(found):
         provenance.note(vote, origin, options.SUBMISSIONS)
 
 
@@ -160,7 +160,7 @@ def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds,
     return bound_scores(compared, scores, elsewhere), scores
 
 
-def _paired(folders: list[Path]) -> "list[Paired] | None":
+def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
     """Return every pair of runs on the images that all held out; None where there are none."""
     least = 2
     if len(folders) < least:
@@ -169,12 +169,12 @@ def _paired(folders: list[Path]) -> "list[Paired] | None":
     from kaggle_digits.runs import predictions
     from kaggle_digits.submissions import comparison
 
-    oof = predictions.out_of_fold([runs.Run(folder) for folder in folders])
+    oof = predictions.read_out_of_fold([runs.Run(folder) for folder in folders])
     if oof is None or oof.labels is None:
         return None
     right = oof.probabilities.argmax(axis=2) == oof.labels
     return [
-        comparison.paired(str(folders[a]), str(folders[b]), right[a], right[b])
+        comparison.compare_pair(str(folders[a]), str(folders[b]), right[a], right[b])
         for a, b in combinations(range(len(folders)), 2)
     ]
 
@@ -224,7 +224,7 @@ def _differences(compared: "Comparison") -> Iterator[str]:
         yield f"and {_count(len(shown) - SHOWN_PAIRS, 'pair')} of files that differ less: --json"
 
 
-def _disputed(compared: "Comparison") -> Iterator[str]:
+def _describe_disputed(compared: "Comparison") -> Iterator[str]:
     rows = compared.disputed
     if not len(rows):
         yield "\nall files agree on every image"
@@ -314,7 +314,7 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
-def _described(
+def _describe(
     compared: "Comparison",
     scores: Scores,
     bounds: "ScoreBounds | None",

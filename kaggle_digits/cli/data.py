@@ -12,7 +12,7 @@ from kaggle_digits.cli import options
 from kaggle_digits.terminal_text import escape, plain
 
 if TYPE_CHECKING:
-    from kaggle_digits.datasets import Obtained
+    from kaggle_digits.datasets import DownloadResult
 
 FIRST = 40  # images that `show` draws
 INDENT = " " * 21  # under the first figure of `check`
@@ -100,7 +100,7 @@ def _require_no_address(path: Path, folder: Path) -> None:
     )
 
 
-def _print_obtained(obtained: "Obtained", folder: Path) -> None:
+def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
     from kaggle_digits.datasets.advice import get_command
 
     splits = obtained.splits

@@ -67,15 +67,17 @@ def command(
     if show is not None:
         _show(run, (split or options.Split.TRAIN).value, show, input_, as_json=json)
         return
-    judged = _judged(run, worst)
+    judged = _judge(run, worst)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
     if judged is None and tested is None and drawn is None:
         _refuse(run)
     if json:
-        options.print_json(_described(run, judged, tested, drawn))
+        options.print_json(_describe(run, judged, tested, drawn))
         return
-    for line in chain(_held_out(judged, _printable_names(run)), _tested(tested), _written(drawn)):
+    for line in chain(
+        _held_out(judged, _printable_names(run)), _describe_test_scores(tested), _written(drawn)
+    ):
         print(escape_lines(line))
 
 
@@ -115,21 +117,21 @@ class Judged:
     worst: "tuple[WorstImage, ...]"
 
 
-def _judged(run: "Run", worst: int) -> Judged | None:
+def _judge(run: "Run", worst: int) -> Judged | None:
     """Return how good ``run`` is, None where it held nothing out."""
     from kaggle_digits import evaluation
     from kaggle_digits.runs import predictions
 
     run.require_finished()
-    oof = predictions.out_of_fold([run])
+    oof = predictions.read_out_of_fold([run])
     if oof is None or oof.labels is None:
         return None
     probabilities = oof.probabilities[0]
     return Judged(
         evaluation.scores(probabilities, oof.labels),
         evaluation.calibration(probabilities, oof.labels),
-        evaluation.cross_table(probabilities, oof.labels, run.class_names),
-        evaluation.worst(probabilities, oof.labels, oof.ids, worst),
+        evaluation.confusion_matrix(probabilities, oof.labels, run.class_names),
+        evaluation.find_worst_images(probabilities, oof.labels, oof.ids, worst),
     )
 
 
@@ -190,7 +192,7 @@ def _printable_names(run: "Run") -> tuple[str, ...]:
     return tuple(map(plain, run.class_names))
 
 
-def _tested(scores: dict[str, Any] | None) -> Iterator[str]:
+def _describe_test_scores(scores: dict[str, Any] | None) -> Iterator[str]:
     if scores is not None:
         yield (
             f"\ntest      accuracy {scores['accuracy']:.5f} ± {scores['standard_error']:.5f}, log "
@@ -209,7 +211,7 @@ def _written(drawn: "Drawn | None") -> Iterator[str]:
         yield f"left out  {name}: {reason}"
 
 
-def _described(
+def _describe(
     run: "Run", judged: Judged | None, tested: dict[str, Any] | None, drawn: "Drawn | None"
 ) -> dict[str, Any]:
     return {
@@ -232,7 +234,7 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
     from kaggle_digits import plots
     from kaggle_digits.runs import predictions
 
-    one = predictions.of_image(run, split, image_id)
+    one = predictions.find_image(run, split, image_id)
     image = _image(run, split, image_id, data)
     path = None if image is None else plots.draw_answer(run, one, image, split)
     names = run.class_names
@@ -268,7 +270,7 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
     from kaggle_digits.training import cross_validation
 
     try:
-        images = cross_validation.images_of(run, datasets.load(data), split)
+        images = cross_validation.select_run_images(run, datasets.load(data), split)
     except InputError as error:
         typer.echo(f"No picture: {escape_lines(str(error))}", err=True)
         return None

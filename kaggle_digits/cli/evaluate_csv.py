@@ -34,13 +34,13 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
     answers, truth = submissions.read(csv), submissions.read(labels)
     submissions.check(answers, truth.ids, name=str(csv), source=f"ids in {labels}")
     rows, true_rows = answers.ids.argsort(), truth.ids.argsort()
-    probabilities = evaluation.certain(answers.labels[rows], submissions.CLASSES)
+    probabilities = evaluation.one_hot(answers.labels[rows], submissions.CLASSES)
     true_labels = truth.labels[true_rows]
     scores = evaluation.scores(probabilities, true_labels)
     names = [str(name) for name in range(submissions.CLASSES)]
-    table = evaluation.cross_table(probabilities, true_labels, names)
+    table = evaluation.confusion_matrix(probabilities, true_labels, names)
     shown = min(worst, scores.errors)  # after them come those that are right
-    wrong = evaluation.worst(probabilities, true_labels, truth.ids[true_rows], shown)
+    wrong = evaluation.find_worst_images(probabilities, true_labels, truth.ids[true_rows], shown)
     print_ = _print_json_of_csv if as_json else _print_csv
     print_(scores, table, wrong)
 

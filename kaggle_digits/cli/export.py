@@ -53,7 +53,7 @@ def command(
     numbers = tuple(range(1, members + 1)) if ensemble else (fold or 1,)
     variant = "-ensemble" if ensemble else f"-fold-{fold}" if fold else ""
     path = output or EXPORTS / f"{run.resolve().name}{variant}{chosen.suffix}"
-    export = exporting.exported(finished, numbers, chosen, path, input_)
+    export = exporting.export(finished, numbers, chosen, path, input_)
     if json:
         _print_json(export, chosen.name, numbers)
     else:

@@ -96,7 +96,7 @@ def _to_text(row: dict[str, Any]) -> dict[str, str]:
         "held out": _five(row["oof_accuracy"]),
         "gap": "" if row["gap"] is None else f"{row['gap']:+.5f}",
         "status": row["status"],
-        "file": _marked(row),
+        "file": _mark(row),
         "message": row["message"],
         "reference": str(row["reference"] or ""),
         "sent": row["time"][:16].replace("T", " "),
@@ -112,7 +112,7 @@ def _errors(row: dict[str, Any]) -> str:
     return f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
 
 
-def _marked(row: dict[str, Any]) -> str:
+def _mark(row: dict[str, Any]) -> str:
     count = row["test_images_in_train"]
     return f"{row['file']} ({count:,} test images in training)" if count else str(row["file"])
 

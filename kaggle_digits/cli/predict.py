@@ -119,14 +119,14 @@ def _of_run(folder: Path) -> Source:
 
     run = runs.Run(folder)
     run.require_finished()
-    return Source(folder.resolve().name, partial(cross_validation.predicted, run), run)
+    return Source(folder.resolve().name, partial(cross_validation.predict, run), run)
 
 
 def _of_model(path: Path, *, trust: bool) -> Source:
     """Return what gives an exported model's probabilities."""
     from kaggle_digits import exporting
 
-    return Source(path.resolve().stem, exporting.opened(path, trust=trust).probabilities, None)
+    return Source(path.resolve().stem, exporting.open_model(path, trust=trust).probabilities, None)
 
 
 def _require_belonging(
@@ -156,7 +156,7 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
     if source.run is not None:
-        origin = provenance.of_prediction(source.run, splits)
+        origin = provenance.trace_prediction(source.run, splits)
         provenance.note(csv, origin, options.SUBMISSIONS)
     is_sample = "sample" in (splits.source, source.trained_on)
     if json:
@@ -193,7 +193,7 @@ def _pictures(
     probabilities = predicted(np.concatenate([picture.images for picture in pictures]))
     ends = np.cumsum([len(picture.digits) for picture in pictures])
     found = [
-        _described(picture, rows)
+        _describe(picture, rows)
         for picture, rows in zip(pictures, np.split(probabilities, ends[:-1]), strict=True)
     ]
     if json:
@@ -208,7 +208,7 @@ def _pictures(
         raise InputError("\n".join(faults.values()))
 
 
-def _described(picture: "Picture", probabilities: "Probabilities") -> dict[str, Any]:
+def _describe(picture: "Picture", probabilities: "Probabilities") -> dict[str, Any]:
     classes = probabilities.argmax(axis=1).tolist()
     return {
         "picture": str(picture.path),

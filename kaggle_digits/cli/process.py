@@ -44,13 +44,13 @@ def _replace_what_cannot_be_encoded(stream: IO[str]) -> None:
     encoding = codecs.lookup(stream.encoding).name
     if encoding == "ascii":
         # Typer takes a stream that says ASCII for misconfigured, and writes UTF-8 to it.
-        codecs.register(_renamed_ascii)
+        codecs.register(_find_ascii)
         stream.reconfigure(encoding=ASCII, errors="replace")
     else:
         stream.reconfigure(errors="backslashreplace" if encoding.startswith("utf") else "replace")
 
 
-def _renamed_ascii(name: str) -> codecs.CodecInfo | None:
+def _find_ascii(name: str) -> codecs.CodecInfo | None:
     if name != ASCII:
         return None
     ascii_ = codecs.lookup("ascii")

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from kaggle_digits.evaluation import Scores
-    from kaggle_digits.training.cross_validation import Watcher
+    from kaggle_digits.training.cross_validation import TrainingCallback
     from kaggle_digits.training.history import Epoch
 
 
 @contextlib.contextmanager
-def watching(stream: TextIO) -> Iterator["Watcher"]:
+def watching(stream: TextIO) -> Iterator["TrainingCallback"]:
     """Yield a watcher that shows a run on ``stream``."""
     if not stream.isatty():
         yield Lines(stream)
@@ -94,7 +94,7 @@ class FoldBar:
 
     def epochs_found(self, count: int) -> None:
         """Begin behind what an earlier process did."""
-        self._finished(count)
+        self._finish(count)
 
     def images_trained(self, count: int) -> None:
         """Move the bars."""
@@ -102,7 +102,7 @@ class FoldBar:
 
     def epoch_done(self, epoch: "Epoch") -> None:
         """Show the epoch's figures."""
-        self._finished(epoch.epoch)
+        self._finish(epoch.epoch)
         self.bars.show(
             self.number,
             loss=f"loss {epoch.loss:.4f}",
@@ -110,7 +110,7 @@ class FoldBar:
             speed=f"{epoch.images_per_second:,.0f} img/s",
         )
 
-    def _finished(self, epochs: int) -> None:
+    def _finish(self, epochs: int) -> None:
         self.before = epochs * self.images
         self.bars.advance(self.number, self.before)
         running = min(epochs + 1, self.bars.epochs)

@@ -22,7 +22,7 @@ def command(
 
 def _list(*, as_json: bool) -> None:
     if as_json:
-        options.print_json([_described(recipe) for recipe in recipes.RECIPES.values()])
+        options.print_json([_describe(recipe) for recipe in recipes.RECIPES.values()])
         return
     from rich.table import Table
 
@@ -55,7 +55,7 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     ]
     if as_json:
         options.print_json(
-            _described(recipe) | {"layers": layers, "parameters": model.count_params()}
+            _describe(recipe) | {"layers": layers, "parameters": model.count_params()}
         )
         return
     from rich.table import Table
@@ -72,9 +72,9 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     console.print(table)
     console.print(f"{model.count_params():,} parameters\n")
     for setting, value in asdict(recipe.training).items():
-        console.print(f"{setting:18} {_spelled(value)}")
+        console.print(f"{setting:18} {_format(value)}")
     deslant = recipe.deslant and asdict(recipe.deslant)
-    console.print(f"{'deslant':18} {_spelled(deslant)}")
+    console.print(f"{'deslant':18} {_format(deslant)}")
     console.print(f"\n{'source':18} {recipe.source}\n{'measured':18} {recipe.measured}")
 
 
@@ -91,13 +91,13 @@ def _detail(layer: Any) -> str:
     return str(setting or (activation if activation != "linear" else ""))
 
 
-def _spelled(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_spelled(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {_format(inner)}" for name, inner in value.items())
     return "none" if value is None else str(value)
 
 
-def _described(recipe: recipes.Recipe) -> dict[str, Any]:
+def _describe(recipe: recipes.Recipe) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "summary": recipe.summary,

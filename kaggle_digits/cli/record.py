@@ -42,7 +42,7 @@ def command(
     from kaggle_digits.cli import ensemble
     from kaggle_digits.training import planning
 
-    allowed = None if budget is None else planning.budget_of(budget)
+    allowed = None if budget is None else planning.parse_budget(budget)
     name = "-".join(
         part
         for part in (
@@ -87,7 +87,7 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
     cross_validation.require_shape(find(planning.MEMBERS[0]), train.images)
     with advising(input_):
         cross_validation.require_all_classes(train)
-    return cross_validation.limited(train, limit, seed)
+    return cross_validation.subsample(train, limit, seed)
 
 
 def _plan(
@@ -99,19 +99,21 @@ def _plan(
 ) -> "Plan":
     from kaggle_digits.training import planning
 
-    trainings = planning.trainings_of_members(
+    trainings = planning.configure_members(
         len(train), folds, None if precision is None else precision.value
     )
     made_for = planning.circumstances(train, trainings)
-    plan = planning.kept_plan(path, made_for)
+    plan = planning.load_plan(path, made_for)
     if plan is None:
         typer.echo(
             "Measuring how fast this machine trains the members, for half a minute", err=True
         )
         with tempfile.TemporaryDirectory() as folder:
-            seconds = planning.measured_seconds(trainings, folds, Path(folder))
-        plan = planning.planned(budget, len(train), folds, seconds, planning.flop_of_members())
-        planning.keep_plan(path, plan, made_for)
+            seconds = planning.measure_seconds(trainings, folds, Path(folder))
+        plan = planning.make_plan(
+            budget, len(train), folds, seconds, planning.count_flop_of_members()
+        )
+        planning.save_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"

@@ -14,7 +14,7 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
 from kaggle_digits.terminal_text import escape
-from kaggle_digits.training.cross_validation import Result, Watcher
+from kaggle_digits.training.cross_validation import Result, TrainingCallback
 
 
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
@@ -36,7 +36,7 @@ def _print_note(note: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _watch(run: Run) -> Iterator[Watcher]:
+def _watch(run: Run) -> Iterator[TrainingCallback]:
     _warn_of_other_versions(run)
     try:
         with progress.watching(sys.stderr) as watcher:

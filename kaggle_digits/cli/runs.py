@@ -18,7 +18,7 @@ def command(
     from kaggle_digits import runs
     from kaggle_digits.errors import InputError
 
-    readable, damaged = runs.listed(folder)
+    readable, damaged = runs.list_runs(folder)
     entries = options.opened_ledger().entries()
     rows = []
     for run in readable:
@@ -36,7 +36,7 @@ def command(
         command = shlex.join([options.program(), "cv", *where])
         print(f"No runs in {folder.absolute()} yet. Start one with: {command}")
     else:
-        options.print_table([_described(row) for row in rows], LEAST_WANTED)
+        options.print_table([_describe(row) for row in rows], LEAST_WANTED)
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:
@@ -69,7 +69,7 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
 LEAST_WANTED = ("started", "log loss", "epochs", "data", "time", "models")
 
 
-def _described(row: dict[str, Any]) -> dict[str, str]:
+def _describe(row: dict[str, Any]) -> dict[str, str]:
     """Return a run as words, by the heading of each column."""
 
     def score(name: str) -> str:

@@ -14,7 +14,7 @@ from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.push import Package
-    from kaggle_digits.runs.provenance import Origin
+    from kaggle_digits.runs.provenance import Provenance
     from kaggle_digits.submissions.clean_copy import CleanCopy
 
 
@@ -71,10 +71,10 @@ def command(
     )
     _say(f"{csv}: {len(copy.submission):,} rows, one for each test image in {input_}.")
     origin = _find_origin(copy)
-    reason = _unwanted(csv, origin, splits, input_)
+    reason = _explain_unwanted(csv, origin, splits, input_)
     leaked = _count_leaks(splits, origin)
     if reason is None and leaked and not declared_external:
-        reason = _undeclared(csv, leaked, len(splits.test))
+        reason = _explain_undeclared(csv, leaked, len(splits.test))
     if reason:
         _leave_it(reason, if_possible=if_possible)
         return
@@ -118,19 +118,19 @@ def _require_one_file(csv: Path | None, file: Path | None, competition: str | No
     return named[0]
 
 
-def _find_origin(copy: "CleanCopy") -> "Origin | None":
+def _find_origin(copy: "CleanCopy") -> "Provenance | None":
     """Return what made the file, or the same answers in clean form: spreadsheets change bytes."""
     from kaggle_digits.runs import provenance
 
     for content in (copy.original, copy.content):
         sha256 = hashlib.sha256(content).hexdigest()
-        if origin := provenance.origin_of(sha256, options.RUNS, options.SUBMISSIONS):
+        if origin := provenance.find_provenance(sha256, options.RUNS, options.SUBMISSIONS):
             return origin
     return None
 
 
 def _say_what_is_known(
-    csv: Path, copy: "CleanCopy", origin: "Origin | None", fingerprint: str
+    csv: Path, copy: "CleanCopy", origin: "Provenance | None", fingerprint: str
 ) -> None:
     """Print which run made the file, for which images and how well, and what is odd about it."""
     if copy.oddities:
@@ -172,7 +172,7 @@ def _compare_with_runs(csv: Path, copy: "CleanCopy", fingerprint: str) -> None:
         )
 
 
-def _count_leaks(splits: Any, origin: "Origin | None") -> int:
+def _count_leaks(splits: Any, origin: "Provenance | None") -> int:
     """Return how many test images occur in training images, of the run or in the input folder.
 
     A CSV may come from a run that is kept elsewhere, so what lies in the folder counts as well.
@@ -183,7 +183,9 @@ def _count_leaks(splits: Any, origin: "Origin | None") -> int:
     return max(in_run or 0, leaks.count_repeats(splits.test.images, splits.train.images))
 
 
-def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> str | None:
+def _explain_unwanted(
+    csv: Path, origin: "Provenance | None", splits: Any, input_: Path
+) -> str | None:
     """Return why ``csv`` answers no question of the competition's; None if it may."""
     from kaggle_digits.datasets.advice import get_command
 
@@ -211,7 +213,7 @@ def _unwanted(csv: Path, origin: "Origin | None", splits: Any, input_: Path) -> 
     )
 
 
-def _undeclared(csv: Path, leaked: int, images: int) -> str:
+def _explain_undeclared(csv: Path, leaked: int, images: int) -> str:
     return (
         f"{csv} answers test images that its network may have been trained on: {leaked:,} of "
         f"{images:,} occur in the training images, pixel for pixel. Expected none. Remove them "

@@ -20,17 +20,17 @@ def picture(image: "Images", stream: TextIO) -> str:
     has them; otherwise as five shades, two characters a pixel.
     """
     if stream.isatty() and os.environ.get("COLORTERM") in {"truecolor", "24bit"}:
-        return _coloured(image) if "NO_COLOR" not in os.environ else _shaded(image)
-    return _shaded(image)
+        return _colour(image) if "NO_COLOR" not in os.environ else _shade(image)
+    return _shade(image)
 
 
-def _shaded(image: "Images") -> str:
+def _shade(image: "Images") -> str:
     grey = image[..., 0] if image.shape[-1] == 1 else image @ np.array(LUMINANCE)
     steps = (grey.astype(np.float64) * len(SHADES) / 256).astype(int)
     return "\n".join("".join(SHADES[step] * 2 for step in row).rstrip() for row in steps.tolist())
 
 
-def _coloured(image: "Images") -> str:
+def _colour(image: "Images") -> str:
     """Draw the upper pixel as the character ▀ and the lower as its background."""
     rgb = np.broadcast_to(image, (*image.shape[:2], 3))
     if len(rgb) % 2:

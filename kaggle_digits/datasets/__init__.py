@@ -2,7 +2,7 @@
 
 from kaggle_digits.datasets.checking import Report, SplitReport, check
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.datasets.getting import SOURCES, Obtained, get, get_rehearsal
+from kaggle_digits.datasets.getting import SOURCES, DownloadResult, get, get_rehearsal
 from kaggle_digits.datasets.loading import load
 from kaggle_digits.datasets.near_copies import NEAR
 
@@ -10,7 +10,7 @@ __all__ = [
     "NEAR",
     "SOURCES",
     "Dataset",
-    "Obtained",
+    "DownloadResult",
     "Report",
     "SplitReport",
     "Splits",

@@ -25,7 +25,7 @@ FORMS = {
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def cached(
+def load_or_parse(
     folder: Path | None, role: str, key: str, read: Callable[[], Arrays], *, labelled: bool
 ) -> Arrays:
     """Return ``read()``, from ``folder`` if it was kept there under this ``key``.

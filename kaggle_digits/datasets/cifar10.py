@@ -19,7 +19,7 @@ from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels
 from kaggle_digits.datasets.layouts import CIFAR10_FILES, CIFAR10_FOLDER
 from kaggle_digits.datasets.reading import GZIP, DataFile, DiskFile, gunzip, unreadable
-from kaggle_digits.datasets.unpickling import UnpicklingError, unpickled
+from kaggle_digits.datasets.unpickling import UnpicklingError, read_pickle
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 VALUES = SIDE * SIDE * CHANNELS
@@ -125,7 +125,7 @@ def _batch(name: str, content: bytes) -> tuple[Images, Labels]:
 
 def _dictionary(name: str, content: bytes) -> dict[bytes, Any]:
     try:
-        return unpickled(content)
+        return read_pickle(content)
     except UnpicklingError as error:
         raise DataError(
             f"{name} cannot be read as one of CIFAR-10's files, nothing in it was run: {error}. "
@@ -155,7 +155,7 @@ def _members(disk: DiskFile) -> dict[str, bytes]:
     """Return the content of CIFAR-10's files in an archive; no other member is looked at."""
     wanted = {f"{CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     members = {}
-    with _opened(disk) as archive:
+    with _open_archive(disk) as archive:
         for member in islice(archive, MOST_MEMBERS):
             name = wanted.get(member.name.removeprefix("./"))
             if name is None:
@@ -171,7 +171,7 @@ def _members(disk: DiskFile) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def _opened(disk: DiskFile) -> Iterator[tarfile.TarFile]:
+def _open_archive(disk: DiskFile) -> Iterator[tarfile.TarFile]:
     """Yield the archive; turn what is wrong with it, while it is read, into DataError.
 
     It is unpacked in memory: its size is known before it is looked into.

@@ -85,7 +85,7 @@ def read_text(data: bytes, name: str, fits: Collection[int]) -> CsvText:
         DataError: it is empty, binary, packed or a web page, or its first line has no end.
 
     """
-    data, name = _decoded(data, name)
+    data, name = _decode(data, name)
     begin = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     start = data[begin : begin + MAX_LINE]
     _check_kind(start, name)
@@ -101,7 +101,7 @@ def read_text(data: bytes, name: str, fits: Collection[int]) -> CsvText:
     return CsvText(name, cells, separator, data, begin, end + 1)
 
 
-def _decoded(data: bytes, name: str) -> tuple[bytes, str]:
+def _decode(data: bytes, name: str) -> tuple[bytes, str]:
     """Return the text as UTF-8, and the name that says what it was decoded from."""
     encoding = next(
         (encoding for mark, encoding in BYTE_ORDER_MARKS.items() if data.startswith(mark)), None

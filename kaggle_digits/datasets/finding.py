@@ -21,7 +21,7 @@ from kaggle_digits.datasets.layouts import (
     ZIPS,
     Layout,
 )
-from kaggle_digits.datasets.naming import candidates, listed, usual_name
+from kaggle_digits.datasets.naming import candidates, join_names, usual_name
 from kaggle_digits.datasets.reading import ZIP, unreadable
 from kaggle_digits.datasets.zips import find_in_zip
 from kaggle_digits.errors import InputError
@@ -153,8 +153,8 @@ def _zips(folder: Path, names: Sequence[str], *, exact: bool) -> Iterator[Found]
             found.append(find_in_zip(folder / name))
     if len(found) > 1:
         raise InputError(
-            f"{folder} holds {listed(one.names[0] for one in found)}, and each of them holds data. "
-            f"Expected one of them: rename the right one to {ZIPS[found[0].layout]}."
+            f"{folder} holds {join_names(one.names[0] for one in found)}, and each of them holds "
+            f"data. Expected one of them: rename the right one to {ZIPS[found[0].layout]}."
         )
     yield from found
 
@@ -164,7 +164,7 @@ def _holds(folder: Path) -> str:
     if not folder.is_dir():
         return ""
     names = _names(folder)
-    text = f" It holds {listed(names)}."
+    text = f" It holds {join_names(names)}."
     for name in names:
         try:
             if usual_name(name).endswith(".zip"):

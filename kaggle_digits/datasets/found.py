@@ -7,7 +7,7 @@ from pathlib import Path
 from kaggle_digits.datasets import markers
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.layouts import Layout
-from kaggle_digits.datasets.naming import listed
+from kaggle_digits.datasets.naming import join_names
 from kaggle_digits.datasets.reading import DataFile, DiskFile
 
 
@@ -69,7 +69,7 @@ def problem_of(
         return None
     if missing:
         problem = (
-            f"holds {listed(sorted(present))} but lacks {' and '.join(missing)}. "
+            f"holds {join_names(sorted(present))} but lacks {' and '.join(missing)}. "
             f"Expected {len(layout.files)} files."
         )
     else:

@@ -41,7 +41,7 @@ Download = Callable[[Path], Path]
 
 
 @dataclass(frozen=True, eq=False)
-class Obtained:
+class DownloadResult:
     """What `get` left in the folder.
 
     Attributes:
@@ -74,7 +74,7 @@ def get(
     environment: Mapping[str, str] = os.environ,
     download: Download | None = None,
     force: bool = False,
-) -> Obtained:
+) -> DownloadResult:
     """Put data into ``folder`` and return it, read whole and checked.
 
     Args:
@@ -115,20 +115,22 @@ def get(
     raise InputError(_unavailable(source, folder))
 
 
-def _get_auto(folder: Path, environment: Mapping[str, str], download: Download | None) -> Obtained:
+def _get_auto(
+    folder: Path, environment: Mapping[str, str], download: Download | None
+) -> DownloadResult:
     if finding.find(folder) is not None:
-        return Obtained(loading.load(folder), folder, kept=True)
+        return DownloadResult(loading.load(folder), folder, kept=True)
     if path := environment.get(VARIABLE):
         return _get_from(files.expand_home(path), folder, "auto")
     return _get_kaggle(folder, download) if download else _get_sample(folder)
 
 
-def _kept(source: str, folder: Path) -> Obtained | None:
+def _kept(source: str, folder: Path) -> DownloadResult | None:
     # What is there may be broken: that is a reason to get it again, not to complain about it.
     with contextlib.suppress(InputError):
         splits = loading.load(folder)
         if splits.source == source:
-            return Obtained(splits, folder, kept=True)
+            return DownloadResult(splits, folder, kept=True)
     return None
 
 
@@ -146,7 +148,7 @@ def _unavailable(source: str, folder: Path) -> str:
     )
 
 
-def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Obtained:
+def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> DownloadResult:
     """Download and unpack beside what is there, check, and only then put it in its place."""
     with placing.filling(folder, room=ROOM) as workspace:  # Kaggle's client would blame the network
         if not force and (kept := _kept("kaggle", folder)):
@@ -170,7 +172,7 @@ def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Obt
     return replace(obtained, taken_from="Kaggle")
 
 
-def _get_sample(folder: Path) -> Obtained:
+def _get_sample(folder: Path) -> DownloadResult:
     """Write the sample, unless it is there; refuse where anything else is."""
     if kept := _kept_sample(folder):
         return kept
@@ -184,16 +186,16 @@ def _get_sample(folder: Path) -> Obtained:
                 "use what is there."
             )
         placing.place(sample.writers(), folder, workspace, source="sample")
-    return Obtained(loading.load(folder), folder)
+    return DownloadResult(loading.load(folder), folder)
 
 
-def _kept_sample(folder: Path) -> Obtained | None:
+def _kept_sample(folder: Path) -> DownloadResult | None:
     marker = markers.read(folder)
     if marker is None or not marker.complete:
         return None
     found = finding.find(folder) if len(finding.pieces(folder)) == len(layouts.CSV.files) else None
     if found and found.stands_in == "sample":
-        return Obtained(loading.load(folder), folder, kept=True)
+        return DownloadResult(loading.load(folder), folder, kept=True)
     return None
 
 
@@ -209,7 +211,7 @@ def _present(folder: Path) -> tuple[str, ...]:
     return found.names if found else ()
 
 
-def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> Obtained:
+def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> DownloadResult:
     """Write the digits in ``from_path`` into ``folder`` as the competition's files, with answers.
 
     Args:
@@ -242,7 +244,7 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> O
     return replace(obtained, taken_from=from_path)
 
 
-def _get_from(path: Path, folder: Path, source: str) -> Obtained:
+def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
     """Check what ``path`` holds by reading it whole, then copy it and remove what was there."""
     found = finding.find_at(path, folder)
     if source == "mnist" and found.layout == layouts.CSV and found.members is None:
@@ -259,7 +261,7 @@ def _get_from(path: Path, folder: Path, source: str) -> Obtained:
 
 def _take(
     found: Found, splits: Splits, folder: Path, workspace: Path, *, beside: tuple[str, ...]
-) -> Obtained:
+) -> DownloadResult:
     """Copy the files ``found``, which were read as ``splits``, and remove what was there.
 
     Files of the names ``beside`` are copied with them where they lie in the same folder.
@@ -273,7 +275,7 @@ def _take(
     whole = not changed and not obsolete and (marker is None or marker.complete)
     if whole and (kept := _kept(splits.source, folder)):
         return kept
-    ours = _placed_by_us(folder)
+    ours = _list_own_files(folder)
     theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
     moved = placing.place(
         {name: _copier(file) for name, file in targets.items()},
@@ -283,7 +285,7 @@ def _take(
         move_aside=[file for file in theirs if file.is_file()],
         remove=[name for name in ours if name not in targets],
     )
-    return Obtained(loading.load(folder), folder, moved_aside=moved)
+    return DownloadResult(loading.load(folder), folder, moved_aside=moved)
 
 
 def _require_source(source: str, splits: Splits, path: Path) -> None:
@@ -320,7 +322,7 @@ def _same(one: Path, other: Path) -> bool:
     )
 
 
-def _placed_by_us(folder: Path) -> list[str]:
+def _list_own_files(folder: Path) -> list[str]:
     """Return the names of the files that an earlier `get` left and that are still those.
 
     Earlier versions noted the hash of one of them; it spoke for the others.

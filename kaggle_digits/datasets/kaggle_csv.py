@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.datasets.advice import DataError
-from kaggle_digits.datasets.cache import Arrays, cached
+from kaggle_digits.datasets.cache import Arrays, load_or_parse
 from kaggle_digits.datasets.csv_text import SEPARATORS, CsvText, read_text
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.datasets.reading import DataFile, DiskFile, open_zip, read_member
@@ -98,7 +98,7 @@ def _read(
     for role, file, names in zip(("train", "test"), paths, columns, strict=True):
         if file.disk is not disk:  # a zip holds both
             disk, content = file.disk, file.disk.read()
-        datasets.append(_dataset(_cached_arrays(file, content, role, names, cache)))
+        datasets.append(_dataset(_load_or_parse_arrays(file, content, role, names, cache)))
     train, test = datasets
     return train, test
 
@@ -107,16 +107,16 @@ def read_one(path: Path, role: str, cache: Path | None) -> Dataset:
     """Return one file's images; ``role`` is ``train`` or ``test``. Errors as for `read_files`."""
     file = DataFile(DiskFile(path), None, (f"{role}.csv",))
     columns = {"train": TRAIN, "test": TEST}[role]
-    return _dataset(_cached_arrays(file, file.disk.read(), role, columns, cache))
+    return _dataset(_load_or_parse_arrays(file, file.disk.read(), role, columns, cache))
 
 
-def _cached_arrays(
+def _load_or_parse_arrays(
     file: DataFile, content: bytes, role: str, columns: Columns, cache: Path | None
 ) -> Arrays:
     def read() -> Arrays:
         return _arrays(file.unpack(content), str(file), columns)
 
-    return cached(cache, role, file.disk.sha256, read, labelled=columns.labelled)
+    return load_or_parse(cache, role, file.disk.sha256, read, labelled=columns.labelled)
 
 
 def _dataset(arrays: Arrays) -> Dataset:

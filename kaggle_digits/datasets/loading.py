@@ -16,7 +16,7 @@ from kaggle_digits.datasets import (
 from kaggle_digits.datasets.advice import advising, get_command
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.datasets.found import Found
-from kaggle_digits.datasets.naming import listed
+from kaggle_digits.datasets.naming import join_names
 from kaggle_digits.datasets.reading import DataFile
 from kaggle_digits.errors import InputError
 
@@ -120,5 +120,8 @@ def _notes_on_files(found: Found) -> tuple[str, ...]:
     if not replaced or len(replaced) == len(noted):
         return ()
     kept = [name for name, same in noted.items() if same]
-    note = f"{listed(replaced)} was changed after `data get` put it there, {listed(kept)} was not."
-    return (f"{found.folder}: {note} Do they belong together?",)
+    note = (
+        f"{found.folder}: {join_names(replaced)} was changed after `data get` put it there, "
+        f"{join_names(kept)} was not. Do they belong together?"
+    )
+    return (note,)

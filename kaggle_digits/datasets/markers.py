@@ -14,7 +14,7 @@ from typing import Any
 from kaggle_digits import files
 from kaggle_digits.datasets.advice import get_command
 from kaggle_digits.datasets.layouts import CSV, LAYOUTS, NAMES, ZIPS
-from kaggle_digits.datasets.naming import listed
+from kaggle_digits.datasets.naming import join_names
 from kaggle_digits.datasets.reading import file_sha256
 from kaggle_digits.errors import InputError
 
@@ -114,7 +114,8 @@ def require_filled(folder: Path, present: Iterable[str]) -> None:
     again = get_command(folder, *options.get(str(marker.source), ("--from", "PATH")))
     raise InputError(
         f"{folder} is half filled: `data get` was interrupted there, or is still running. "
-        f"In place: {listed(new)}. Not replaced or missing: {listed(sorted({*changed, *left}))}. "
+        f"In place: {join_names(new)}. "
+        f"Not replaced or missing: {join_names(sorted({*changed, *left}))}. "
         f"Wait for it, or run it again: {again}. To use the files as they are, remove "
         f"{folder / NAME}."
     )

@@ -34,7 +34,7 @@ def is_hidden(name: str) -> bool:
     return any(part == "__MACOSX" or part.startswith(".") for part in parts)
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return the first of ``names`` for a message."""
     found = list(names)
     more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""

@@ -80,13 +80,13 @@ class _Side:
         projections = np.empty((len(pixels), directions.shape[1]), np.float32)
         for start in range(0, len(pixels), OTHERS):
             rows = slice(start, start + OTHERS)
-            centred = _centred(pixels[rows])
+            centred = _center(pixels[rows])
             squares[rows] = np.einsum("np,np->n", centred, centred, dtype=np.float64)
             projections[rows] = centred @ directions
         return cls(pixels, squares, projections, (projections**2).sum(axis=1))
 
 
-def _centred(pixels: Pixels) -> Floats:
+def _center(pixels: Pixels) -> Floats:
     return pixels.astype(np.float32) - MIDDLE
 
 
@@ -147,5 +147,5 @@ def _products(ours: Pixels, theirs: Pixels) -> Lengths:
     products = np.zeros((len(ours), len(theirs)))
     for start in range(0, ours.shape[1], EXACT):
         part = slice(start, start + EXACT)
-        products += _centred(ours[:, part]) @ _centred(theirs[:, part]).T
+        products += _center(ours[:, part]) @ _center(theirs[:, part]).T
     return products

@@ -35,7 +35,7 @@ def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
         f"another `kaggle-digits data get` is filling {folder}. Wait for it, then run the same "
         "command again."
     )
-    with files.locked(folder / LOCK, busy=busy, seconds=WAIT), contextlib.ExitStack() as stack:
+    with files.lock(folder / LOCK, busy=busy, seconds=WAIT), contextlib.ExitStack() as stack:
         try:
             free = shutil.disk_usage(folder).free
             workspace = stack.enter_context(files.workspace(folder))

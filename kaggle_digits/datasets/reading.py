@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from kaggle_digits.datasets.advice import DataError
-from kaggle_digits.datasets.naming import candidates, is_hidden, listed
+from kaggle_digits.datasets.naming import candidates, is_hidden, join_names
 from kaggle_digits.errors import InputError, describe_reason
 
 # Of one file, unpacked or not. The largest of the competition, train.csv, has 77 MB.
@@ -251,6 +251,7 @@ def _only_member(content: bytes, name: str, spellings: Sequence[str]) -> bytes:
         fitting = [member for member in names if member.rpartition("/")[2] in found] or names
         if len(fitting) != 1:
             raise DataError(
-                f"{name} is a zip that holds {listed(names)}. Expected one file, {spellings[0]}."
+                f"{name} is a zip that holds {join_names(names)}. "
+                f"Expected one file, {spellings[0]}."
             )
         return read_member(archive, fitting[0], f"{name} ({fitting[0]})")

@@ -32,7 +32,7 @@ class UnpicklingError(Exception):
     """What was given is no pickle, or one that holds more than data."""
 
 
-def unpickled(data: bytes) -> dict[bytes, Any]:
+def read_pickle(data: bytes) -> dict[bytes, Any]:
     """Return the dictionary in a pickle of protocol 2 as Python 2 wrote it.
 
     Its keys are bytes; its values are bytes, str, int, bool, None, lists, tuples, dictionaries and,

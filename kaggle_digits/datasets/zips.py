@@ -6,7 +6,7 @@ from pathlib import Path
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.found import Found, problem_of
 from kaggle_digits.datasets.layouts import LAYOUTS
-from kaggle_digits.datasets.naming import candidates, listed
+from kaggle_digits.datasets.naming import candidates, join_names
 from kaggle_digits.datasets.reading import member_names, open_zip, read_whole
 from kaggle_digits.errors import InputError
 
@@ -32,7 +32,7 @@ def find_in_zip(path: Path) -> Found:
             ]
             if len(whole) > 1:
                 raise InputError(
-                    f"{path} holds several data sets: {listed(names[0] for names in whole)}. "
+                    f"{path} holds several data sets: {join_names(names[0] for names in whole)}. "
                     "Expected one: unpack it, and name the folder of the right one."
                 )
             if whole:
@@ -70,7 +70,7 @@ def _find_scattered(path: Path, members: Sequence[str]) -> Found:
     if problem := next(filter(None, problems), None):
         raise problem
     raise DataError(
-        f"{path} lacks train.csv and test.csv: it holds {listed(members)}. Expected the "
+        f"{path} lacks train.csv and test.csv: it holds {join_names(members)}. Expected the "
         "competition's download, or a zip of MNIST's IDX files or CSVs. If other data is in it, "
         "unpack it and name what was in it."
     )

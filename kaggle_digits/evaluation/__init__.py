@@ -9,14 +9,14 @@ from kaggle_digits.evaluation.metrics import (
     WorstImage,
     accuracy,
     calibration,
-    certain,
     check_labels,
     check_probabilities,
-    cross_table,
+    confusion_matrix,
     errors,
+    find_worst_images,
     log_loss,
+    one_hot,
     scores,
-    worst,
 )
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "WorstImage",
     "accuracy",
     "calibration",
-    "certain",
     "check_labels",
     "check_probabilities",
-    "cross_table",
+    "confusion_matrix",
     "errors",
+    "find_worst_images",
     "log_loss",
+    "one_hot",
     "scores",
-    "worst",
 ]

@@ -67,8 +67,8 @@ def mean(
 ) -> Probabilities:
     """Return the members' mean, float64 ``[n, c]``; ``weights`` ``[k]`` are brought to sum 1."""
     members = stacked(probabilities)
-    shares = shares_of(np.ones(len(members)) if weights is None else weights, len(members))
-    return normalised(np.tensordot(shares, members, axes=1))
+    shares = normalize_weights(np.ones(len(members)) if weights is None else weights, len(members))
+    return normalize_rows(np.tensordot(shares, members, axes=1))
 
 
 def geometric(probabilities: Sequence[Floats] | Floats) -> Probabilities:
@@ -76,7 +76,7 @@ def geometric(probabilities: Sequence[Floats] | Floats) -> Probabilities:
 
     Clipped at 1e-7 first, so that one member's zero does not overrule all others.
     """
-    return normalised(np.exp(np.log(np.clip(stacked(probabilities), CLIP, 1)).mean(axis=0)))
+    return normalize_rows(np.exp(np.log(np.clip(stacked(probabilities), CLIP, 1)).mean(axis=0)))
 
 
 def vote(probabilities: Sequence[Floats] | Floats) -> Probabilities:
@@ -89,7 +89,7 @@ def vote(probabilities: Sequence[Floats] | Floats) -> Probabilities:
     members = stacked(probabilities)
     classes = np.arange(members.shape[2])
     votes = (members.argmax(axis=2)[..., np.newaxis] == classes).mean(axis=0)
-    return normalised((1 - TIE_BREAK) * votes + TIE_BREAK * members.mean(axis=0))
+    return normalize_rows((1 - TIE_BREAK) * votes + TIE_BREAK * members.mean(axis=0))
 
 
 def hill_climb(
@@ -122,7 +122,7 @@ def hill_climb(
         counts[chosen] += 1
         if losses[chosen] < lowest:
             lowest, kept = losses[chosen], counts.copy()
-    return shares_of(kept, len(members))
+    return normalize_weights(kept, len(members))
 
 
 def stacked(probabilities: Sequence[Floats] | Floats) -> Probabilities:
@@ -140,7 +140,7 @@ def stacked(probabilities: Sequence[Floats] | Floats) -> Probabilities:
     return np.stack([np.asarray(member, np.float64) for member in probabilities])
 
 
-def shares_of(weights: npt.ArrayLike, members: int) -> npt.NDArray[np.float64]:
+def normalize_weights(weights: npt.ArrayLike, members: int) -> npt.NDArray[np.float64]:
     """Return ``weights`` with sum 1, or raise InputError unless there is one for each member."""
     array = np.asarray(weights, np.float64)
     good = array.shape == (members,) and np.isfinite(array).all() and (array >= 0).all()
@@ -152,6 +152,6 @@ def shares_of(weights: npt.ArrayLike, members: int) -> npt.NDArray[np.float64]:
     return np.asarray(array / array.sum())
 
 
-def normalised(rows: Probabilities) -> Probabilities:
+def normalize_rows(rows: Probabilities) -> Probabilities:
     """Return ``rows`` (float64 ``[n, c]``) with sum 1 each."""
     return np.asarray(rows / rows.sum(axis=1, keepdims=True))

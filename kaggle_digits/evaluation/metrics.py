@@ -116,16 +116,16 @@ def errors(probabilities: Floats, labels: Integers) -> int:
 
 def log_loss(probabilities: Floats, labels: Integers) -> float:
     """Return the mean of ``-log(probability of the label)``, probabilities clipped at 1e-7."""
-    return float(-np.log(np.clip(of_labels(probabilities, labels), CLIP, 1)).mean())
+    return float(-np.log(np.clip(label_probabilities(probabilities, labels), CLIP, 1)).mean())
 
 
-def of_labels(probabilities: Floats, labels: Integers) -> npt.NDArray[np.float64]:
+def label_probabilities(probabilities: Floats, labels: Integers) -> npt.NDArray[np.float64]:
     """Return float64 ``[n]``: the probability that each image's own label was given."""
     check_labels(labels, check_probabilities(probabilities))
     return probabilities[np.arange(len(labels)), labels].astype(np.float64)
 
 
-def cross_table(
+def confusion_matrix(
     probabilities: Floats, labels: Integers, class_names: Sequence[str]
 ) -> "pd.DataFrame":
     """Return counts of images: a row a label, a column a prediction, every class shown.
@@ -150,7 +150,7 @@ def cross_table(
     )
 
 
-def worst(
+def find_worst_images(
     probabilities: Floats, labels: Integers, ids: Integers, count: int
 ) -> tuple[WorstImage, ...]:
     """Return the ``count`` images whose own label was thought least probable, the worst first.
@@ -168,7 +168,7 @@ def worst(
         )
     if count < 0:
         raise InputError(f"received {count} as the number of images to show. Expected 0 or more.")
-    own = of_labels(probabilities, labels)
+    own = label_probabilities(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     return tuple(
         WorstImage(
@@ -210,7 +210,7 @@ def calibration(probabilities: Floats, labels: Integers, bins: int = 10) -> Cali
     return Calibration(distance / len(labels), tuple(filled))
 
 
-def certain(predicted: Integers, classes: int) -> npt.NDArray[np.float32]:
+def one_hot(predicted: Integers, classes: int) -> npt.NDArray[np.float32]:
     """Return probabilities ``[n, classes]`` that are 1 for each image's predicted class.
 
     So bare answers are judged by what judges probabilities. Their log loss means nothing.

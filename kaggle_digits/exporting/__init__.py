@@ -4,8 +4,8 @@ One format, one file. What is written is opened again in a fresh process and com
 counts (`writing`); `opened` takes any of the formats back.
 """
 
-from kaggle_digits.exporting.opening import FORMATS, find, opened
+from kaggle_digits.exporting.opening import FORMATS, find, open_model
 from kaggle_digits.exporting.predictor import Predictor
-from kaggle_digits.exporting.writing import Export, exported
+from kaggle_digits.exporting.writing import Export, export
 
-__all__ = ["FORMATS", "Export", "Predictor", "exported", "find", "opened"]
+__all__ = ["FORMATS", "Export", "Predictor", "export", "find", "open_model"]

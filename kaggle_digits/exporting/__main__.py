@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_digits.errors import KaggleDigitsError
-from kaggle_digits.exporting.opening import opened
+from kaggle_digits.exporting.opening import open_model
 from kaggle_digits.formats.arrays import Form, read_array
 
 IMAGES = Form("uint8", ("images", "height", "width", "channels"))
@@ -16,7 +16,7 @@ def main(model: str, images: str, answers: str) -> None:
     """Write the probabilities that the exported ``model`` gives for the ``images``, both .npy."""
     received = read_array(Path(images), IMAGES, advice="Run `export` again.")
     # Trusted: the process that asks wrote it a moment ago.
-    predictor = opened(Path(model), trust=True)
+    predictor = open_model(Path(model), trust=True)
     np.save(answers, predictor.probabilities(received), allow_pickle=False)
 
 

@@ -95,7 +95,7 @@ def drawings(count: int, image_shape: tuple[int, int, int]) -> Images:
     return drawn
 
 
-def compared(export: Path, sample: Sample, expected: Floats) -> Comparison:
+def compare(export: Path, sample: Sample, expected: Floats) -> Comparison:
     """Return how the answers of ``export``, opened in a fresh process, differ from the expected.
 
     Args:

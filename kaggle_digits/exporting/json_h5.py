@@ -30,7 +30,7 @@ def write(model: Any, path: Path) -> None:
     model.save_weights(weights_of(path))
 
 
-def opened(path: Path) -> predictor.Predictor:
+def open_model(path: Path) -> predictor.Predictor:
     """Return the model of the architecture at ``path`` and the weights beside it.
 
     Keras reads an architecture in its safe mode unless somebody switched that off: no code is run.
@@ -77,7 +77,7 @@ JSON_H5 = Format(
     name="json+h5",
     suffix=".json",
     write=write,
-    opened=opened,
+    opened=open_model,
     example="import keras\n"
     'model = keras.models.model_from_json(open("{path}").read())\n'
     'model.load_weights("{weights}")\n'

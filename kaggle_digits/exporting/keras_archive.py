@@ -14,7 +14,7 @@ def write(model: Any, path: Path) -> None:
     model.save(path)
 
 
-def opened(path: Path) -> predictor.Predictor:
+def open_model(path: Path) -> predictor.Predictor:
     """Return the model at ``path``, in Keras's safe mode: no code in it is run."""
     with predictor.reading(path, "a whole .keras file"):
         return of_model(path, keras_models.load(path))
@@ -30,7 +30,7 @@ KERAS = Format(
     name="keras",
     suffix=".keras",
     write=write,
-    opened=opened,
+    opened=open_model,
     example="import keras\n"
     'model = keras.models.load_model("{path}")\n'
     "probabilities = model.predict(images)",

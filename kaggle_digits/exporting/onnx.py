@@ -18,7 +18,7 @@ def write(model: Any, path: Path) -> None:
     model.export(path, format="onnx", verbose=False, input_signature=signature)
 
 
-def opened(path: Path) -> predictor.Predictor:
+def open_model(path: Path) -> predictor.Predictor:
     """Return the model at ``path``, one file by itself. Needs neither Keras nor TensorFlow."""
     import onnxruntime
 
@@ -83,7 +83,7 @@ ONNX = Format(
     name="onnx",
     suffix=".onnx",
     write=write,
-    opened=opened,
+    opened=open_model,
     example="import onnxruntime\n"
     'model = onnxruntime.InferenceSession("{path}")\n'
     '[probabilities] = model.run(None, {{"images": images}})',

@@ -32,7 +32,7 @@ def find(name: str) -> Format:
     return FORMATS[name]
 
 
-def opened(path: Path, *, trust: bool = False) -> Predictor:
+def open_model(path: Path, *, trust: bool = False) -> Predictor:
     """Return the exported model at ``path``, tried on two images.
 
     Args:

@@ -45,7 +45,7 @@ def require_saved_model(path: Path) -> None:
         raise InputError(f"{path} is {kind}. Expected an exported model; {advice}.")
 
 
-def opened(path: Path) -> predictor.Predictor:
+def open_model(path: Path) -> predictor.Predictor:
     """Return the model in the folder ``path``. It is a program: open only what you trust."""
     start_keras()
     import tensorflow as tf
@@ -90,7 +90,7 @@ SAVED_MODEL = Format(
     name="saved-model",
     suffix=".savedmodel",
     write=write,
-    opened=opened,
+    opened=open_model,
     example="import tensorflow as tf\n"
     'model = tf.saved_model.load("{path}")\n'
     "probabilities = model.serve(images).numpy()",

@@ -25,7 +25,7 @@ def write(model: Any, path: Path) -> None:
         path.write_bytes(converter.convert())
 
 
-def opened(path: Path) -> predictor.Predictor:
+def open_model(path: Path) -> predictor.Predictor:
     """Return the model at ``path``."""
     start_keras()
     with predictor.reading(path, "a whole .tflite file"), quiet_stderr():
@@ -87,7 +87,7 @@ TFLITE = Format(
     name="tflite",
     suffix=".tflite",
     write=write,
-    opened=opened,
+    opened=open_model,
     example="import tensorflow as tf\n"
     'model = tf.lite.Interpreter("{path}").get_signature_runner()\n'
     'probabilities = model(images=images)["output_0"]',

@@ -36,7 +36,7 @@ class Export:
     comparison: comparing.Comparison
 
 
-def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data: Path) -> Export:
+def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data: Path) -> Export:
     """Write models of a finished run as one, checked, to ``path``; whole or not at all.
 
     Args:
@@ -64,7 +64,7 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
     keras = start_keras()
     if run.description["settings"].get("recipe_sha256") is not None:
         run.recipe()  # the recipe's own layers are registered, if its file is trusted
-    members = [fit.loaded(models[number - 1], to_train=False) for number in numbers]
+    members = [fit.load_model(models[number - 1], to_train=False) for number in numbers]
     shapes = [
         fit.require_classifier(member, models[number - 1], len(run.class_names))
         for member, number in zip(members, numbers, strict=True)
@@ -76,12 +76,14 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
             "shape; choose one of them with --fold."
         )
     sample = comparing.sample(data, image_shape)
-    expected = ensembling.blend([fit.probabilities_of(member, sample.images) for member in members])
-    model = members[0] if len(members) == 1 else _merged(keras, members, numbers)
+    expected = ensembling.blend(
+        [fit.predict_probabilities(member, sample.images) for member in members]
+    )
+    model = members[0] if len(members) == 1 else _merge(keras, members, numbers)
     with files.replacing_together(*format_.files(path)) as new:
         with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
             format_.write(model, new[0])
-        comparison = comparing.compared(new[0], sample, expected)
+        comparison = comparing.compare(new[0], sample, expected)
         sizes = [_size(written) for written in new]
     return Export(
         files=tuple(zip(format_.files(path), sizes, strict=True)),
@@ -91,7 +93,7 @@ def exported(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, da
     )
 
 
-def _merged(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
+def _merge(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
     """Return one model of one input whose probabilities are the mean of the members'."""
     for member, number in zip(members, numbers, strict=True):
         member.name = f"fold_{number}"  # layers of one model need names of their own

@@ -92,7 +92,7 @@ def load(path: Path, *, to_train: bool = False) -> Any:
         Exception: it is damaged; what kind depends on where.
 
     """
-    architecture = _checked_archive(path)
+    architecture = _check_archive(path)
     require_openable(path, architecture)
     keras = start_keras()
     return keras.models.load_model(path, compile=to_train, safe_mode=True)
@@ -105,7 +105,7 @@ def load_weights(network: Any, path: Path) -> None:
         InputError, Exception: as `load` does.
 
     """
-    _checked_archive(path)
+    _check_archive(path)
     network.load_weights(path)
 
 
@@ -134,7 +134,7 @@ def load_weights_file(model: Any, path: Path) -> None:
     model.load_weights(path)
 
 
-def _checked_archive(path: Path) -> Any:
+def _check_archive(path: Path) -> Any:
     """Return the architecture in a ``.keras`` file, once its members and weights are checked."""
     with (
         files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
@@ -185,8 +185,8 @@ def require_openable(path: Path | str, architecture: Any) -> None:
         Exception: Keras cannot build it.
 
     """
-    described = list(_described(architecture))
-    registered = _registered()
+    described = list(_iterate_objects(architecture))
+    registered = _list_registered()
     _require_known(path, described, registered)
     own = {str(one.get("registered_name")) for one in described} & registered
     # A class that this process registered is trusted, and may make variables as it likes.
@@ -218,14 +218,16 @@ def _require_known(path: Path | str, described: list[dict[str, Any]], registered
             )
         for node in one.get("inbound_nodes") or ():
             # Without an input Keras would compute at once, whatever the size of what comes out.
-            if not any(two.get("class_name") == "__keras_tensor__" for two in _described(node)):
+            if not any(
+                two.get("class_name") == "__keras_tensor__" for two in _iterate_objects(node)
+            ):
                 raise InputError(
                     f"{path} cannot be opened: its {name} is called without an input. Expected "
                     "layers that are connected to the images."
                 )
 
 
-def _registered() -> set[str]:
+def _list_registered() -> set[str]:
     """Return the names of classes that this process registered itself: they are trusted."""
     keras = sys.modules.get("keras")
     return set(keras.saving.get_custom_objects()) if keras else set()
@@ -245,7 +247,7 @@ def _is_known(one: dict[str, Any], registered: set[str]) -> bool:
     return custom in (None, name) and (is_numeric or name in NAMES.get(module, ()))
 
 
-def _described(value: Any) -> Iterator[dict[str, Any]]:
+def _iterate_objects(value: Any) -> Iterator[dict[str, Any]]:
     """Yield every object in some JSON that names a class."""
     left = [value]
     while left:

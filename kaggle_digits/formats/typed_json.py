@@ -66,25 +66,25 @@ def _object(cls: Any, value: Any, where: str, *, strict: bool) -> Any:
     hints = _hints(cls)
     return cls(
         **{
-            name: _fitted(hints[name], value[name], f"{inside}{name}", strict=strict)
+            name: _fit(hints[name], value[name], f"{inside}{name}", strict=strict)
             for name in known
             if name in value
         }
     )
 
 
-def _fitted(hint: Any, value: Any, where: str, *, strict: bool) -> Any:
+def _fit(hint: Any, value: Any, where: str, *, strict: bool) -> Any:
     """Return ``value`` as the type ``hint``; raise ValueError if it is another."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         if value is None and NoneType in arguments:
             return None
         (hint,) = (each for each in arguments if each is not NoneType)
-        return _fitted(hint, value, where, strict=strict)
+        return _fit(hint, value, where, strict=strict)
     if is_dataclass(hint):
         return _object(hint, value, where, strict=strict)
     if origin is tuple and isinstance(value, list):
-        return tuple(_fitted(arguments[0], each, where, strict=strict) for each in value)
+        return tuple(_fit(arguments[0], each, where, strict=strict) for each in value)
     if not _is(hint, value):
         expected = " or ".join(map(repr, arguments)) if origin is Literal else hint.__name__
         raise ValueError(f"{where} is {_shown(value)}, expected {expected}")

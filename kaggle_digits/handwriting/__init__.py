@@ -16,7 +16,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.handwriting.binarize import ink_of
 from kaggle_digits.handwriting.layout import Kind, LeftOut, arrange
 from kaggle_digits.handwriting.normalize import field_of
-from kaggle_digits.handwriting.pictures import Grey, opened
+from kaggle_digits.handwriting.pictures import Grey, open_picture
 from kaggle_digits.handwriting.planes import Mask, Plane
 from kaggle_digits.handwriting.rules import remove_rules
 from kaggle_digits.handwriting.shapes import Box, find_shapes
@@ -71,7 +71,7 @@ def read(path: Path) -> Picture:
             ground: nothing at all, too many shapes, or none that a pen would leave.
 
     """
-    grey = opened(path)
+    grey = open_picture(path)
     paper = remove_surroundings(grey.pixels)
     if paper is not None:
         # What seems to be paper may be a bold digit: then there is nothing on it.
@@ -87,10 +87,10 @@ def _read(path: Path, grey: Grey, pixels: Plane, outside: Mask | None = None) ->
     if outside is not None:
         left_out += [LeftOut(shape.box, Kind.EDGE) for shape in find_shapes(path, outside)]
     digits = tuple(
-        Digit(field_of(shape, ink)[..., None], shape.box.scaled(grey), number)
+        Digit(field_of(shape, ink)[..., None], shape.box.scale(grey), number)
         for number, line in enumerate(lines)
         for shape in line
     )
     return Picture(
-        path, grey, digits, tuple(LeftOut(one.box.scaled(grey), one.kind) for one in left_out)
+        path, grey, digits, tuple(LeftOut(one.box.scale(grey), one.kind) for one in left_out)
     )

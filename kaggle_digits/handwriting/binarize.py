@@ -103,7 +103,7 @@ class _Detail:
         return self.level / max(self.noise, LEAST)
 
 
-def _measured(detail: Plane) -> _Detail:
+def _measure(detail: Plane) -> _Detail:
     noise = _noise(detail)
     return _Detail(detail, _level(detail, noise), noise)
 
@@ -114,7 +114,7 @@ def _clearest(detail: Plane) -> _Detail:
 
     tried = []
     for blur in BLURS:
-        tried.append(_measured(ndimage.gaussian_filter(detail, blur, mode="nearest")))
+        tried.append(_measure(ndimage.gaussian_filter(detail, blur, mode="nearest")))
         if tried[-1].clearness > CLEAR_OVER_NOISE:
             break
     return max(tried, key=lambda one: one.clearness)
@@ -148,7 +148,7 @@ def _without_ground(pixels: Plane) -> Plane:
     sign = measure_sign(coarse - ground)
     ground = _without_ink(ground, sign)
     for _ in range(2):
-        found = _measured(_relative(pixels, enlarge(ground, pixels.shape), sign))
+        found = _measure(_relative(pixels, enlarge(ground, pixels.shape), sign))
         free = found.detail < max(WEAK * max(found.level, MIN_CONTRAST), 3 * found.noise)
         rest = pixels - enlarge(ground, pixels.shape)
         ground = ground + mean_where(free, rest, blocks)

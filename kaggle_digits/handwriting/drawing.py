@@ -52,7 +52,7 @@ def draw(picture: "Picture", target: tuple[Path, Path]) -> None:
     """Write the 28x28 fields, enlarged and in order, and the picture with the boxes found."""
     fields, boxes = target
     _save(_strip(picture), fields)
-    _save(_boxed(picture), boxes)
+    _save(_draw_boxes(picture), boxes)
 
 
 def _save(image: "PillowImage", path: Path) -> None:
@@ -74,7 +74,7 @@ def _strip(picture: "Picture") -> "PillowImage":
     return strip
 
 
-def _boxed(picture: "Picture") -> "PillowImage":
+def _draw_boxes(picture: "Picture") -> "PillowImage":
     from PIL import Image, ImageDraw
 
     pixels = np.round(255 * np.clip(picture.grey.pixels, 0, 1)).astype(np.uint8)

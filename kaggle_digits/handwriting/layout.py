@@ -180,7 +180,7 @@ def _join(pieces: Sequence[Shape]) -> list[Shape]:
         near = [k for k, other in enumerate(whole) if _belongs(piece, other)]
         if near:
             nearest = min(near, key=lambda k: _distance(piece, whole[k]))
-            whole[nearest] = whole[nearest].joined(piece)
+            whole[nearest] = whole[nearest].join(piece)
         else:
             whole.append(piece)
     return whole

@@ -50,7 +50,7 @@ def _plane_of(shape: Shape, ink: Ink) -> Plane:
     grown = np.clip(grow + 0.5 - outside, 0, 1) if grow else np.zeros(mask.shape)
     # Around the mask lies the stroke's soft edge.
     own = _strength(shape, ink, rim) * (outside <= RIM)
-    return _trimmed(np.maximum(own, grown).astype(np.float32))
+    return _trim(np.maximum(own, grown).astype(np.float32))
 
 
 def _strength(shape: Shape, ink: Ink, rim: int) -> Plane:
@@ -60,7 +60,7 @@ def _strength(shape: Shape, ink: Ink, rim: int) -> Plane:
     return padded[box.top : box.bottom + 2 * rim, box.left : box.right + 2 * rim]
 
 
-def _trimmed(plane: Plane) -> Plane:
+def _trim(plane: Plane) -> Plane:
     """Return ``plane`` without the rows and columns that hold next to nothing."""
     held = plane > NEXT_TO_NOTHING
     rows, columns = np.flatnonzero(held.any(axis=1)), np.flatnonzero(held.any(axis=0))

@@ -52,7 +52,7 @@ class Grey:
     shrunk: int
 
 
-def opened(path: Path) -> Grey:
+def open_picture(path: Path) -> Grey:
     """Return the picture at ``path`` in grey, turned as its EXIF data say.
 
     Colours are projected on the axis along which they differ most from their surroundings, so
@@ -65,7 +65,7 @@ def opened(path: Path) -> Grey:
     """
     _require_file(path)
     with quiet_stderr():  # libtiff prints what it finds in a damaged file
-        image = _decoded(path)
+        image = _decode(path)
     width, height = image.size
     # A strip of a few rows keeps them.
     most = max(1, min(width, height) // MIN_SIDE)
@@ -78,7 +78,7 @@ def opened(path: Path) -> Grey:
     return Grey(_plane(image, by), image.size, by)
 
 
-def _decoded(path: Path) -> "PillowImage":
+def _decode(path: Path) -> "PillowImage":
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -144,20 +144,20 @@ def _plane(image: "PillowImage", by: int) -> Plane:
     """Return a picture as float32 ``[height, width]``, 0 … 1, ``by`` times smaller."""
     if image.mode.startswith(DEEP_MODES):
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-        return _shrunk(_stretched(values)[..., None], by)[..., 0]
+        return _shrunk(_stretch(values)[..., None], by)[..., 0]
     if image.has_transparency_data:
         # The colours come multiplied by alpha: hidden ones have no share in a mean.
-        return _projected(_on_a_ground(_shrunk(_channels(image.convert("RGBA"), "RGBa"), by)))
+        return _project(_on_a_ground(_shrunk(_channels(image.convert("RGBA"), "RGBa"), by)))
     if image.mode in {"1", "L"}:
         return _shrunk(_channels(image, "L")[..., None], by)[..., 0]
-    return _projected(_shrunk(_channels(image, "RGB"), by))
+    return _project(_shrunk(_channels(image, "RGB"), by))
 
 
 def _channels(image: "PillowImage", mode: str) -> npt.NDArray[Any]:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def _stretched(values: npt.NDArray[np.floating]) -> Plane:
+def _stretch(values: npt.NDArray[np.floating]) -> Plane:
     """Return ``values`` over 0 … 1: cameras and scanners fill 16 bits to various extents."""
     values = values.astype(np.float64)  # 32-bit files may go to ±3e38, a difference beyond that
     least, most = values.min(), values.max()
@@ -189,7 +189,7 @@ def _on_a_ground(colours: Colours) -> Colours:
     return np.asarray(rgb + ground * (1 - alpha), np.float32)
 
 
-def _projected(colours: Colours) -> Plane:
+def _project(colours: Colours) -> Plane:
     """Return RGB as grey along the axis on which it differs most from its surroundings."""
     from scipy import ndimage
 

@@ -117,7 +117,7 @@ def _rules_of(shape: Shape, page_width: int) -> Mask | None:
         return None
     height, width = mask.shape
     level = _level_lines(mask, SPAN * min(width, WIDE * height))
-    upright = _transposed(_level_lines(mask.T, SPAN * height))
+    upright = _transpose(_level_lines(mask.T, SPAN * height))
     long = width >= EDGE_TO_EDGE * page_width
     wide = upright.extent >= RULE * level.extent
     _, corners = ndimage.label(level.mask & upright.mask, np.ones((3, 3)))
@@ -129,15 +129,15 @@ def _rules_of(shape: Shape, page_width: int) -> Mask | None:
         return None
     if not (is_box or is_comb):
         upright = replace(upright, mask=np.zeros_like(mask))
-    thin_upright = _thin(mask.T, _transposed(upright), level.mask.T).T
+    thin_upright = _thin(mask.T, _transpose(upright), level.mask.T).T
     removed = _thin(mask, level, upright.mask) | thin_upright | (level.mask & upright.mask)
     removed |= _rims(mask & ~removed, removed)
     left = mask & ~removed
-    removed &= ~(_bridges(left, level) | _bridges(left.T, _transposed(upright)).T)
+    removed &= ~(_bridges(left, level) | _bridges(left.T, _transpose(upright)).T)
     return removed if is_box or is_comb else removed | _teeth(mask & ~removed, removed, level)
 
 
-def _transposed(lines: _Lines) -> _Lines:
+def _transpose(lines: _Lines) -> _Lines:
     return replace(lines, mask=lines.mask.T, thickness=lines.thickness.T)
 
 

@@ -69,7 +69,7 @@ class Box:
             max(self.top, other.top) - min(self.bottom, other.bottom),
         )
 
-    def scaled(self, grey: "Grey") -> "Box":
+    def scale(self, grey: "Grey") -> "Box":
         """Return the box in pixels of the picture of which ``grey`` may be a smaller copy."""
         width, height = grey.size
         by = grey.shrunk
@@ -99,7 +99,7 @@ class Shape:
         """How many pixels are ink."""
         return int(self.mask.sum())
 
-    def joined(self, other: "Shape") -> "Shape":
+    def join(self, other: "Shape") -> "Shape":
         """Return both as one."""
         box = self.box.around(other.box)
         mask = np.zeros((box.height, box.width), bool)

@@ -65,10 +65,10 @@ def explain(failure: dict[str, Any], doing: str) -> KaggleError:
         return KaggleError(_no_sign_in(), 401)
     if kind == "credentials":
         return KaggleError(f"the credentials cannot be sent to Kaggle. {_which_credentials()}", 401)
-    return KaggleError(_unanswered(kind, said, doing))
+    return KaggleError(_explain_unanswered(kind, said, doing))
 
 
-def _unanswered(kind: str, said: str, doing: str) -> str:
+def _explain_unanswered(kind: str, said: str, doing: str) -> str:
     if kind == "proxy" and (proxies := _proxies()):
         return (
             f"the address of the proxy cannot be used: {doing}. It is in {proxies}; expected "

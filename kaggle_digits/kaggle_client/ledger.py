@@ -147,7 +147,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with files.locked(
+        with files.lock(
             self.path.with_name(f".{self.path.name}.lock"),
             busy=f"{self.path} is locked by another `kaggle-digits`. Retry in a moment.",
         ):

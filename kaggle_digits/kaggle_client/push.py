@@ -19,7 +19,7 @@ from kaggle_digits.kaggle_client.client import Kaggle, Submission
 from kaggle_digits.kaggle_client.faults import ADDRESS, KaggleError
 from kaggle_digits.kaggle_client.ledger import UNKNOWN, Entry, Ledger
 from kaggle_digits.kaggle_client.recovery import Tell
-from kaggle_digits.runs.provenance import Origin
+from kaggle_digits.runs.provenance import Provenance
 
 GROWTH = 1.5
 WAIT_FACTOR = 10  # of the timeout: how long `wait` waits for a score in all
@@ -55,7 +55,7 @@ class Package:
     message: str
     sha256: str
     content: bytes
-    origin: Origin | None
+    origin: Provenance | None
     test_images_in_train: int | None = None
 
     @property
@@ -101,7 +101,7 @@ def push(package: Package, ledger: Ledger, kaggle: Kaggle, *, force: bool, tell:
         KaggleError: nothing was submitted, or, if the message says so, the outcome is unknown.
 
     """
-    with recovery.locked(ledger):
+    with recovery.lock(ledger):
         recovery.settle_all(ledger, kaggle, tell)
         if not force:
             _require_new(package, ledger)

@@ -24,9 +24,9 @@ PAUSES = 60
 Tell = Callable[[str], None]
 
 
-def locked(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
+def lock(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
     """Keep other processes from submitting or settling with the same ledger."""
-    return files.locked(
+    return files.lock(
         ledger.path.with_name(".push.lock"),
         seconds=0,
         busy="another `kaggle-digits` is talking to Kaggle about submissions from here. "
@@ -122,7 +122,7 @@ def _is(entry: Entry, submission: Submission) -> bool:
 
 def refresh(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> int:
     """Fetch what Kaggle knows of submissions without a final score; return how many changed."""
-    with locked(ledger):
+    with lock(ledger):
         before = ledger.entries()
         if not any(map(_is_open, before)):
             return 0

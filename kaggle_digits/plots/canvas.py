@@ -40,7 +40,7 @@ def head_height(lines: int) -> float:
     return 2 * MARGIN + 0.25 + LINE * lines
 
 
-def headed(height: float, title: str, *lines: str) -> "Figure":
+def make_figure(height: float, title: str, *lines: str) -> "Figure":
     """Return a figure of ``height`` inches that holds a title and, below it, quieter lines."""
     from matplotlib.figure import Figure
 
@@ -101,12 +101,12 @@ def show_image(
     axes.spines[:].set(color=frame, linewidth=0.6 if frame == FAINT else 1.6)
 
 
-def called(name: str, names: tuple[str, ...]) -> str:
+def name_class(name: str, names: tuple[str, ...]) -> str:
     """Return what to write above an image of the class ``name``, one of ``names``."""
     return f"Digit: {name}" if names == DIGITS else name
 
 
-def shortened(name: str, most: int = NAME_CHARACTERS) -> str:
+def shorten(name: str, most: int = NAME_CHARACTERS) -> str:
     """Return ``name``, without its beginning where it is longer than ``most`` characters."""
     return name if len(name) <= most else "…" + name[1 - most :]
 

@@ -10,7 +10,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, LINE, MARGIN, QUIET, WIDTH, write
 from kaggle_digits.recipes import RECIPES, Recipe
-from kaggle_digits.transforms.deslanting import deslanted_images
+from kaggle_digits.transforms.deslanting import deslant_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,12 +37,12 @@ def first_images(split: Dataset, count: int, name: str) -> "Figure":
     row_height = size + LINE * (2.3 if labelled else 1.3)
     head = canvas.head_height(1)
     total = head + row_height * math.ceil(shown / COLUMNS)
-    figure = canvas.headed(total, f"The first {shown:,} of {len(split):,} {name} images", what)
+    figure = canvas.make_figure(total, f"The first {shown:,} of {len(split):,} {name} images", what)
     for number in range(shown):
         row, column = divmod(number, COLUMNS)
         left, top = MARGIN + column * CELL, total - head - row * row_height
         if split.labels is not None:
-            title = canvas.called(split.class_names[split.labels[number]], split.class_names)
+            title = canvas.name_class(split.class_names[split.labels[number]], split.class_names)
             short = canvas.cut(title, 13)
             write(figure, left, top, short, fontsize=9, fontweight="bold", color="black")
             top -= LINE
@@ -70,7 +70,7 @@ def classes(split: Dataset, name: str) -> "Figure":
     size = min(slot - GAP, 1.2)
     head, bars = canvas.head_height(1), 2.4
     bottom = MARGIN + size + 0.42
-    figure = canvas.headed(
+    figure = canvas.make_figure(
         head + bars + bottom,
         f"{len(split):,} {name} images in {len(names)} classes",
         f"Fewest: {ends[0]}. Most: {ends[1]}. Below: the mean of each class's images.",
@@ -110,7 +110,7 @@ def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
     size = CELL - GAP
     head = canvas.head_height(1)
     total = head + LINE + CELL * len(originals) + MARGIN - GAP
-    figure = canvas.headed(
+    figure = canvas.make_figure(
         total,
         f"What {recipe.name} trains on: each row the original, then seven variants of it",
         f"Drawn evenly up to {_limits(recipe)}; in every epoch each image gets a new variant.",
@@ -141,7 +141,7 @@ def _one_a_class(train: Dataset) -> list[int]:
 
 def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
     """Return ``count`` variants of each image as training makes them, uint8 ``[n, count, …]``."""
-    from kaggle_digits.transforms.augmentation import augmented
+    from kaggle_digits.transforms.augmentation import augment
 
     affine = recipe.training.augmentation
     if affine is None:
@@ -150,8 +150,8 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
             f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
             f"to show. Expected one that augments: {', '.join(able)}."
         )
-    repeated = np.repeat(deslanted_images(originals, recipe.deslant), count, axis=0)
-    moved = augmented(repeated, affine, np.random.default_rng(0))
+    repeated = np.repeat(deslant_images(originals, recipe.deslant), count, axis=0)
+    moved = augment(repeated, affine, np.random.default_rng(0))
     return moved.reshape(len(originals), count, *originals.shape[1:])
 
 

@@ -51,7 +51,7 @@ def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
     left, below = 0.5 + room, 0.45 + max(room, 0.1)
     side, head = 5.6 - room, canvas.head_height(1)
     title = f"{errors.sum():,} errors in {counts.sum():,} {what}"
-    figure = canvas.headed(
+    figure = canvas.make_figure(
         head + side + 0.25 + below,
         title,
         "Coloured by the number of errors; the right answers, in grey, take no part in the scale.",
@@ -137,7 +137,7 @@ def worst_images(
     height = size + 3.6 * LINE + 0.08
     head = canvas.head_height(1)
     total = head + height * math.ceil(len(images) / COLUMNS)
-    figure = canvas.headed(
+    figure = canvas.make_figure(
         total,
         f"The {len(images)} of {what} whose label was thought least probable",
         "Blue: the label. Vermilion: what was predicted. Behind each its probability.",
@@ -192,7 +192,7 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
     head, upper, lower, below = canvas.head_height(2), 3.6, 1.3, 0.55
     sure = sum(one.confidence * one.images for one in bins) / sum(one.images for one in bins)
     right = sum(one.accuracy * one.images for one in bins) / sum(one.images for one in bins)
-    figure = canvas.headed(
+    figure = canvas.make_figure(
         head + upper + 0.25 + lower + below,
         f"Reliability over {what}: expected calibration error {calibration.error:.4f}",
         f"Mean probability of what was predicted {sure:.4f}, right {right:.4f} of the time: "
@@ -249,7 +249,7 @@ def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "
     head, side, below = canvas.head_height(1), 3.6, 0.55
     said = f"predicted {names[one.predicted]}"
     truth = "nobody knows the answer" if one.label is None else f"label {names[one.label]}"
-    figure = canvas.headed(head + side + below, f"Image {one.id}: {said}, {truth}", what)
+    figure = canvas.make_figure(head + side + below, f"Image {one.id}: {said}, {truth}", what)
     canvas.show_image(figure, image, MARGIN, below, side)
     room = 0.2 + 0.085 * max(map(len, short))
     left = MARGIN + side + 0.3 + room

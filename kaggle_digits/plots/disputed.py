@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.plots import canvas
-from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shortened, write
+from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shorten, write
 from kaggle_digits.submissions.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def answers_to(labels: npt.NDArray[np.uint8]) -> tuple[tuple[int, str], ...]:
     """
     votes = np.bincount(labels)
     order = sorted(dict.fromkeys(labels.tolist()), key=lambda label: -votes[label])
-    return tuple((label, numbered(np.flatnonzero(labels == label) + 1)) for label in order)
+    return tuple((label, format_count(np.flatnonzero(labels == label) + 1)) for label in order)
 
 
-def numbered(numbers: npt.NDArray[np.intp]) -> str:
+def format_count(numbers: npt.NDArray[np.intp]) -> str:
     """Return ascending numbers as ``[1–3, 5]``, or how many files it is where that is too long."""
     parts = []
     # Within a row of consecutive numbers, number minus position stays the same.
@@ -98,7 +98,7 @@ def numbered(numbers: npt.NDArray[np.intp]) -> str:
 
 def figure_of(cells: Sequence[Cell], names: Sequence[str], *, disputed: int) -> "Figure":
     """Return the picture of ``cells``: a title, what the numbers stand for, and the digits."""
-    legend = [f"[{number}] {shortened(name)}" for number, name in enumerate(names, start=1)]
+    legend = [f"[{number}] {shorten(name)}" for number, name in enumerate(names, start=1)]
     if len(names) > NAMED_FILES:
         legend = [f"{len(names)} files, numbered in the order in which they were given"]
     head = canvas.head_height(len(legend))
@@ -108,7 +108,7 @@ def figure_of(cells: Sequence[Cell], names: Sequence[str], *, disputed: int) -> 
     title = f"{what}, the most split first"
     if len(cells) < disputed:
         title = f"{len(cells)} of {title}"
-    figure = canvas.headed(total, title, *legend)
+    figure = canvas.make_figure(total, title, *legend)
     for number, cell in enumerate(cells):
         row, column = divmod(number, COLUMNS)
         _draw(figure, cell, column * CELL, total - head - row * height)

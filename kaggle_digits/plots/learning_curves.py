@@ -37,7 +37,7 @@ def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure"
     head = canvas.head_height(2 if note else 1)
     total = head + 0.3 + HEIGHT + BELOW
     title = f"Learning curves over {_count(loss.shape[1], 'epoch')}"
-    figure = canvas.headed(total, title, "", *filter(None, [note]))
+    figure = canvas.make_figure(total, title, "", *filter(None, [note]))
     width = (WIDTH - 2 * LEFT - 2 * MARGIN) / 2
     panels = [
         _panel(figure, (left, width), trained, held_out)

@@ -9,7 +9,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Floats, Integers
 from kaggle_digits.plots import canvas, diagnostics, learning_curves
 from kaggle_digits.runs import Run
-from kaggle_digits.runs.predictions import Prediction, out_of_fold
+from kaggle_digits.runs.predictions import Prediction, read_out_of_fold
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.history import read_history
 
@@ -69,7 +69,7 @@ def draw_run(run: Run, data: Path) -> Drawn:
 
 def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
     """Return probabilities, labels and ids of the images that were held out."""
-    oof = out_of_fold([run])
+    oof = read_out_of_fold([run])
     if oof is None or oof.labels is None:
         raise InputError("the run held no images out")
     return oof.probabilities[0], oof.labels, oof.ids
@@ -95,7 +95,7 @@ def _learning_curves(run: Run) -> "Figure":
 
 def _confusion(run: Run) -> "Figure":
     probabilities, labels, _ = _held_out(run)
-    table = evaluation.cross_table(probabilities, labels, run.class_names)
+    table = evaluation.confusion_matrix(probabilities, labels, run.class_names)
     return diagnostics.confusion(table.to_numpy(), run.class_names, "images that were held out")
 
 
@@ -107,8 +107,8 @@ def _reliability(run: Run) -> "Figure":
 
 def _worst_images(run: Run, data: Path) -> "Figure":
     probabilities, labels, ids = _held_out(run)
-    images = cross_validation.images_of(run, datasets.load(data), "train")
-    worst = evaluation.worst(probabilities, labels, ids, WORST)
+    images = cross_validation.select_run_images(run, datasets.load(data), "train")
+    worst = evaluation.find_worst_images(probabilities, labels, ids, WORST)
     shown = [(one, images.images[images.ids == one.id][0]) for one in worst]
     return diagnostics.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
 

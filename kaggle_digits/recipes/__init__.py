@@ -25,10 +25,21 @@ from kaggle_digits.recipes import (
     trust,
     two_conv,
 )
-from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.recipes.recipe import Recipe, Training, rename_old_settings
 from kaggle_digits.transforms.affine import Affine
 
-__all__ = ["RECIPES", "Affine", "Recipe", "Training", "find", "find_built_in", "loading", "trust"]
+__all__ = [
+    "ALIASES",
+    "RECIPES",
+    "Affine",
+    "Recipe",
+    "Training",
+    "find",
+    "find_built_in",
+    "loading",
+    "rename_old_settings",
+    "trust",
+]
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
@@ -54,6 +65,10 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+# Names that a recipe had in earlier versions; runs and scripts still use them.
+ALIASES = {"bn20-seed": "bn20-original"}
+
+
 def find(name: str) -> Recipe:
     """Return the recipe that ``name`` stands for: see `loading.find`.
 
@@ -61,7 +76,7 @@ def find(name: str) -> Recipe:
         InputError: there is none; names those that there are.
 
     """
-    return loading.find(name, RECIPES)
+    return loading.find(ALIASES.get(name, name), RECIPES)
 
 
 def find_built_in(name: str) -> Recipe:
@@ -73,6 +88,7 @@ def find_built_in(name: str) -> Recipe:
         InputError: there is none.
 
     """
+    name = ALIASES.get(name, name)
     if name not in RECIPES:
         raise InputError(
             f"the recipe {name!r} is not built in. Expected one of {', '.join(RECIPES)}, or a run "

@@ -74,6 +74,6 @@ RECIPE = Recipe(
         augmentation=Affine(rotation=10, shift=0.1, zoom=0.1, shear=5),
         label_smoothing=0.05,
         precision="auto",
-        parts=2,
+        batch_splits=2,
     ),
 )

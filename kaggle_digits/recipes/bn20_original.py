@@ -1,4 +1,4 @@
-"""``bn20-seed``: the source document to the letter.
+"""``bn20-original``: the source document to the letter.
 
 It normalises over axis 1, which with channels-last images is the row and not the channel; its text
 promises SELU, its code says ReLU. Both are kept, because this recipe is what others are measured
@@ -11,7 +11,7 @@ from kaggle_digits.recipes import bn20
 from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training
 
 RECIPE = Recipe(
-    name="bn20-seed",
+    name="bn20-original",
     summary="the document to the letter: rows normalised, constant learning rate, 50 epochs",
     source=bn20.RECIPE.source,
     measured=f"0.99071 on 20 % held out of {SPLIT}, one seed",

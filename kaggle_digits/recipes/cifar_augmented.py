@@ -21,10 +21,10 @@ RECIPE = Recipe(
         warmup_epochs=1,
         batch_size=128,
         epochs=50,
-        undistorted_epochs=12,
+        final_epochs_without_augmentation=12,
         weight_decay=0.05,
         precision="auto",
-        parts=2,
+        batch_splits=2,
         augmentation=Affine(rotation=40, shift=0.2, zoom=0.2, flip=True, fill="nearest"),
     ),
 )

@@ -55,6 +55,6 @@ RECIPE = Recipe(
         label_smoothing=0.05,
         weight_decay=0.01,
         precision="auto",
-        parts=2,
+        batch_splits=2,
     ),
 )

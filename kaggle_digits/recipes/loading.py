@@ -61,7 +61,7 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
     return recipe
 
 
-def installed() -> Iterator[Recipe]:
+def iterate_installed() -> Iterator[Recipe]:
     """Yield the recipes that installed packages register as entry points."""
     for point in _entry_points():
         yield _load_attribute(point.value)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.transforms.affine import Affine
-from kaggle_digits.transforms.deslanting import Deslant, deslanted
+from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
 # What the recipes' figures were measured on: not Kaggle's own split of these digits.
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
@@ -20,6 +20,11 @@ MAX_EPOCHS_FACTOR = 4
 MIN_PART = 16  # images in a part of a batch: fewer have no reliable mean and variance
 MIN_UPDATES = 229  # per epoch: then even a momentum of 0.99 leaves less than `MAX_INITIAL`
 MAX_INITIAL = 0.1  # share of batch normalisation's initial statistics that an epoch may leave
+# Names of settings in files of earlier versions.
+RENAMED_SETTINGS = {
+    "parts": "batch_splits",
+    "undistorted_epochs": "final_epochs_without_augmentation",
+}
 MAX_MOMENTUM = 0.9  # of batch normalisation where an epoch has fewer than `MIN_UPDATES`
 
 
@@ -38,8 +43,8 @@ class Training:
         batch_size: images a step.
         epochs: passes over the training images.
         augmentation: random affine maps, drawn anew for every image in every epoch.
-        undistorted_epochs: in so many of the last epochs images are only mirrored, if at all: what
-            is judged is not distorted either.
+        final_epochs_without_augmentation: number of last epochs in which images are only mirrored,
+            if at all: validation images are not distorted either.
         mixup: 0 is off; else each training image is blended with another one of its epoch, and
             their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
         label_smoothing: share of the target spread evenly over the classes.
@@ -47,8 +52,8 @@ class Training:
         precision: of the arithmetic in training. ``bfloat16`` and ``float16`` keep the weights, the
             output layer and the saved model in float32; ``auto`` is float32 or bfloat16, whichever
             is faster on this processor.
-        parts: a batch is computed in that many parts side by side, one core each; batch
-            normalisation sees one part at a time.
+        batch_splits: number of splits of a batch, computed side by side, one core each. Batch
+            normalisation sees one split at a time (ghost batch normalisation).
         batch_norm_momentum: batch normalisation has at most this momentum of its running mean and
             variance; None for the network's own. Networks without it ignore this.
 
@@ -62,21 +67,21 @@ class Training:
     decay: float = 1.0
     warmup_epochs: float = 0.0
     augmentation: Affine | None = None
-    undistorted_epochs: int = 0
+    final_epochs_without_augmentation: int = 0
     mixup: float = 0.0
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     precision: Precision = "float32"
-    parts: int = 1
+    batch_splits: int = 1
     batch_norm_momentum: float | None = None
 
     def steps(self, images: int) -> int:
         """Return how many batches an epoch of ``images`` images has.
 
-        A rest that is too small to be divided into parts is left out.
+        A last batch with fewer images than `batch_splits` is left out.
         """
         whole, rest = divmod(images, self.batch_size)
-        return whole + (rest >= self.parts)
+        return whole + (rest >= self.batch_splits)
 
     def for_images(
         self,
@@ -112,14 +117,14 @@ class Training:
             batch_size=batch_size or size,
             learning_rate=learning_rate or (self if batch_size else smaller).learning_rate,
         )
-        if self.steps(images) * self.parts >= MIN_UPDATES:
+        if self.steps(images) * self.batch_splits >= MIN_UPDATES:
             return chosen
         return replace(chosen, batch_norm_momentum=_momentum(chosen, images))
 
     def over(self, epochs: int) -> "Training":
         """Return the same over ``epochs`` epochs, of which a quarter at most stay undistorted."""
-        undistorted = min(self.undistorted_epochs, epochs // 4)
-        return replace(self, epochs=epochs, undistorted_epochs=undistorted)
+        undistorted = min(self.final_epochs_without_augmentation, epochs // 4)
+        return replace(self, epochs=epochs, final_epochs_without_augmentation=undistorted)
 
 
 def _batch_size(training: Training, images: int) -> int:
@@ -127,7 +132,7 @@ def _batch_size(training: Training, images: int) -> int:
 
     No part of a batch gets fewer than `MIN_PART` images.
     """
-    smallest = MIN_PART * training.parts
+    smallest = MIN_PART * training.batch_splits
     least = max(images // MIN_STEPS, smallest)
     if least >= training.batch_size:
         return training.batch_size
@@ -156,8 +161,13 @@ def _epochs(training: Training, images: int) -> int:
 
 def _momentum(training: Training, images: int) -> float:
     """Return the momentum that leaves `MAX_INITIAL` of the initial statistics after an epoch."""
-    updates = max(1, training.steps(images)) * training.parts  # one for each part
+    updates = max(1, training.steps(images)) * training.batch_splits  # one for each part
     return min(MAX_MOMENTUM, round(math.pow(MAX_INITIAL, 1 / updates), 3))
+
+
+def rename_old_settings(training: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a `Training`, read from a file, under their names of today."""
+    return {RENAMED_SETTINGS.get(name, name): value for name, value in training.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +209,7 @@ class Recipe:
             return network
         keras = start_keras()
         images = keras.Input(self.image_shape, dtype="uint8")
-        values = deslanted(images, self.deslant)
+        values = deslant_tensor(images, self.deslant)
         # One flat model exports better than a model in a model; branches cannot be flattened so.
         for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
             values = layer(values)

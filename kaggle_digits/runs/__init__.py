@@ -7,9 +7,9 @@ from kaggle_digits.runs.folder import (
     Run,
     Settings,
     environment,
-    listed,
+    list_runs,
     now,
-    opened,
+    open_for_training,
 )
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "Run",
     "Settings",
     "environment",
-    "listed",
+    "list_runs",
     "now",
-    "opened",
+    "open_for_training",
 ]

@@ -69,7 +69,7 @@ def find_closest(answers: Submission, test_fingerprint: str, root: Path) -> Agre
 
 def _runs_on(test_fingerprint: str, root: Path) -> list[Run]:
     finished = []
-    for run in runs.listed(root)[0]:
+    for run in runs.list_runs(root)[0]:
         description = run.description
         same_images = description["settings"].get("test_fingerprint") == test_fingerprint
         if same_images and description.get("state") == "finished":

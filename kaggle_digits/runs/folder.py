@@ -168,6 +168,10 @@ class Run(RunFolder):
         """
         values = self.description["settings"]
         values.pop("external", None)  # a mark of earlier versions that judged no content
+        if isinstance(values.get("training"), dict):
+            values["training"] = recipes.rename_old_settings(values["training"])
+        if values.get("recipe") in recipes.ALIASES:
+            values["recipe"] = recipes.ALIASES[values["recipe"]]
         try:
             return typed_json.build(Settings, values)
         except ValueError as error:
@@ -372,7 +376,7 @@ class Run(RunFolder):
 
 
 @contextlib.contextmanager
-def opened(
+def open_for_training(
     folder: Path, settings: Settings, *, class_names: tuple[str, ...], command: str
 ) -> Iterator[Run]:
     """Create the run's folder, or go on in it; nobody else may write to it meanwhile.
@@ -395,7 +399,7 @@ def opened(
     except OSError as error:
         raise files.error_from(error, folder) from error
     busy = f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
-    with files.locked(folder / ".lock", busy=busy, seconds=0):
+    with files.lock(folder / ".lock", busy=busy, seconds=0):
         run.require_no_links()
         if (folder / "run.json").exists():
             _require_same(run, settings)
@@ -454,7 +458,7 @@ def _require_run_or_empty(folder: Path) -> None:
         )
 
 
-def listed(root: Path) -> tuple[list[Run], list[DamagedRun]]:
+def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
     """Return the runs directly below ``root`` that can be read, oldest first, and the others."""
     found, damaged = [], []
     for folder in sorted(root.glob("*")):

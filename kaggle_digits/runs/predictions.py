@@ -49,7 +49,7 @@ class Prediction:
         return int(self.probabilities.argmax())
 
 
-def of_image(run: Run, split: str, image: int) -> Prediction:
+def find_image(run: Run, split: str, image: int) -> Prediction:
     """Return what ``run`` says about the image with that id.
 
     Args:
@@ -79,7 +79,7 @@ def of_image(run: Run, split: str, image: int) -> Prediction:
     return Prediction(image, arrays["probabilities"][row], label)
 
 
-def on_test(runs: list[Run]) -> Predictions:
+def read_test(runs: list[Run]) -> Predictions:
     """Return the runs' test probabilities.
 
     Raises:
@@ -104,7 +104,7 @@ def on_test(runs: list[Run]) -> Predictions:
     return Predictions(members[0]["ids"], stack, None)
 
 
-def out_of_fold(runs: list[Run]) -> Predictions | None:
+def read_out_of_fold(runs: list[Run]) -> Predictions | None:
     """Return the out-of-fold probabilities of the images that every run held out; None if none."""
     members = [run.arrays("oof") for run in runs if run.has("oof.npz")]
     if len(members) < len(runs):

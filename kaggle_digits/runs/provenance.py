@@ -23,7 +23,7 @@ BLENDS = "blends.jsonl"
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What a CSV was made of.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Noted:
     sha256: str
 
 
-def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
+def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | None:
     """Return what the CSV with these bytes was made of; None if nothing here knows it.
 
     Args:
@@ -61,7 +61,7 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
         submissions: the folder with the notes about blends.
 
     """
-    for run in runs.listed(root)[0]:
+    for run in runs.list_runs(root)[0]:
         with contextlib.suppress(OSError, InputError):
             if files.sha256_of(run.submission) == sha256:
                 return of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
@@ -71,7 +71,7 @@ def origin_of(sha256: str, root: Path, submissions: Path) -> Origin | None:
     return None
 
 
-def note(csv: Path, origin: Origin, submissions: Path) -> None:
+def note(csv: Path, origin: Provenance, submissions: Path) -> None:
     """Note what ``csv`` was made of.
 
     Args:
@@ -82,16 +82,16 @@ def note(csv: Path, origin: Origin, submissions: Path) -> None:
     """
     path = submissions / BLENDS
     line = json.dumps({"sha256": files.sha256_of(csv), **asdict(origin)})
-    with files.locked(path.with_name(f".{BLENDS}.lock"), busy=f"{path} is being written. Again?"):
+    with files.lock(path.with_name(f".{BLENDS}.lock"), busy=f"{path} is being written. Again?"):
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         others = [old for old in before.splitlines() if old != line]
         files.write_text(path, "".join(f"{one}\n" for one in [*others, line]))
 
 
-def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
+def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
     """Return the origin of what ``members`` say together about their own test images."""
     settings = members[0].description["settings"]
-    return Origin(
+    return Provenance(
         run=" + ".join(str(run.folder) for run in members),
         recipe=" + ".join(run.setting("recipe") for run in members),
         oof_accuracy=oof_accuracy,
@@ -101,7 +101,7 @@ def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Origin:
     )
 
 
-def of_prediction(run: Run, splits: "Splits") -> Origin:
+def trace_prediction(run: Run, splits: "Splits") -> Provenance:
     """Return the origin of what ``run`` says about the test images of ``splits``."""
     return replace(
         of_runs([run], None),
@@ -111,7 +111,7 @@ def of_prediction(run: Run, splits: "Splits") -> Origin:
     )
 
 
-def of_vote(voters: Sequence[tuple[Path, Origin | None]]) -> Origin | None:
+def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance | None:
     """Return the origin of a majority's labels; None if nothing is known of any of the files.
 
     Args:
@@ -140,7 +140,7 @@ def _most(counts: Iterable[int | None]) -> int | None:
     return most if most or None not in found else None
 
 
-def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
+def _blends(path: Path) -> Iterator[tuple[str, Provenance]]:
     """Yield each note that can be read."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -151,5 +151,5 @@ def _blends(path: Path) -> Iterator[tuple[str, Origin]]:
             value = typed_json.parse(line)
             yield (
                 typed_json.build(_Noted, value, strict=False).sha256,
-                typed_json.build(Origin, value, strict=False),
+                typed_json.build(Provenance, value, strict=False),
             )

@@ -94,7 +94,7 @@ def compare(submissions: Sequence[tuple[str, Submission]]) -> Comparison:
     if len(submissions) < least:
         raise InputError(f"received {len(submissions)} files to compare. Expected 2 or more.")
     names = tuple(name for name, _ in submissions)
-    ids, labels = aligned(submissions)
+    ids, labels = align(submissions)
     agreement = np.eye(len(names))
     differences = []
     for a, b in itertools.combinations(range(len(names)), 2):
@@ -114,7 +114,7 @@ def compare(submissions: Sequence[tuple[str, Submission]]) -> Comparison:
     )
 
 
-def aligned(submissions: Sequence[tuple[str, Submission]]) -> tuple[Ids, Labels]:
+def align(submissions: Sequence[tuple[str, Submission]]) -> tuple[Ids, Labels]:
     """Return the common ids, int64 ``[n]`` ascending, and the labels, uint8 ``[k, n]``."""
     first_name, first = submissions[0]
     ids = np.sort(first.ids)
@@ -183,7 +183,7 @@ class Paired:
     p_value: float
 
 
-def paired(a: str, b: str, a_right: Flags, b_right: Flags) -> Paired:
+def compare_pair(a: str, b: str, a_right: Flags, b_right: Flags) -> Paired:
     """Return whether ``a`` or ``b`` is better, from which images each gets right (bool ``[n]``).
 
     Being about the same images makes this much sharper than comparing two standard errors. It

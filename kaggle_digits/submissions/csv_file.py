@@ -76,9 +76,11 @@ def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
         )
     if not len(meant):
         raise InputError("received no ids. Expected one row an image, at least one.")
-    doubles = double_ids(meant.ids)
+    doubles = find_duplicate_ids(meant.ids)
     if len(doubles):
-        raise InputError(f"received {named(doubles)} more than once. Expected each ImageId once.")
+        raise InputError(
+            f"received {join_ids(doubles)} more than once. Expected each ImageId once."
+        )
     files.write_text(path, to_text(meant))
     confirm(path, meant)
 
@@ -178,8 +180,8 @@ def read_bytes(path: Path) -> bytes:
 def parse(path: Path, content: bytes) -> Submission:
     """Return what `read` does of the bytes ``content``; ``path`` is for messages."""
     text = utf8(path, content).replace(b"\r\n", b"\n")
-    submission = plain_submission(text)
-    return submission if submission is not None else parsed_submission(path, text.decode())
+    submission = parse_plain(text)
+    return submission if submission is not None else parse_lines(path, text.decode())
 
 
 def utf8(path: Path, content: bytes) -> bytes:
@@ -202,7 +204,7 @@ def not_text(path: Path, content: bytes, line: int) -> InputError:
     )
 
 
-def plain_submission(text: bytes) -> Submission | None:
+def parse_plain(text: bytes) -> Submission | None:
     """Return the submission if every line has the form that `write` gives it, else None.
 
     20 times as fast as `parsed_submission`, which reads the rest and finds the words for errors.
@@ -212,12 +214,12 @@ def plain_submission(text: bytes) -> Submission | None:
         return None
     numbers = np.fromstring(body.replace(b"\n", b","), dtype=np.int64, sep=",").reshape(-1, 2)
     ids, labels = numbers.T
-    if ids.min() < 1 or len(double_ids(ids)):
+    if ids.min() < 1 or len(find_duplicate_ids(ids)):
         return None
     return Submission(ids.copy(), labels.astype(np.uint8))
 
 
-def parsed_submission(path: Path, text: str) -> Submission:
+def parse_lines(path: Path, text: str) -> Submission:
     """Return the submission line by line; raise InputError at the first line that is wrong."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
@@ -233,7 +235,7 @@ def parsed_submission(path: Path, text: str) -> Submission:
                 header = fields
                 check_header(path, line, header)
                 continue
-            id_, label = row_of(path, line, fields)
+            id_, label = parse_row(path, line, fields)
             if id_ in lines:
                 raise InputError(
                     f"{path}, line {line}: received ImageId {id_} again, first on line "
@@ -261,23 +263,23 @@ def check_header(path: Path, line: int, fields: list[str]) -> None:
     """Raise InputError unless the first line is the one that Kaggle asks for."""
     if fields != HEADER.split(","):
         raise InputError(
-            f"{path}, line {line}: received the header {shown(','.join(fields))}. "
+            f"{path}, line {line}: received the header {quote(','.join(fields))}. "
             f"Expected exactly {HEADER!r}, capitals included; correct the first line."
         )
 
 
-def row_of(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
+def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
     """Return the id and the label of one row, or raise InputError that says what is wrong."""
     where = f"{path}, line {line}: received"
     if fields[0].startswith("#"):
         raise InputError(
-            f"{where} the comment {shown(','.join(fields))}. "
+            f"{where} the comment {quote(','.join(fields))}. "
             "Expected only rows such as 1,7; remove the line."
         )
     if len(fields) != len(HEADER.split(",")):
         what = "1 cell" if len(fields) == 1 else f"{len(fields)} cells"
         raise InputError(
-            f"{where} {what}, {shown(','.join(fields))}. "
+            f"{where} {what}, {quote(','.join(fields))}. "
             "Expected 2, an ImageId and a Label, such as 1,7; correct the row."
         )
     id_, label = fields
@@ -289,17 +291,17 @@ def row_of(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
                 'df["ImageId"] += 1, and write the file again.'
             )
         raise InputError(
-            f"{where} ImageId {shown(id_)}. Expected a whole number, 1 or more; {advice}"
+            f"{where} ImageId {quote(id_)}. Expected a whole number, 1 or more; {advice}"
         )
     if not LABEL.fullmatch(label):
         raise InputError(
-            f"{where} Label {shown(label)} for ImageId {id_}. "
+            f"{where} Label {quote(label)} for ImageId {id_}. "
             "Expected a digit from 0 to 9; correct the row."
         )
     return int(id_), int(label[0])
 
 
-def shown(text: str) -> str:
+def quote(text: str) -> str:
     """Return ``text`` quoted, and cut where it would flood the terminal."""
     return repr(text if len(text) <= NAMED_CHARACTERS else text[: NAMED_CHARACTERS - 1] + "…")
 
@@ -329,9 +331,9 @@ def check(
         return
     parts = [f"{name}: {len(submission):,} rows; expected {len(expected_ids):,} ({source})."]
     if len(missing):
-        parts.append(f"Missing {named(missing)}.")
+        parts.append(f"Missing {join_ids(missing)}.")
     if len(unexpected):
-        parts.append(f"Unexpected {named(unexpected)}.")
+        parts.append(f"Unexpected {join_ids(unexpected)}.")
     parts.append(_advice(submission.ids, expected_ids))
     raise InputError(" ".join(parts))
 
@@ -348,7 +350,7 @@ def _advice(ids: Ids, expected_ids: Integers) -> str:
     return "Make the file again from the same data."
 
 
-def double_ids(ids: Ids) -> Ids:
+def find_duplicate_ids(ids: Ids) -> Ids:
     """Return int64 ``[m]``: those ids that occur more than once, ascending."""
     ordered = np.sort(ids)
     double = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -356,7 +358,7 @@ def double_ids(ids: Ids) -> Ids:
     return np.unique(double) if len(double) else double
 
 
-def named(ids: Integers) -> str:
+def join_ids(ids: Integers) -> str:
     """Return the first few of ``ids`` for a message, and how many there are."""
     listed = ", ".join(str(id_) for id_ in ids[:NAMED_IDS])
     return f"ImageId {listed}" + (f", … ({len(ids):,} ids)" if len(ids) > NAMED_IDS else "")

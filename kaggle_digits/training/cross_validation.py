@@ -25,19 +25,19 @@ from kaggle_digits.runs.safe_folder import DamagedRunError
 from kaggle_digits.training import fit
 from kaggle_digits.training.executors import processes
 
-Assignment = npt.NDArray[np.int16]
+FoldIds = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
 
-ASSIGNMENT = Form("int16", ("seeds", "images"))
+FOLD_IDS = Form("int16", ("seeds", "images"))
 
 
-class Watcher(processes.Folds, Protocol):
+class TrainingCallback(processes.FoldsCallback, Protocol):
     """Whoever wants to see a run."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """The run has ``members`` models of ``epochs`` epochs over that many ``images`` each."""
 
-    def fold_started(self, number: int) -> fit.Watcher:
+    def fold_started(self, number: int) -> fit.FoldCallback:
         """The model ``number`` (1 … members) is about to be trained; return who watches it."""
 
     def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
@@ -64,7 +64,7 @@ class Result:
     seconds: float
 
 
-def folds_of(labels: Labels, folds: int, seeds: int, seed: int) -> Assignment:
+def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
     """Return the fold (1 … folds) that holds each image out, int16 ``[seeds, n]``.
 
     Every seed splits anew, so that its folds mix differently.
@@ -84,7 +84,7 @@ def folds_of(labels: Labels, folds: int, seeds: int, seed: int) -> Assignment:
     return assignment
 
 
-def holdout_of(labels: Labels, share: float, seed: int) -> Assignment:
+def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
     """Return 1 for a stratified ``share`` of the images and 0 for the others, int16 ``[1, n]``.
 
     Raises:
@@ -109,7 +109,7 @@ def holdout_of(labels: Labels, share: float, seed: int) -> Assignment:
     return assignment
 
 
-def fewest_images(assignment: Assignment, folds: int) -> int:
+def fewest_images(assignment: FoldIds, folds: int) -> int:
     """Return how many images the model trains on that has the fewest of all.
 
     Args:
@@ -121,7 +121,7 @@ def fewest_images(assignment: Assignment, folds: int) -> int:
     return int(min(kept))
 
 
-def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
+def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
     """Return a stratified choice of ``limit`` images in their old order; all for None.
 
     Raises:
@@ -145,7 +145,7 @@ def limited(train: Dataset, limit: int | None, seed: int) -> Dataset:
     return train.take(np.sort(chosen))
 
 
-def images_of(run: Run, splits: Splits, split: str) -> Dataset:
+def select_run_images(run: Run, splits: Splits, split: str) -> Dataset:
     """Return the images of ``split`` (``train`` or ``test``) that ``run`` was made with.
 
     Raises:
@@ -154,7 +154,7 @@ def images_of(run: Run, splits: Splits, split: str) -> Dataset:
     """
     settings = run.settings
     if split == "train":
-        found = limited(splits.train, settings.limit, settings.seed)
+        found = subsample(splits.train, settings.limit, settings.seed)
         expected = settings.train_fingerprint
     else:
         found, expected = splits.test, settings.test_fingerprint
@@ -190,8 +190,8 @@ def require_all_classes(train: Dataset) -> None:
         )
 
 
-def trained(
-    run: Run, splits: Splits, assignment: Assignment, watcher: Watcher, jobs: int = 1
+def train_run(
+    run: Run, splits: Splits, assignment: FoldIds, watcher: TrainingCallback, jobs: int = 1
 ) -> Result:
     """Train what ``run`` still lacks, gather it, and return the finished run.
 
@@ -211,45 +211,45 @@ def trained(
     watcher.run_started(
         settings.members,
         settings.training.epochs,
-        tuple(len(_part(settings, assignment, number)[0]) for number in members),
+        tuple(len(_split_rows(settings, assignment, number)[0]) for number in members),
     )
     finished = {number: run.fold_scores(number) is not None for number in members}
     for number in members:
         if finished[number]:
-            _leave(run, number, watcher, skipped=True)
+            _finish_fold(run, number, watcher, skipped=True)
     left = [number for number in members if not finished[number]]
     for number in _train_folds(run, splits, left, watcher, jobs):
-        _leave(run, number, watcher, skipped=False)
-    return _gathered(run, settings, splits)
+        _finish_fold(run, number, watcher, skipped=False)
+    return _gather(run, settings, splits)
 
 
-def _leave(run: Run, number: int, watcher: Watcher, *, skipped: bool) -> None:
+def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: bool) -> None:
     # Also after a crash between the mark and this line.
     (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
     watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
 
 
 def _train_folds(
-    run: Run, splits: Splits, numbers: list[int], watcher: Watcher, jobs: int
+    run: Run, splits: Splits, numbers: list[int], watcher: TrainingCallback, jobs: int
 ) -> Iterator[int]:
     """Train the models ``numbers`` and yield each number when its model is saved."""
     if jobs > 1 and numbers:
         task = processes.Task(train_fold, run.folder, run.settings.threads or 1, splits)
-        yield from processes.trained(task, numbers, jobs, watcher)
+        yield from processes.train_folds(task, numbers, jobs, watcher)
         return
     for number in numbers:
         train_fold(run.folder, splits, number, watcher.fold_started(number))
         yield number
 
 
-def _part(settings: Settings, assignment: Assignment, number: int) -> tuple[Rows, Rows]:
+def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:
     """Return the rows that the model ``number`` trains on, and those held out from it."""
     repeat, fold = divmod(number - 1, settings.folds)
     held_out = assignment[repeat] == fold + 1
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.Watcher) -> None:
+def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallback) -> None:
     """Train the model ``number`` of the run in ``folder``; save it, its predictions and its mark.
 
     Args:
@@ -261,11 +261,11 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.Watcher) 
     """
     run = Run(folder)
     settings = run.settings
-    start_keras(settings.training.parts)
+    start_keras(settings.training.batch_splits)
     assignment = read_array(
-        folder / "folds.npy", ASSIGNMENT, advice="Run the same command again: it rewrites the file."
+        folder / "folds.npy", FOLD_IDS, advice="Run the same command again: it rewrites the file."
     )
-    kept, held_out = _part(settings, assignment, number)
+    kept, held_out = _split_rows(settings, assignment, number)
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = fit.train_model(
         run.recipe(trusted=True),
@@ -286,17 +286,17 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.Watcher) 
 
 
 def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) -> Scores | None:
-    test = fit.probabilities_of(model, splits.test.images)
+    test = fit.predict_probabilities(model, splits.test.images)
     files.write_npz(folder / "test.npz", probabilities=test)
     images = splits.train.take(held_out)
     if not len(held_out) or images.labels is None:
         return None
-    oof = fit.probabilities_of(model, images.images)
+    oof = fit.predict_probabilities(model, images.images)
     files.write_npz(folder / "oof.npz", rows=held_out, probabilities=oof)
     return scores(oof, images.labels)
 
 
-def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
+def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
     finished = [run.fold_scores(number) or {} for number in members]
     shape = (len(splits.test), len(splits.train.class_names))
@@ -307,7 +307,7 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
     files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
     tested = scores(test, answers["labels"]) if answers else None
-    oof = _gathered_oof(run, settings, splits.train)
+    oof = _gather_oof(run, settings, splits.train)
     folds = tuple(map(_scores, finished))
     seconds = round(sum(fold["seconds"] for fold in finished), 1)
     result = Result(run, oof, folds, tested, seconds)
@@ -323,7 +323,7 @@ def _gathered(run: Run, settings: Settings, splits: Splits) -> Result:
     return result
 
 
-def _gathered_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
+def _gather_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
     """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
     forms = {
         "rows": Form("integer", ("images",)),
@@ -367,7 +367,7 @@ def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
         )
 
 
-def predicted(run: Run, images: Images) -> ensembling.Probabilities:
+def predict(run: Run, images: Images) -> ensembling.Probabilities:
     """Return the mean probabilities of a finished run's models, float64 ``[n, classes]``.
 
     Raises:
@@ -377,17 +377,17 @@ def predicted(run: Run, images: Images) -> ensembling.Probabilities:
     """
     paths = run.models()
     require_shape(run.recipe(), images)
-    start_keras(fit.PREDICTION_PARTS)
+    start_keras(fit.PREDICTION_SPLITS)
     # One graph for all: the folds differ in nothing but their weights.
-    network = fit.loaded(paths[0], to_train=False)
+    network = fit.load_model(paths[0], to_train=False)
     if fit.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
         raise InputError(
             f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
             "as the run's recipe does."
         )
-    model = fit.predictor(network)
+    model = fit.make_predictor(network)
     answers = []
     for path in paths:
         fit.load_weights(model.network, path)
-        answers.append(fit.probabilities_of(model, images))
+        answers.append(fit.predict_probabilities(model, images))
     return ensembling.blend(np.stack(answers), "mean")

@@ -31,17 +31,17 @@ from kaggle_digits.evaluation import scores
 from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes import Affine, Recipe, Training
 from kaggle_digits.training.history import Epoch, read_history, write_history
-from kaggle_digits.transforms.deslanting import deslanted_images
+from kaggle_digits.transforms.deslanting import deslant_images
 from kaggle_digits.transforms.mixup import mixup
 
 Probabilities = npt.NDArray[np.float32]
 
 LOSS_SCALE = 1024.0  # float16 has no gradients below 6e-8: they are computed so many times as large
 PREDICTION_BATCH = 512
-PREDICTION_PARTS = 2  # the same everywhere: the last digits of a probability depend on it
+PREDICTION_SPLITS = 2  # the same everywhere: the last digits of a probability depend on it
 
 
-class Watcher(Protocol):
+class FoldCallback(Protocol):
     """Whoever wants to see a training run."""
 
     def epochs_found(self, count: int) -> None:
@@ -54,7 +54,7 @@ class Watcher(Protocol):
         """An epoch is finished and its checkpoint is on the disk."""
 
 
-class Unwatched:
+class NullFoldCallback:
     """A watcher that does nothing."""
 
     def epochs_found(self, count: int) -> None:
@@ -75,7 +75,7 @@ def train_model(
     *,
     seed: tuple[int, ...],
     folder: Path,
-    watcher: Watcher,
+    watcher: FoldCallback,
 ) -> tuple[Any, list[Epoch]]:
     """Train ``recipe`` on ``train``; return what `predictor` gives of its network, and the history.
 
@@ -94,17 +94,17 @@ def train_model(
         watcher: told about every step and every epoch.
 
     """
-    start_keras(training.parts)
+    start_keras(training.batch_splits)
     make_repeatable()
-    training = on_this_machine(training)
-    train = replace(train, images=deslanted_images(train.images, recipe.deslant))
-    model, history = _started_or_resumed(recipe, training, train, seed=seed, folder=folder)
+    training = resolve_precision(training)
+    train = replace(train, images=deslant_images(train.images, recipe.deslant))
+    model, history = _start_or_resume(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
-    judge = predictor(_with_momentum(recipe.complete(), training))
+    judge = make_predictor(_with_momentum(recipe.complete(), training))
     judge.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
-        row = _trained_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
+        row = _train_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
         history.append(row)
         # The history first: a row without its checkpoint is dropped on resuming.
         write_history(folder / "history.csv", history)
@@ -114,29 +114,29 @@ def train_model(
     return judge, history
 
 
-def on_this_machine(training: Training) -> Training:
+def resolve_precision(training: Training) -> Training:
     """Return ``training`` with the precision that ``auto`` stands for here."""
     if training.precision != "auto":
         return training
     return replace(training, precision=faster_precision())
 
 
-def predictor(network: Any) -> Any:
+def make_predictor(network: Any) -> Any:
     """Return a Keras model that gives what ``network`` gives, on all cores.
 
     Its graph is built at its first use: make one, use it often.
     """
-    from kaggle_digits.training.batch_split import InParts
+    from kaggle_digits.training.batch_split import BatchSplit
 
-    return InParts(network, PREDICTION_PARTS)
+    return BatchSplit(network, PREDICTION_SPLITS)
 
 
-def probabilities_of(model: Any, images: Images) -> Probabilities:
+def predict_probabilities(model: Any, images: Images) -> Probabilities:
     """Return the model's probabilities, float32 ``[n, classes]``, of uint8 ``[n, h, w, c]``."""
     return np.asarray(model.predict(images, batch_size=PREDICTION_BATCH, verbose=0), np.float32)
 
 
-def loaded(path: Path, *, to_train: bool = True) -> Any:
+def load_model(path: Path, *, to_train: bool = True) -> Any:
     """Return the Keras model at ``path``, in Keras's safe mode: no code in it is run.
 
     Args:
@@ -205,7 +205,7 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _started_or_resumed(
+def _start_or_resume(
     recipe: Recipe, training: Training, train: Dataset, *, seed: tuple[int, ...], folder: Path
 ) -> tuple[Any, list[Epoch]]:
     import keras
@@ -216,11 +216,11 @@ def _started_or_resumed(
     if checkpoint.exists():
         import kaggle_digits.training.batch_split  # noqa: F401 — Keras must know its class
 
-        model = loaded(checkpoint)
+        model = load_model(checkpoint)
         _build_state(model, classes)
         finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         return model, read_history(folder / "history.csv")[:finished]
-    seed_everything(_number(*seed))
+    seed_everything(_derive_seed(*seed))
     model = _network(recipe, training)
     model.compile(
         optimizer=_optimizer(training, steps),
@@ -244,7 +244,7 @@ def _build_state(model: Any, classes: int) -> None:
 
 
 def _network(recipe: Recipe, training: Training) -> Any:
-    """Return the recipe's network, computing in the precision and the parts of ``training``."""
+    """Return the recipe's network, computing in the precision and the splits of ``training``."""
     import keras
 
     if training.precision == "float32":
@@ -259,11 +259,11 @@ def _network(recipe: Recipe, training: Training) -> Any:
     network = _with_momentum(network, training)
     # Keras would give a float16 model, but not one inside another, an optimizer that skips steps.
     # A resumed run counts steps.
-    if training.parts == 1 and training.precision != "float16":
+    if training.batch_splits == 1 and training.precision != "float16":
         return network
-    from kaggle_digits.training.batch_split import InParts
+    from kaggle_digits.training.batch_split import BatchSplit
 
-    return InParts(network, training.parts)
+    return BatchSplit(network, training.batch_splits)
 
 
 def _with_momentum(network: Any, training: Training) -> Any:
@@ -311,25 +311,25 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
     return keras.optimizers.get({"class_name": training.optimizer, "config": config})
 
 
-def _trained_epoch(
+def _train_epoch(
     models: tuple[Any, Any],
     training: Training,
     train: Dataset,
     held_out: Dataset | None,
     seed: tuple[int, ...],
-    watcher: Watcher,
+    watcher: FoldCallback,
 ) -> Epoch:
     import keras
 
     started = time.perf_counter()
     model, judge = models
     rng = np.random.default_rng(seed)
-    order = _order(len(train), training, rng)
+    order = _shuffle(len(train), training, rng)
     images = train.images[order]
     if affine := _augmentation(training, epoch=seed[-1]):
-        from kaggle_digits.transforms.augmentation import augmented
+        from kaggle_digits.transforms.augmentation import augment
 
-        images = augmented(images, affine, rng)
+        images = augment(images, affine, rng)
     _seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
     targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
@@ -349,7 +349,7 @@ def _trained_epoch(
             "--learning-rate and another --run."
         )
     judge.set_weights(model.get_weights())
-    val_loss, val_accuracy = _judged(judge, held_out)
+    val_loss, val_accuracy = _score_held_out(judge, held_out)
     return Epoch(
         epoch=seed[-1],
         loss=history["loss"][0],
@@ -364,36 +364,39 @@ def _trained_epoch(
 
 def _augmentation(training: Training, epoch: int) -> Affine | None:
     """Return how images are moved in that epoch (1 … epochs), None if they are not."""
-    if training.augmentation and epoch > training.epochs - training.undistorted_epochs:
-        return training.augmentation.undistorted()
+    if (
+        training.augmentation
+        and epoch > training.epochs - training.final_epochs_without_augmentation
+    ):
+        return training.augmentation.without_distortion()
     return training.augmentation
 
 
-def _order(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _shuffle(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Return an epoch's images in their order: all, but for a rest too small to be divided."""
     order = rng.permutation(images)
     return order[: training.steps(images) * training.batch_size]
 
 
-def _judged(model: Any, held_out: Dataset | None) -> tuple[float, float]:
+def _score_held_out(model: Any, held_out: Dataset | None) -> tuple[float, float]:
     if held_out is None or held_out.labels is None:
         return math.nan, math.nan
-    judged = scores(probabilities_of(model, held_out.images), held_out.labels)
+    judged = scores(predict_probabilities(model, held_out.images), held_out.labels)
     return judged.log_loss, judged.accuracy
 
 
-def _number(*seed: int) -> int:
+def _derive_seed(*seed: int) -> int:
     """Return one seed for Keras, below 2³¹, that depends on every number in ``seed``."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
 
 
 def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
     """Start the generators of dropout and the like anew, so that they depend on ``seed`` alone."""
-    network = getattr(model, "network", model)  # inside of its parts
+    network = getattr(model, "network", model)  # inside a BatchSplit
     for index, layer in enumerate(network.layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
-            generator.state.assign([_number(*seed, index), 0])
+            generator.state.assign([_derive_seed(*seed, index), 0])
 
 
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:

@@ -19,7 +19,7 @@ from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
-from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes import Recipe, Training, find, rename_old_settings
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.training import fit
 
@@ -78,7 +78,7 @@ class Budget:
         return plan.seconds <= RESERVE * self.amount
 
 
-def budget_of(text: str) -> Budget:
+def parse_budget(text: str) -> Budget:
     """Return the budget in ``90s``, ``30m``, ``8h``, ``500T`` or ``2P``: 10¹² and 10¹⁵ FLOP.
 
     Raises:
@@ -96,7 +96,7 @@ def budget_of(text: str) -> Budget:
     return Budget(float(match[1]) * FLOP[match[2]], "FLOP")
 
 
-def flop_of(network: Any) -> float:
+def count_flop(network: Any) -> float:
     """Return the floating-point operations that training on one image takes.
 
     Convolutions and dense layers alone: two for each multiply-add, three passes (forward, gradient
@@ -113,15 +113,13 @@ def flop_of(network: Any) -> float:
     return 6.0 * multiply_adds
 
 
-def flop_of_members() -> dict[str, float]:
+def count_flop_of_members() -> dict[str, float]:
     """Return `flop_of` each member's network."""
     start_keras(2)
-    return {name: flop_of(find(name).network()) for name in MEMBERS}
+    return {name: count_flop(find(name).network()) for name in MEMBERS}
 
 
-def trainings_of_members(
-    images: int, folds: int, precision: Precision | None
-) -> dict[str, Training]:
+def configure_members(images: int, folds: int, precision: Precision | None) -> dict[str, Training]:
     """Return how each member is trained on this machine.
 
     Args:
@@ -133,7 +131,7 @@ def trainings_of_members(
     kept = _images_of_a_fold(images, folds)
     trainings = {name: find(name).training.for_images(kept) for name in MEMBERS}
     return {
-        name: fit.on_this_machine(replace(one, precision=precision or one.precision))
+        name: fit.resolve_precision(replace(one, precision=precision or one.precision))
         for name, one in trainings.items()
     }
 
@@ -142,7 +140,7 @@ def _images_of_a_fold(images: int, folds: int) -> int:
     return images * (folds - 1) // folds
 
 
-def measured_seconds(trainings: dict[str, Training], folds: int, folder: Path) -> dict[str, float]:
+def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) -> dict[str, float]:
     """Return the seconds that an image takes an epoch, by member, each tried for some seconds.
 
     Augmentation and the judgement of what is held out are in it, by their shares.
@@ -154,13 +152,13 @@ def measured_seconds(trainings: dict[str, Training], folds: int, folder: Path) -
 
     """
     return {
-        name: _measured_seconds(find(name), one, folds, folder / name)
+        name: _measure_member(find(name), one, folds, folder / name)
         for name, one in trainings.items()
     }
 
 
-def _measured_seconds(recipe: Recipe, how: Training, folds: int, folder: Path) -> float:
-    start_keras(how.parts)
+def _measure_member(recipe: Recipe, how: Training, folds: int, folder: Path) -> float:
+    start_keras(how.batch_splits)
     folder.mkdir()
     random = np.random.default_rng(0)
     count = MEASURED_BATCHES * how.batch_size
@@ -174,12 +172,12 @@ def _measured_seconds(recipe: Recipe, how: Training, folds: int, folder: Path) -
         train.take(np.arange(count // (folds - 1))),
         seed=(0,),
         folder=folder,
-        watcher=fit.Unwatched(),
+        watcher=fit.NullFoldCallback(),
     )
     return history[-1].seconds / count  # the first epoch built the graphs
 
 
-def planned(
+def make_plan(
     budget: Budget | None,
     images: int,
     folds: int,
@@ -222,7 +220,7 @@ def planned(
         if budget.holds(plan(MEMBERS[:count], seeds, epochs))
     ]
     if not fits:
-        raise InputError(_too_short(budget, plan(MEMBERS[:1], 1, FEWEST_EPOCHS)))
+        raise InputError(_describe_too_short(budget, plan(MEMBERS[:1], 1, FEWEST_EPOCHS)))
     return max(
         fits,
         key=lambda one: (
@@ -234,7 +232,7 @@ def planned(
     )
 
 
-def _too_short(budget: Budget, least: Plan) -> str:
+def _describe_too_short(budget: Budget, least: Plan) -> str:
     if budget.unit == "FLOP":
         given, needed = f"{budget.amount / 1e12:g}T", f"{math.ceil(least.flop / 1e12)}T"
     else:
@@ -262,7 +260,7 @@ class _Kept:
     made_for: dict[str, Any]
 
 
-def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
+def load_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
     """Return the plan that an earlier call left at ``path``, None if there is none for this.
 
     Args:
@@ -283,17 +281,18 @@ def kept_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
             f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
             "anew."
         ) from error
-    return kept.plan if _completed(kept.made_for) == _completed(made_for) else None
+    return kept.plan if _add_defaults(kept.made_for) == _add_defaults(made_for) else None
 
 
-def _completed(made_for: dict[str, Any]) -> dict[str, Any]:
+def _add_defaults(made_for: dict[str, Any]) -> dict[str, Any]:
     """Return what a plan of an earlier version was made for, settings since added at defaults."""
     defaults = {f.name: f.default for f in fields(Training) if f.default is not MISSING}
     members = made_for.get("members", {})
-    return made_for | {"members": {name: defaults | dict(members[name]) for name in members}}
+    trainings = {name: rename_old_settings(dict(members[name])) for name in members}
+    return made_for | {"members": {name: defaults | trainings[name] for name in trainings}}
 
 
-def keep_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:
+def save_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:
     """Write ``plan`` and what it was made for to ``path``."""
     made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     files.write_json(path, {"plan": asdict(plan), "made_for": made_for, "made": made})

@@ -26,6 +26,6 @@ class Affine:
     flip: bool = False
     fill: Literal["constant", "nearest"] = "constant"
 
-    def undistorted(self) -> "Affine | None":
+    def without_distortion(self) -> "Affine | None":
         """Return what is left without distortion: mirroring, or nothing."""
         return Affine(flip=True) if self.flip else None

@@ -86,7 +86,7 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
             )
         return ops.image.affine_transform(
             ops.cast(images, self.compute_dtype),
-            maps_of(self.affine, draws, (height, width)),
+            make_maps(self.affine, draws, (height, width)),
             interpolation="bilinear",
             fill_mode=self.affine.fill,
             fill_value=0,
@@ -102,7 +102,7 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
         return {**super().get_config(), **asdict(self.affine), "seed": self.seed}
 
 
-def maps_of(affine: Affine, draws: Any, size: tuple[int, int]) -> Any:
+def make_maps(affine: Affine, draws: Any, size: tuple[int, int]) -> Any:
     """Return maps from output to input pixels, float32 ``[n, 8]``, a tensor of the backend.
 
     The form is that of `keras.ops.image.affine_transform`: rows ``a0 a1 a2 b0 b1 b2 0 0`` with
@@ -132,15 +132,15 @@ def maps_of(affine: Affine, draws: Any, size: tuple[int, int]) -> Any:
     return ops.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
 
 
-def draws_of(count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def draw_numbers(count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Return what `RandomAffine` needs for ``count`` images, float32 ``[count, 6]``."""
     return rng.uniform(-1, 1, (count, NUMBERS)).astype(np.float32)
 
 
-def augmented(images: Images, affine: Affine, rng: np.random.Generator) -> Images:
+def augment(images: Images, affine: Affine, rng: np.random.Generator) -> Images:
     """Return ``images`` (uint8 ``[n, h, w, c]``), each moved by a map of its own, as uint8."""
     layer = RandomAffine(**asdict(affine))
-    draws = draws_of(len(images), rng)
+    draws = draw_numbers(len(images), rng)
     moved = np.empty_like(images)
 
     def move(start: int) -> None:

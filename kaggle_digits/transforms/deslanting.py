@@ -31,7 +31,7 @@ class Deslant:
     width: float | None = None
 
 
-def deslanted_images(images: "Images", deslant: Deslant | None) -> "Images":
+def deslant_images(images: "Images", deslant: Deslant | None) -> "Images":
     """Return ``images``, uint8 ``[n, height, width, 1]``, deslanted and rounded, as uint8.
 
     A model that deslants by itself does not round: between two grey levels backends would differ
@@ -42,7 +42,7 @@ def deslanted_images(images: "Images", deslant: Deslant | None) -> "Images":
     from keras import Input, Model, ops
 
     inputs = Input(images.shape[1:], dtype="uint8")
-    model = Model(inputs, ops.clip(ops.round(deslanted(inputs, deslant)), 0, 255))
+    model = Model(inputs, ops.clip(ops.round(deslant_tensor(inputs, deslant)), 0, 255))
     values = images.copy()
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
@@ -50,7 +50,7 @@ def deslanted_images(images: "Images", deslant: Deslant | None) -> "Images":
     return values
 
 
-def deslanted(images: Any, deslant: Deslant) -> Any:
+def deslant_tensor(images: Any, deslant: Deslant) -> Any:
     """Return the images resampled once, each row moved sideways so that the digit stands upright.
 
     Args:

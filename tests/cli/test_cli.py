@@ -77,7 +77,7 @@ def test_completion_completes_commands(tmp_path):
         (["cv", "--folds", "1"], "Invalid value for '--folds'"),
         (["cv", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["train", "--validation-split", "1"], "Invalid value for '--validation-split'"),
-        (["cv", "--recipe", "bn2O"], "unknown recipe 'bn2O': expected one of bn20, bn20-seed"),
+        (["cv", "--recipe", "bn2O"], "unknown recipe 'bn2O': expected one of bn20, bn20-original"),
         (["recipes", "nosuch"], "unknown recipe 'nosuch'"),
         (["train", "--learning-rate", "0"], "expected more than 0"),
         (["train", "--learning-rate", "nan"], "expected more than 0"),
@@ -329,7 +329,7 @@ def test_runs_leaves_out_columns_rather_than_digits(width, left_out, monkeypatch
     row |= {"public_score": 0.995, "seconds": 2152.0, "started": "2026-11-22T10:00:00"}
     terminal = partial(Console, width=width, force_terminal=True, color_system=None)
     monkeypatch.setattr("rich.console.Console", terminal)
-    options.print_table([runs._described(row)], runs.LEAST_WANTED)
+    options.print_table([runs._describe(row)], runs.LEAST_WANTED)
     text = capsys.readouterr().out
     assert all(word in text for word in ("runs/bn20-5-fold", "0.99493", "0.99500"))
     assert "…" not in text

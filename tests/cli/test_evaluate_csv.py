@@ -97,8 +97,8 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
 
 def test_certain_answers_score_as_themselves() -> None:
     predicted, labels = np.array([1, 2, 0]), np.array([1, 2, 2])
-    probabilities = evaluation.certain(predicted, 3)
+    probabilities = evaluation.one_hot(predicted, 3)
     assert probabilities.argmax(axis=1).tolist() == [1, 2, 0]
     assert evaluation.errors(probabilities, labels) == 1
     with pytest.raises(InputError, match=r"received the label 2\. Expected 0 to 1"):
-        evaluation.certain(predicted, 2)
+        evaluation.one_hot(predicted, 2)

@@ -132,6 +132,9 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
     whole = json.loads(path.read_text())
     earlier = copy.deepcopy(whole)
     del earlier["settings"]["training"]["weight_decay"], earlier["class_names"]
+    training = earlier["settings"]["training"]
+    training["parts"] = training.pop("batch_splits")
+    training["undistorted_epochs"] = training.pop("final_epochs_without_augmentation")
     path.write_text(json.dumps(earlier))
     product.run(*CV, "--input", data, cwd=tmp_path)
     assert (tmp_path / "run" / "metrics.json").exists()

@@ -78,7 +78,7 @@ def test_data_show_augments_quietly(here):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--augment", "bn20-seed"], "bn20-seed' trains on the images as they are"),
+        (["--augment", "bn20-original"], "bn20-original' trains on the images as they are"),
         (["--picture", "a.jpg"], "received a.jpg for a picture"),
         (["--picture", "input/train.csv/a.png"], "a file is in the way"),
         (["--input", "nosuch"], "nosuch does not exist"),
@@ -241,10 +241,10 @@ def test_an_unknown_id_says_which_there_are(here):
     assert "run has no held-out train image with the id 99999. Expected " + expected in done.stderr
     run = Run(here / "run")
     with pytest.raises(InputError, match=r"no test image with the id 0. .* 20 ids from 1 to 20"):
-        predictions.of_image(run, "test", 0)
+        predictions.find_image(run, "test", 0)
     (here / "run" / "oof.npz").unlink()
     with pytest.raises(InputError, match="no predictions of held-out train images: none were"):
-        predictions.of_image(run, "train", 1)
+        predictions.find_image(run, "train", 1)
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from kaggle_digits import backend, datasets, files, runs
 from kaggle_digits.cli import app, evaluate, options
 from kaggle_digits.cli import data as data_commands
 from kaggle_digits.errors import InputError, OutsideError
-from kaggle_digits.evaluation import calibration, cross_table, scores
+from kaggle_digits.evaluation import calibration, confusion_matrix, scores
 from kaggle_digits.exporting import find, opening
 from kaggle_digits.kaggle_client.ledger import Ledger
 from kaggle_digits.recipes import find as find_recipe
 from kaggle_digits.training import planning
-from kaggle_digits.training.fit import on_this_machine
+from kaggle_digits.training.fit import resolve_precision
 from tests import kaggle_server, product
 from tests.helpers import PIXELS, ROWS, write_competition
 
@@ -231,7 +231,7 @@ def test_class_names_are_shown_escaped():
     judged = evaluate.Judged(
         scores(probabilities, labels),
         calibration(probabilities, labels),
-        cross_table(probabilities, labels, names),
+        confusion_matrix(probabilities, labels, names),
         (),
     )
     text = "\n".join(evaluate._held_out(judged, names))
@@ -329,7 +329,7 @@ def test_a_file_system_without_locks_is_named(number, tmp_path, monkeypatch):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(OutsideError) as caught, files.locked(tmp_path / "lock", busy="busy"):
+    with pytest.raises(OutsideError) as caught, files.lock(tmp_path / "lock", busy="busy"):
         pass
     said = str(caught.value)
     assert f"cannot lock {tmp_path / 'lock'}: its file system does not support file locks" in said
@@ -369,10 +369,10 @@ def test_precision_is_a_setting_and_named_in_the_run(data, tmp_path):
 
 
 def test_precision_of_a_record_is_that_of_its_members():
-    chosen = planning.trainings_of_members(42_000, 5, "float16")
+    chosen = planning.configure_members(42_000, 5, "float16")
     assert {training.precision for training in chosen.values()} == {"float16"}
-    kept = planning.trainings_of_members(42_000, 5, None)
-    assert kept == {name: on_this_machine(find_recipe(name).training) for name in kept}
+    kept = planning.configure_members(42_000, 5, None)
+    assert kept == {name: resolve_precision(find_recipe(name).training) for name in kept}
 
 
 def test_every_training_command_takes_a_precision():

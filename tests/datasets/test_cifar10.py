@@ -83,7 +83,7 @@ def test_these_files_are_what_python_itself_reads() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's old module names
         theirs = pickle.loads(content, encoding="bytes")  # noqa: S301 - of our own making
-    ours = unpickling.unpickled(content)
+    ours = unpickling.read_pickle(content)
     np.testing.assert_array_equal(ours.pop(b"data"), theirs.pop(b"data"))
     assert ours == theirs
     assert content.startswith(b"\x80\x02}q\x01(U\x0bbatch_labelq\x02")  # as the original does
@@ -255,10 +255,10 @@ def test_what_python_3_writes_to_run_a_command(tmp_path: Path) -> None:
 
 def test_cut_short_anywhere() -> None:
     content = python2_pickle({b"labels": [1, 2], b"data": np.zeros((2, 3), np.uint8)})
-    assert unpickling.unpickled(content)[b"labels"] == [1, 2]
+    assert unpickling.read_pickle(content)[b"labels"] == [1, 2]
     for end in range(len(content)):
         with pytest.raises(unpickling.UnpicklingError):
-            unpickling.unpickled(content[:end])
+            unpickling.read_pickle(content[:end])
 
 
 def test_other_bytes_anywhere() -> None:
@@ -268,7 +268,7 @@ def test_other_bytes_anywhere() -> None:
     for at in range(len(content)):
         for value in range(0, 256, 5):
             try:
-                unpickling.unpickled(content[:at] + bytes([value]) + content[at + 1 :])
+                unpickling.read_pickle(content[:at] + bytes([value]) + content[at + 1 :])
             except unpickling.UnpicklingError:
                 refused += 1
     assert refused > len(content) * 10
@@ -512,7 +512,7 @@ def test_recipes_for_digits_refuse_these_images(tmp_path: Path) -> None:
         backend="tensorflow",
     )
     names = tuple("0123456789")
-    with runs.opened(tmp_path / "run", settings, class_names=names, command="") as run:
+    with runs.open_for_training(tmp_path / "run", settings, class_names=names, command="") as run:
         run.update(state="finished")
     done = product.run("predict", "run", cwd=tmp_path, code=2)
     assert refusal in done.stderr

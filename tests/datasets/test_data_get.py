@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.datasets import Obtained, get, kaggle_csv, load
+from kaggle_digits.datasets import DownloadResult, get, kaggle_csv, load
 from kaggle_digits.datasets.cache import FOLDER as CACHE
 from kaggle_digits.datasets.markers import NAME as MARKER
 from kaggle_digits.errors import InputError
@@ -21,7 +21,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {CACHE}
 
 
-def get_from(path: Path, folder: Path, source: str = "auto") -> Obtained:
+def get_from(path: Path, folder: Path, source: str = "auto") -> DownloadResult:
     return get(source, folder=folder, from_path=path, environment={})
 
 

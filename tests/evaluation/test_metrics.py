@@ -56,39 +56,44 @@ def test_half_precision_rows_are_probabilities() -> None:
 def test_the_cross_table_is_that_of_pandas() -> None:
     p, y = random_probabilities(0, images=2000), random_labels(0, images=2000)
     expected = pd.crosstab(y, p.argmax(axis=1), rownames=["Label"], colnames=["predict"])
-    found = evaluation.cross_table(p, y, CLASSES)
+    found = evaluation.confusion_matrix(p, y, CLASSES)
     assert found.to_numpy().tolist() == expected.to_numpy().tolist()
     assert (found.index.name, found.columns.name) == ("Label", "predict")
     assert list(found.index) == list(found.columns) == CLASSES
 
 
 def test_the_cross_table_shows_classes_that_never_occur() -> None:
-    found = evaluation.cross_table(np.eye(3)[[0, 0, 1]], np.array([0, 1, 1]), ["a", "b", "c"])
+    found = evaluation.confusion_matrix(np.eye(3)[[0, 0, 1]], np.array([0, 1, 1]), ["a", "b", "c"])
     assert found.to_numpy().tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
 
 
 def test_the_cross_table_refuses_other_class_names() -> None:
     with pytest.raises(InputError, match=r"received 2 class names. Expected one for each"):
-        evaluation.cross_table(random_probabilities(0), random_labels(0), ["a", "b"])
+        evaluation.confusion_matrix(random_probabilities(0), random_labels(0), ["a", "b"])
 
 
 def test_the_worst_image_is_the_one_whose_label_was_least_probable() -> None:
     p = np.array([[0.5, 0.5], [0.25, 0.75], [0.125, 0.875]], np.float32)
-    found = evaluation.worst(p, labels=np.array([0, 0, 1]), ids=np.array([7, 8, 9]), count=2)
+    found = evaluation.find_worst_images(
+        p, labels=np.array([0, 0, 1]), ids=np.array([7, 8, 9]), count=2
+    )
     assert found == (
         evaluation.WorstImage(8, 0, 1, 0.25, 0.75),
         evaluation.WorstImage(7, 0, 0, 0.5, 0.5),
     )
-    assert len(evaluation.worst(p, np.array([0, 0, 1]), np.array([7, 8, 9]), count=99)) == 3
-    assert evaluation.worst(p, np.array([0, 0, 1]), np.array([7, 8, 9]), count=0) == ()
+    assert (
+        len(evaluation.find_worst_images(p, np.array([0, 0, 1]), np.array([7, 8, 9]), count=99))
+        == 3
+    )
+    assert evaluation.find_worst_images(p, np.array([0, 0, 1]), np.array([7, 8, 9]), count=0) == ()
 
 
 def test_worst_refuses_other_counts() -> None:
     p, y = random_probabilities(0), random_labels(0)
     with pytest.raises(InputError, match="received 3 ids and 200 labels"):
-        evaluation.worst(p, y, np.arange(3), count=1)
+        evaluation.find_worst_images(p, y, np.arange(3), count=1)
     with pytest.raises(InputError, match="received -1 as the number of images"):
-        evaluation.worst(p, y, np.arange(200), count=-1)
+        evaluation.find_worst_images(p, y, np.arange(200), count=-1)
 
 
 @pytest.mark.parametrize(

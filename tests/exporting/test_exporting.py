@@ -99,12 +99,12 @@ def at_once(monkeypatch):
     monkeypatch.setattr(
         comparing,
         "_fresh_answers",
-        lambda path, images: exporting.opened(path, trust=True).probabilities(images),
+        lambda path, images: exporting.open_model(path, trust=True).probabilities(images),
     )
 
 
 def export(run, name, path, numbers=(1,), data=Path("nosuch")):
-    return exporting.exported(run, numbers, exporting.find(name), path, data)
+    return exporting.export(run, numbers, exporting.find(name), path, data)
 
 
 def left(folder):
@@ -122,7 +122,7 @@ def test_every_format_answers_like_the_run(name, numbers, said, run, tmp_path):
     assert [file for file, _ in done.files] == list(format_.files(path))
     assert all(size > 1000 for _, size in done.files)
     assert left(tmp_path) == sorted(file.name for file in format_.files(path))
-    opened = exporting.opened(path, trust=True)
+    opened = exporting.open_model(path, trust=True)
     expected = np.mean([said[number] for number in numbers], axis=0)
     found = opened.probabilities(IMAGES)
     assert (found.dtype.name, opened.image_shape, opened.classes) == ("float32", SHAPE, 10)
@@ -144,7 +144,7 @@ def test_every_format_deslants_as_the_run_does(name, keras, tmp_path):
     expected = np.mean([model.predict(IMAGES, verbose=0) for model in models], axis=0)
     path = tmp_path / f"m{exporting.find(name).suffix}"
     export(run, name, path, (1, 2))
-    found = exporting.opened(path, trust=True).probabilities(IMAGES)
+    found = exporting.open_model(path, trust=True).probabilities(IMAGES)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     slanted = np.mean([small_network(n).predict(IMAGES, verbose=0) for n in (1, 2)], axis=0)
     assert np.abs(found - slanted).max() > 1e-3
@@ -159,7 +159,7 @@ def test_the_two_models_differ(said):
 @pytest.mark.parametrize(
     "name",
     [
-        "bn20-seed",
+        "bn20-original",
         "record-width",
         *(
             pytest.param(name, marks=pytest.mark.slow)
@@ -171,7 +171,7 @@ def test_every_kind_of_network_becomes_onnx(name, tmp_path):
     model = shaken(find(name).complete())
     images = comparing.drawings(20, find(name).image_shape)
     exporting.find("onnx").write(model, tmp_path / "m.onnx")
-    found = exporting.opened(tmp_path / "m.onnx").probabilities(images)
+    found = exporting.open_model(tmp_path / "m.onnx").probabilities(images)
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(found, expected, atol=comparing.TOLERANCE)
 
@@ -180,7 +180,7 @@ def test_colour_images(tmp_path):
     model = small_network(shape=(32, 32, 3))
     exporting.find("onnx").write(model, tmp_path / "m.onnx")
     images = comparing.drawings(300, (32, 32, 3))  # more than a batch
-    found = exporting.opened(tmp_path / "m.onnx").probabilities(images)
+    found = exporting.open_model(tmp_path / "m.onnx").probabilities(images)
     np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
 
 
@@ -213,9 +213,9 @@ def test_either_label_of_a_tie_is_right(ahead, refused, tmp_path, monkeypatch):
     asked = comparing.Sample(IMAGES[:3], "here")
     if refused:
         with pytest.raises(OutsideError, match="3 of 3 labels differ"):
-            comparing.compared(tmp_path, asked, expected)
+            comparing.compare(tmp_path, asked, expected)
     else:
-        assert comparing.compared(tmp_path, asked, expected).labels_that_differ == 0
+        assert comparing.compare(tmp_path, asked, expected).labels_that_differ == 0
 
 
 def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):
@@ -229,7 +229,7 @@ def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):
 def test_one_model_is_not_merged(tmp_path):
     alone = made_run(tmp_path / "alone", members=1)
     export(alone, "keras", tmp_path / "m.keras", (1,))
-    assert exporting.opened(tmp_path / "m.keras").probabilities(IMAGES[:0]).shape == (0, 10)
+    assert exporting.open_model(tmp_path / "m.keras").probabilities(IMAGES[:0]).shape == (0, 10)
 
 
 def test_weights_travel_without_the_optimizer(run, tmp_path, at_once):
@@ -271,7 +271,7 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
         "exports/one-fold-2.json", "exports/one-fold-2.weights.h5"
     ]  # fmt: skip
     assert done.stderr == ""
-    found = exporting.opened(tmp_path / told["files"][0]["path"]).probabilities(IMAGES)
+    found = exporting.open_model(tmp_path / told["files"][0]["path"]).probabilities(IMAGES)
     np.testing.assert_allclose(found, said[2], atol=1e-5)
 
 
@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_nothing(run, tmp_path):
 def test_an_export_that_answers_otherwise_is_thrown_away(run, tmp_path):
     onnx = exporting.find("onnx")
     path = tmp_path / "m.onnx"
-    exporting.exported(run, (1,), onnx, path, tmp_path)
+    exporting.export(run, (1,), onnx, path, tmp_path)
     before = path.read_bytes()
 
     def other(model, target):
@@ -326,7 +326,7 @@ def test_an_export_that_answers_otherwise_is_thrown_away(run, tmp_path):
         onnx.write(model, target)
 
     with pytest.raises(OutsideError, match=r"does not answer like the run: \d+ of 1,000 labels"):
-        exporting.exported(run, (1,), replace(onnx, write=other), path, tmp_path)
+        exporting.export(run, (1,), replace(onnx, write=other), path, tmp_path)
     assert left(tmp_path) == ["m.onnx"]
     assert path.read_bytes() == before
 
@@ -337,7 +337,7 @@ def test_an_export_that_does_not_open_is_thrown_away(run, tmp_path):
 
     broken = replace(exporting.find("onnx"), write=nothing)
     with pytest.raises(OutsideError, match=r"could not be opened in a fresh process.*m\.onnx"):
-        exporting.exported(run, (1,), broken, tmp_path / "m.onnx", tmp_path)
+        exporting.export(run, (1,), broken, tmp_path / "m.onnx", tmp_path)
     assert left(tmp_path) == []
 
 
@@ -348,7 +348,7 @@ def test_a_folder_is_replaced_only_if_it_is_ours(run, tmp_path):
     export(run, "saved-model", path)  # an empty one holds nothing to lose
     (path / "saved_model.pb").write_bytes(b"damaged")
     export(run, "saved-model", path, (2,))
-    assert exporting.opened(path, trust=True).classes == 10
+    assert exporting.open_model(path, trust=True).classes == 10
     assert left(tmp_path) == ["model"]
     (path / "assets.extra" / "kaggle-digits.json").unlink()
     with pytest.raises(InputError, match="is not empty, and no SavedModel that `export` made"):
@@ -389,7 +389,7 @@ def test_damaged_files_are_refused(name, tmp_path):
     for damaged in (b"", b"no model", *halves):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=rf"m\.{name} cannot be opened: .* Expected a whole"):
-            exporting.opened(path)
+            exporting.open_model(path)
 
 
 def test_architecture_and_weights_belong_together(tmp_path):
@@ -398,17 +398,17 @@ def test_architecture_and_weights_belong_together(tmp_path):
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"m\.weights\.h5 cannot be opened"):
-        exporting.opened(path)
+        exporting.open_model(path)
     weights.unlink()
     with pytest.raises(InputError, match=r"m\.json has no weights: there is no .*m\.weights\.h5"):
-        exporting.opened(path)
+        exporting.open_model(path)
     small_network(shape=(32, 32, 3)).save_weights(weights)
     with pytest.raises(InputError, match=r"Expected the weights that belong to .*m\.json"):
-        exporting.opened(path)
+        exporting.open_model(path)
     for text, expected in (("{}", "is no architecture"), ("{", "cannot be opened")):
         path.write_text(text)
         with pytest.raises(InputError, match=rf"m\.json {expected}"):
-            exporting.opened(path)
+            exporting.open_model(path)
 
 
 def test_code_in_a_model_is_never_run(keras, tmp_path):
@@ -426,11 +426,11 @@ def test_code_in_a_model_is_never_run(keras, tmp_path):
     ran.unlink()  # building it called the function
     for name in ("m.keras", "m.json"):
         with pytest.raises(InputError, match=r"holds a Lambda layer: Python code"):
-            exporting.opened(tmp_path / name)
+            exporting.open_model(tmp_path / name)
     text = (tmp_path / "m.json").read_text()
     (tmp_path / "m.json").write_text(text.replace('"keras.layers"', '"os"'))
     with pytest.raises(InputError, match=r"Lambda layer|holds os\.Dense"):
-        exporting.opened(tmp_path / "m.json")
+        exporting.open_model(tmp_path / "m.json")
     assert not ran.exists()
 
 
@@ -442,47 +442,47 @@ def test_foreign_classes_are_not_imported(tmp_path):
     before, _, after = head.rpartition('"keras.layers"')
     path.write_text(f'{before}"subprocess"{after}"class_name": "Popen"{tail}')
     with pytest.raises(InputError, match=r"m\.json cannot be opened: .*Popen"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_models_that_take_or_give_something_else_are_refused(keras, tmp_path):
     path = tmp_path / "m.keras"
     keras_archive.write(small_network(dtype="float32"), path)
     with pytest.raises(InputError, match=r"takes float32 \[None, 28, 28, 1\]. Expected .*uint8"):
-        exporting.opened(path)
+        exporting.open_model(path)
     keras_archive.write(small_network(end="linear"), path)
     with pytest.raises(InputError, match=r"gives no probabilities: .*softmax"):
-        exporting.opened(path)
+        exporting.open_model(path)
     first, second = keras.Input(SHAPE, dtype="uint8"), keras.Input(SHAPE, dtype="uint8")
     both = keras.layers.Average()([small_network()(first), small_network()(second)])
     keras_archive.write(keras.Model([first, second], both), path)
     with pytest.raises(InputError, match=r"Expected one input, uint8"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_what_is_no_export_says_what_to_do(run, tmp_path):
     with pytest.raises(InputError, match=r"there is no .*nosuch.onnx"):
-        exporting.opened(tmp_path / "nosuch.onnx")
+        exporting.open_model(tmp_path / "nosuch.onnx")
     for name, expected in {
         "m.weights.h5": r"holds weights alone. Expected the architecture, .*m\.json",
         "m.h5": r"is of no kind that is known here. Expected a file that ends in \.keras, \.json",
     }.items():
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=expected):
-            exporting.opened(tmp_path / name)
+            exporting.open_model(tmp_path / name)
     with pytest.raises(InputError, match=r"holds no saved_model\.pb"):
-        exporting.opened(tmp_path)
+        exporting.open_model(tmp_path)
     with pytest.raises(InputError, match=r"is a run's folder.*kaggle-digits export"):
-        exporting.opened(run.folder)
+        exporting.open_model(run.folder)
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
     with pytest.raises(InputError, match="Expected a whole SavedModel"):
-        exporting.opened(tmp_path, trust=True)
+        exporting.open_model(tmp_path, trust=True)
 
 
 def test_other_images_are_refused(tmp_path):
     path = tmp_path / "m.keras"
     keras_archive.write(small_network(), path)
-    opened = exporting.opened(path)
+    opened = exporting.open_model(path)
     with pytest.raises(InputError, match=r"shape \(20, 28, 28\) and dtype uint8. Expected"):
         opened.probabilities(IMAGES[..., 0])
     with pytest.raises(InputError, match=r"dtype float64"):
@@ -551,7 +551,7 @@ def test_answers_that_are_no_numbers_do_not_pass(tmp_path, monkeypatch):
     sample = comparing.Sample(np.zeros((4, 28, 28, 1), np.uint8), "nowhere")
     monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: np.full((4, 10), np.nan))
     with pytest.raises(OutsideError, match="does not answer like the run"):
-        comparing.compared(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])
+        comparing.compare(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])
 
 
 def test_a_saved_model_of_any_shape_is_refused_in_words(tmp_path):
@@ -561,11 +561,11 @@ def test_a_saved_model_of_any_shape_is_refused_in_words(tmp_path):
     anything = tf.function(tf.identity, input_signature=[tf.TensorSpec(None, tf.uint8)])
     tf.saved_model.save(module, str(tmp_path), signatures=anything.get_concrete_function())
     with pytest.raises(InputError, match=r"takes uint8 \[any shape\]\. Expected one input"):
-        exporting.opened(tmp_path, trust=True)
+        exporting.open_model(tmp_path, trust=True)
 
 
 def test_an_export_that_does_not_answer_is_not_waited_for_forever(tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "TIMEOUT", 0.01)
     sample = comparing.Sample(np.zeros((2, 28, 28, 1), np.uint8), "made here")
     with pytest.raises(OutsideError, match=r"no answers in a fresh process within 0\.01 seconds"):
-        comparing.compared(tmp_path / "m.keras", sample, np.full((2, 10), 0.1))
+        comparing.compare(tmp_path / "m.keras", sample, np.full((2, 10), 0.1))

@@ -57,9 +57,9 @@ def memory() -> float:
 
 def test_an_untouched_model_opens(parts, tmp_path):
     path = write_archive(tmp_path / "m.keras", *parts)
-    assert exporting.opened(path).probabilities(IMAGES).shape == (2, 10)
+    assert exporting.open_model(path).probabilities(IMAGES).shape == (2, 10)
     (tmp_path / "link.keras").symlink_to(path)  # the user's own, by its name
-    assert exporting.opened(tmp_path / "link.keras").classes == 10
+    assert exporting.open_model(tmp_path / "link.keras").classes == 10
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -70,13 +70,13 @@ def test_every_recipe_is_known(name):
 
 def test_so_are_checkpoints(tmp_path):
     recipe = RECIPES["bn20"]
-    network = fit._network(recipe, fit.on_this_machine(recipe.training))
+    network = fit._network(recipe, fit.resolve_precision(recipe.training))
     network.compile(
         optimizer=fit._optimizer(recipe.training, 10), loss="categorical_crossentropy",
         metrics=["accuracy"],
     )  # fmt: skip
     network.save(tmp_path / "checkpoint.keras")
-    again = fit.loaded(tmp_path / "checkpoint.keras")
+    again = fit.load_model(tmp_path / "checkpoint.keras")
     assert type(again.optimizer).__name__ == "RMSprop"
     fit.load_weights(again, tmp_path / "checkpoint.keras")
 
@@ -123,9 +123,9 @@ def test_only_known_classes_are_opened(changes, expected, parts, tmp_path):
     write_archive(tmp_path / "m.keras", changed, weights)
     for name in ("m.json", "m.keras"):
         with pytest.raises(InputError, match=expected):
-            exporting.opened(tmp_path / name)
+            exporting.open_model(tmp_path / name)
     with pytest.raises(InputError, match=expected):
-        fit.loaded(tmp_path / "m.keras")
+        fit.load_model(tmp_path / "m.keras")
 
 
 def test_a_layer_without_a_module_is_not_looked_up(parts, tmp_path):
@@ -134,7 +134,7 @@ def test_a_layer_without_a_module_is_not_looked_up(parts, tmp_path):
     del changed["config"]["layers"][2]["module"]
     path = write_archive(tmp_path / "m.keras", changed, parts[1])
     with pytest.raises(InputError, match=r"it holds Conv2D, which may do more"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_classes_of_this_process_are_known(keras, tmp_path):
@@ -157,7 +157,7 @@ def test_classes_of_this_process_are_known(keras, tmp_path):
         ]
     )
     network.save(tmp_path / "m.keras")
-    assert exporting.opened(tmp_path / "m.keras").classes == 10
+    assert exporting.open_model(tmp_path / "m.keras").classes == 10
 
 
 def test_a_layer_that_is_called_without_an_input_computes_nothing(keras, tmp_path):
@@ -171,7 +171,7 @@ def test_a_layer_that_is_called_without_an_input_computes_nothing(keras, tmp_pat
     (tmp_path / "m.json").write_text(json.dumps(architecture))
     model.save_weights(tmp_path / "m.weights.h5")
     with pytest.raises(InputError, match=r"its Dense is called without an input"):
-        exporting.opened(tmp_path / "m.json")
+        exporting.open_model(tmp_path / "m.json")
 
 
 # ----------------------------------------------------------------------------------------- size
@@ -188,9 +188,9 @@ def test_parameters_are_counted_before_they_take_memory(units, keras, tmp_path):
     write_archive(tmp_path / "m.keras", json.loads(text), (tmp_path / "m.weights.h5").read_bytes())
     before = memory()
     opens = (
-        lambda: exporting.opened(tmp_path / "m.json"),
-        lambda: exporting.opened(tmp_path / "m.keras"),
-        lambda: fit.loaded(tmp_path / "m.keras"),
+        lambda: exporting.open_model(tmp_path / "m.json"),
+        lambda: exporting.open_model(tmp_path / "m.keras"),
+        lambda: fit.load_model(tmp_path / "m.keras"),
     )
     for open_ in opens:
         with pytest.raises(InputError, match=rf"has {785 * units:,} parameters. Expected at most"):
@@ -211,7 +211,7 @@ def test_values_between_layers_are_counted(layer, keras, tmp_path):
     write_archive(path, json.loads(model.to_json()), weights.getvalue())
     before = memory()
     with pytest.raises(InputError, match=r"makes [\d,]+ values of one image. Expected at most 1,0"):
-        exporting.opened(path)
+        exporting.open_model(path)
     assert memory() - before < 0.3
 
 
@@ -221,7 +221,7 @@ def test_images_too_large_are_refused(keras, tmp_path):
     )
     model.save(tmp_path / "m.keras")
     with pytest.raises(InputError, match=r"2,500,000,000 values of one image"):
-        exporting.opened(tmp_path / "m.keras")
+        exporting.open_model(tmp_path / "m.keras")
 
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -232,18 +232,18 @@ def test_nothing_is_unpacked(how, parts, tmp_path):
     assert path.stat().st_size < 1 << 20
     before = memory()
     with pytest.raises(InputError, match=r"config.json in it is compressed. Expected .*zip -0"):
-        exporting.opened(path)
+        exporting.open_model(path)
     assert memory() - before < 0.1
 
 
 def test_members_are_those_that_keras_writes(parts, tmp_path):
     path = write_archive(tmp_path / "m.keras", *parts, assets__a="x")
     with pytest.raises(InputError, match=r"it holds 'assets/a'. Expected a whole .keras file with"):
-        exporting.opened(path)
+        exporting.open_model(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
     with pytest.raises(InputError, match=r"it lacks model.weights.h5"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_an_architecture_without_end_is_not_read(parts, tmp_path, monkeypatch):
@@ -252,11 +252,11 @@ def test_an_architecture_without_end_is_not_read(parts, tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"config.json in it has [\d,]+ bytes. Expected at most 1,"
     ):
-        exporting.opened(path)
+        exporting.open_model(path)
     monkeypatch.setattr(keras_models, "MAX_OBJECTS", 10)
     monkeypatch.setattr(keras_models, "MAX_ARCHITECTURE_BYTES", 1 << 20)
     with pytest.raises(InputError, match=r"describes \d+ objects. Expected at most 10"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_an_architecture_nested_without_end_is_refused(parts, tmp_path):
@@ -265,9 +265,9 @@ def test_an_architecture_nested_without_end_is_refused(parts, tmp_path):
         archive.writestr("config.json", "[" * 100_000 + "]" * 100_000)
         archive.writestr("model.weights.h5", parts[1])
     with pytest.raises(InputError, match=r"m.keras cannot be opened"):
-        exporting.opened(path)
+        exporting.open_model(path)
     with pytest.raises(InputError, match=r"m.keras is not a model that can be read"):
-        fit.loaded(path)
+        fit.load_model(path)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.json", "m.onnx", "m.tflite"])
@@ -276,11 +276,11 @@ def test_pipes_and_devices_are_not_waited_for(name, tmp_path):
 
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError, match=rf"{name} cannot be opened: .*it is a named pipe"):
-        exporting.opened(tmp_path / name)
+        exporting.open_model(tmp_path / name)
     (tmp_path / name).unlink()
     (tmp_path / name).symlink_to("/dev/zero")
     with pytest.raises(InputError, match=rf"{name} cannot be opened: .*it is a device"):
-        exporting.opened(tmp_path / name)
+        exporting.open_model(tmp_path / name)
 
 
 # -------------------------------------------------------------------------------------- weights
@@ -347,8 +347,8 @@ def test_weights_are_numbers_in_the_file_itself(change, expected, parts, tmp_pat
     write_archive(tmp_path / "m.keras", parts[0], path.read_bytes())
     before = memory()
     for open_ in (
-        lambda: exporting.opened(tmp_path / "m.json"),
-        lambda: exporting.opened(tmp_path / "m.keras"),
+        lambda: exporting.open_model(tmp_path / "m.json"),
+        lambda: exporting.open_model(tmp_path / "m.keras"),
         lambda: fit.load_weights(small_network(), tmp_path / "m.keras"),
     ):
         with pytest.raises(InputError, match=rf"in its weights .*{expected}"):
@@ -381,7 +381,7 @@ def program(tmp_path_factory):
 def test_a_saved_model_is_a_program(program):
     path, written = program
     with pytest.raises(InputError, match=r"is a SavedModel: a program, .* Expected --trust"):
-        exporting.opened(path)
+        exporting.open_model(path)
     with pytest.raises(InputError, match=r"Expected --trust"):
         predict._of_model(path, trust=False)
     assert not written.exists()
@@ -396,7 +396,7 @@ def test_a_folder_is_no_file(name, program, tmp_path):
     (tmp_path / name).symlink_to(path)
     for trust in (False, True):
         with pytest.raises(InputError, match=rf"{name} is a folder. Expected a file"):
-            exporting.opened(tmp_path / name, trust=trust)
+            exporting.open_model(tmp_path / name, trust=trust)
     assert not written.exists()
 
 
@@ -438,7 +438,7 @@ def test_onnx_reads_no_other_file(where, tmp_path):
         (folder / "secret").write_bytes(weights.raw_data)
     path = tmp_path / "in" / "m.onnx"
     path.write_bytes(onnx_model(nodes, [weights]).SerializeToString())
-    assert exporting.opened(path).classes == 10
+    assert exporting.open_model(path).classes == 10
 
     weights.ClearField("raw_data")
     if where != "initializer":
@@ -448,7 +448,7 @@ def test_onnx_reads_no_other_file(where, tmp_path):
     for model in (onnx_model(nodes, [weights]), onnx_model(constant, [])):
         path.write_bytes(model.SerializeToString())
         with pytest.raises(InputError, match=r"its weights lie in another file. Expected one file"):
-            exporting.opened(path)
+            exporting.open_model(path)
 
 
 def test_onnx_makes_no_more_values_than_allowed(tmp_path):
@@ -471,7 +471,7 @@ def test_onnx_makes_no_more_values_than_allowed(tmp_path):
     with pytest.raises(
         InputError, match=r"a part of it makes 2,000,000,000 values. Expected at mo"
     ):
-        exporting.opened(path)
+        exporting.open_model(path)
     assert memory() - before < 0.3
 
 
@@ -502,10 +502,10 @@ def test_tflite_calls_its_own_operations_alone(called, lite, tmp_path):
 
     path = tmp_path / "m.tflite"
     path.write_bytes(changed_lite(lite, lambda _: None))
-    assert exporting.opened(path).classes == 10
+    assert exporting.open_model(path).classes == 10
     path.write_bytes(changed_lite(lite, change))
     with pytest.raises(InputError, match=rf"it calls {called or 'an operation'}, which is none of"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
@@ -517,7 +517,7 @@ def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(changed_lite(lite, change))
     with pytest.raises(InputError, match=r"makes 10,000,000,000 values of one image"):
-        exporting.opened(path)
+        exporting.open_model(path)
 
 
 @pytest.mark.parametrize(
@@ -532,10 +532,10 @@ def test_a_runs_model_must_fit_it(network, tmp_path):
     run = made_run(tmp_path / "run", network=lambda _: network())
     rewrite(run.folder / "run.json", settings=json.loads(json.dumps(asdict(settings()))))
     with pytest.raises(InputError, match=r"fold-1.model.keras takes .*Expected"):
-        cross_validation.predicted(run, IMAGES)
+        cross_validation.predict(run, IMAGES)
     if network().input_shape != (None, 32, 32, 3):
         with pytest.raises(InputError, match=r"fold-1.model.keras takes .*Expected"):
-            exporting.exported(run, (1,), exporting.find("keras"), tmp_path / "m.keras", tmp_path)
+            exporting.export(run, (1,), exporting.find("keras"), tmp_path / "m.keras", tmp_path)
 
 
 def two_layers(shape):
@@ -554,4 +554,4 @@ def test_a_runs_models_must_fit_each_other(tmp_path):
     shapes = {1: SHAPE, 2: (32, 32, 1)}
     run = made_run(tmp_path / "run", network=lambda number: small_network(shape=shapes[number]))
     with pytest.raises(InputError, match=r"take images of different shapes: .*--fold"):
-        exporting.exported(run, (1, 2), exporting.find("keras"), tmp_path / "m.keras", tmp_path)
+        exporting.export(run, (1, 2), exporting.find("keras"), tmp_path / "m.keras", tmp_path)

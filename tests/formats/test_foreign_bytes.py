@@ -29,10 +29,10 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import json_h5, keras_archive
 from kaggle_digits.exporting import onnx as onnx_format
 from kaggle_digits.formats import keras_models
-from kaggle_digits.handwriting.pictures import opened
+from kaggle_digits.handwriting.pictures import open_picture
 from kaggle_digits.kaggle_client.ledger import Entry, Ledger
 from kaggle_digits.runs import Run, Settings, predictions, provenance
-from kaggle_digits.runs.provenance import Origin
+from kaggle_digits.runs.provenance import Provenance
 from kaggle_digits.training import cross_validation, history, planning
 from tests import helpers
 from tests.mutations import Change, changes, read_damaged
@@ -267,9 +267,9 @@ def run_files() -> Files:
 
 def read_listing(folder: Path) -> None:
     """Read what `runs` reads."""
-    readable, _ = runs.listed(folder / "runs")
+    readable, _ = runs.list_runs(folder / "runs")
     for run in readable:
-        listing._described(listing._row(run, None))
+        listing._describe(listing._row(run, None))
 
 
 def read_run(folder: Path) -> None:
@@ -283,16 +283,16 @@ def read_run(folder: Path) -> None:
     provenance.of_runs([run], None)
     cross_validation._scores(run.fold_scores(1) or {"scores": None})
     for split in ("train", "test"):
-        answer = predictions.of_image(run, split, 2)
+        answer = predictions.find_image(run, split, 2)
         assert answer.probabilities.ndim == 1
         assert answer.probabilities.dtype.kind == "f"
-    predictions.on_test([run])
-    held_out = predictions.out_of_fold([run])
+    predictions.read_test([run])
+    held_out = predictions.read_out_of_fold([run])
     assert held_out is not None
     assert held_out.labels is not None
     with contextlib.suppress(InputError):  # what is read may not be probabilities
         evaluation.scores(held_out.probabilities[0], held_out.labels)
-        evaluation.cross_table(held_out.probabilities[0], held_out.labels, run.class_names)
+        evaluation.confusion_matrix(held_out.probabilities[0], held_out.labels, run.class_names)
     run.count_trained_on(np.zeros((1, 28, 28, 1), np.uint8))
 
 
@@ -368,13 +368,13 @@ def ledger_jsonl() -> Case:
 
 
 def blends_jsonl() -> Case:
-    origin = Origin("runs/a + runs/b", "bn20 + fast", None, "csv", "1" * 64, 0)
+    origin = Provenance("runs/a + runs/b", "bn20 + fast", None, "csv", "1" * 64, 0)
     noted = [json.dumps({"sha256": number * 64, **asdict(origin)}) for number in "12"]
     files = {"submissions/blends.jsonl": "".join(f"{line}\n" for line in noted).encode()}
     files |= run_files()
 
     def read(folder: Path) -> None:
-        found = provenance.origin_of("2" * 64, folder / "runs", folder / "submissions")
+        found = provenance.find_provenance("2" * 64, folder / "runs", folder / "submissions")
         if found is not None:
             assert isinstance(found.run + found.recipe, str)
             assert found.oof_accuracy is None or isinstance(found.oof_accuracy, float | int)
@@ -388,7 +388,7 @@ def plan_json() -> Case:
     files = {"plan.json": json.dumps({"plan": asdict(plan), "made_for": {"folds": 5}}).encode()}
 
     def read(folder: Path) -> None:
-        kept = planning.kept_plan(folder / "plan.json", {"folds": 5})
+        kept = planning.load_plan(folder / "plan.json", {"folds": 5})
         assert kept is None or all(isinstance(name, str) for name in kept.members)
 
     return Case(files, damaged(files, "plan.json"), read)
@@ -425,7 +425,7 @@ def picture(name: str, mode: str, **options: Any) -> Case:
 
     def read(folder: Path) -> None:
         path = folder / "a.picture"
-        grey = opened(path)
+        grey = open_picture(path)
         assert np.isfinite(grey.pixels).all()
         if zlib.crc32(path.read_bytes()) % 8 == 0:  # what comes next takes ten times as long
             images = handwriting.read(path).images
@@ -456,7 +456,7 @@ def keras_export() -> Case:
     return Case(
         files,
         (*damaged(files, "a.keras"), *within),
-        lambda folder: keras_archive.opened(folder / "a.keras"),
+        lambda folder: keras_archive.open_model(folder / "a.keras"),
     )
 
 
@@ -466,7 +466,7 @@ def json_export() -> Case:
 
     def read(folder: Path) -> None:
         json_h5.require_replaceable(folder / "a.json")
-        json_h5.opened(folder / "a.json")
+        json_h5.open_model(folder / "a.json")
 
     return Case(files, damaged(files, "a.json"), read)
 
@@ -489,7 +489,7 @@ def onnx_export() -> Case:
     files = {"a.onnx": model.SerializeToString()}
 
     def read(folder: Path) -> None:
-        found = onnx_format.opened(folder / "a.onnx")
+        found = onnx_format.open_model(folder / "a.onnx")
         answers = found.probabilities(np.zeros((2, *found.image_shape), np.uint8))
         assert answers.shape == (2, found.classes)
 

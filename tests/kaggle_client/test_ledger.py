@@ -10,7 +10,7 @@ from rich.console import Console
 
 from kaggle_digits.cli import leaderboard
 from kaggle_digits.errors import InputError
-from kaggle_digits.files import locked
+from kaggle_digits.files import lock
 from kaggle_digits.kaggle_client.ledger import Entry, Ledger
 from tests import product
 
@@ -166,15 +166,15 @@ def test_the_best_comes_first_and_those_without_a_score_last(ledger, tmp_path):
 def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
     path = tmp_path / ".lock"
     with (
-        locked(path, seconds=0, busy="held"),
+        lock(path, seconds=0, busy="held"),
         pytest.raises(InputError, match="held"),
-        locked(path, seconds=0, busy="held"),
+        lock(path, seconds=0, busy="held"),
     ):
         pass
     (tmp_path / "file").touch()
     with (
         pytest.raises(InputError, match="in the way"),
-        locked(tmp_path / "file" / "x", seconds=0, busy=""),
+        lock(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass
 

@@ -120,8 +120,10 @@ def test_rows_where_there_are_fewer_classes_or_images():
 
 
 def test_a_recipe_without_augmentation_names_those_with_it():
-    with pytest.raises(InputError, match=r"'bn20-seed' trains on the images as they are.*bn20, "):
-        augmentation(dataset(), recipes.find("bn20-seed"))
+    with pytest.raises(
+        InputError, match=r"'bn20-original' trains on the images as they are.*bn20, "
+    ):
+        augmentation(dataset(), recipes.find("bn20-original"))
 
 
 def test_pictures_are_as_wide_as_a_readme_and_the_same_each_time(tmp_path):

@@ -113,14 +113,14 @@ def test_without_held_out_images_there_is_one_curve():
 @pytest.mark.parametrize("names", [DIGITS, CIFAR, LONG, ("yes", "no")])
 def test_judgements_are_readable(names):
     p, labels = probabilities(classes=len(names))
-    table = evaluation.cross_table(p, labels, names).to_numpy()
+    table = evaluation.confusion_matrix(p, labels, names).to_numpy()
     require_readable(diagnostics.confusion(table * 91, names, "images"))
     require_readable(diagnostics.reliability(evaluation.calibration(p, labels), "300 images"))
     grey, colour = np.zeros((28, 28, 1), np.uint8), np.zeros((32, 32, 3), np.uint8)
     answers = [(Prediction(41000 + k, p[k], int(labels[k])), grey) for k in range(3)]
     answers += [(Prediction(41000 + k, p[k], int(labels[k])), colour) for k in range(3, 7)]
     ids = np.arange(41000, 41000 + len(p))
-    worst = evaluation.worst(p, labels, ids, 7)
+    worst = evaluation.find_worst_images(p, labels, ids, 7)
     pixels = [image for _, image in answers]
     pictures = list(zip(worst, pixels, strict=True))
     require_readable(diagnostics.worst_images(pictures, names, "300 images"))
@@ -147,7 +147,7 @@ def test_right_answers_do_not_drown_the_errors():
 def test_a_run_without_errors_has_its_pictures():
     labels = np.arange(10)
     p = np.eye(10)
-    table = evaluation.cross_table(p, labels, DIGITS).to_numpy()
+    table = evaluation.confusion_matrix(p, labels, DIGITS).to_numpy()
     require_readable(diagnostics.confusion(table, DIGITS, "images"))
     require_readable(diagnostics.reliability(evaluation.calibration(p, labels), "10 images"))
 

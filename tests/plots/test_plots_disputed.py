@@ -98,7 +98,7 @@ def test_the_majority_comes_first_and_of_a_tie_the_earliest_file() -> None:
     ],
 )
 def test_numbered(numbers, text):
-    assert plots.numbered(np.array(numbers)) == text
+    assert plots.format_count(np.array(numbers)) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import RECIPES, Affine, Training, find
+from kaggle_digits.recipes import RECIPES, Affine, Training, find, find_built_in
 
 # type and output shape of the document's 20 layers; `Activation` stands for ReLU and softmax
 LAYERS = [
@@ -53,7 +53,7 @@ def keras():
     ("name", "activation", "axis", "parameters"),
     [
         ("bn20", "relu", 3, 1_886_746),
-        ("bn20-seed", "relu", 1, 1_886_354),
+        ("bn20-original", "relu", 1, 1_886_354),
         ("bn20-selu", "selu", 3, 1_886_746),
     ],
 )
@@ -229,11 +229,16 @@ def test_selu_starts_lecun_normal():
 
 
 def test_the_seed_is_trained_to_the_letter():
-    training = find("bn20-seed").training
+    training = find("bn20-original").training
     assert (training.optimizer, training.learning_rate) == ("rmsprop", 1e-3)
     assert (training.schedule, training.batch_size, training.epochs) == ("constant", 64, 50)
     assert training.augmentation is None
     assert training.label_smoothing == 0
+
+
+def test_a_recipe_is_found_by_its_name_in_earlier_versions():
+    assert find("bn20-seed") is find("bn20-original") is RECIPES["bn20-original"]
+    assert find_built_in("bn20-seed") is RECIPES["bn20-original"]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -252,5 +257,7 @@ def test_scaling_is_inside_the_model():
 
 
 def test_unknown_recipe_names_those_there_are():
-    with pytest.raises(InputError, match=r"unknown recipe 'bn2'.*bn20, bn20-seed, bn20-selu.*mean"):
+    with pytest.raises(
+        InputError, match=r"unknown recipe 'bn2'.*bn20, bn20-original, bn20-selu.*mean"
+    ):
         find("bn2")

@@ -34,7 +34,7 @@ def settings(**changes):
 
 
 def open_run(folder, **changes):
-    return runs.opened(folder, settings(**changes), class_names=CLASSES, command="cv")
+    return runs.open_for_training(folder, settings(**changes), class_names=CLASSES, command="cv")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_no_picture_is_drawn_through_a_link(where, outside, run):
     path = run.folder / where
     path.parent.mkdir(exist_ok=True)
     path.symlink_to(outside if where == "plots" else outside / "file")
-    one = predictions.of_image(run, "test", 1)
+    one = predictions.find_image(run, "test", 1)
     with pytest.raises(InputError, match=r"plots.* is damaged: it is a link"):
         plots.draw_answer(run, one, np.zeros((28, 28, 1), np.uint8), "test")
     assert [path.name for path in outside.iterdir()] == ["file"]
@@ -179,12 +179,15 @@ def test_a_damaged_description_is_told_and_left_out(text, run):
     bad = run.folder.parent / "bad"
     bad.mkdir()
     (bad / "run.json").write_bytes(text.encode("latin-1"))
-    found, [damaged] = runs.listed(bad.parent)
+    found, [damaged] = runs.list_runs(bad.parent)
     assert [one.folder.name for one in found] == ["one"]
     assert (damaged.folder, damaged.file) == (bad, "run.json")
     assert DESCRIPTIONS[text] in damaged.reason
     assert len(damaged.reason) < 300
-    assert provenance.origin_of(files.sha256_of(run.submission), bad.parent, bad.parent) is not None
+    assert (
+        provenance.find_provenance(files.sha256_of(run.submission), bad.parent, bad.parent)
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_a_damaged_description_is_told_and_left_out(text, run):
 def test_so_is_a_damaged_score(name, text, reason, run):
     (run.folder / name).parent.mkdir(exist_ok=True)
     (run.folder / name).write_text(text)
-    found, [damaged] = runs.listed(run.folder.parent)
+    found, [damaged] = runs.list_runs(run.folder.parent)
     assert (found, damaged.file) == ([], name)
     assert reason in damaged.reason
 
@@ -226,7 +229,7 @@ def test_so_is_a_file_that_is_none(name, kind, run, monkeypatch):
             made.bind(name)
     else:
         path.symlink_to("/dev/zero")
-    found, damaged = runs.listed(run.folder.parent)
+    found, damaged = runs.list_runs(run.folder.parent)
     assert (found, damaged[0].file) == ([], name)
     assert f"it is {kind}; expected a regular file" in damaged[0].reason
 
@@ -234,7 +237,7 @@ def test_so_is_a_file_that_is_none(name, kind, run, monkeypatch):
 def test_a_file_without_end_is_not_read(run):
     with (run.folder / "run.json").open("wb") as file:
         file.truncate(files.MAX_TEXT_BYTES + 1)
-    [damaged] = runs.listed(run.folder.parent)[1]
+    [damaged] = runs.list_runs(run.folder.parent)[1]
     assert "it has 67,108,865 bytes; expected at most 67,108,864" in damaged.reason
 
 
@@ -273,7 +276,7 @@ def test_commands_go_on_beside_a_damaged_run(run, tmp_path):
 def test_arrays_are_checked_before_they_are_used(changes, reason, run):
     files.write_npz(run.folder / "test.npz", **run.arrays("test") | changes)
     with pytest.raises(InputError) as raised:
-        predictions.on_test([run])
+        predictions.read_test([run])
     assert reason in str(raised.value)
 
 
@@ -283,17 +286,17 @@ def test_runs_must_fit_together(run, tmp_path):
         other.folder / "test.npz", **other.arrays("test") | {"ids": np.array([1, 2, 4])}
     )
     with pytest.raises(InputError, match=r"has other ids of test images than .* was changed"):
-        predictions.on_test([run, other])
+        predictions.read_test([run, other])
     other = Run(write_run(tmp_path / "wide", rows=3))
     rewrite(other.folder / "run.json", class_names=[*CLASSES, "ten"])
     files.write_npz(
         other.folder / "test.npz", ids=np.arange(1, 4), probabilities=np.full((3, 11), 1 / 11)
     )
     with pytest.raises(InputError, match=r"knows 11 classes. Expected 10"):
-        predictions.on_test([run, other])
+        predictions.read_test([run, other])
     rewrite(other.folder / "run.json", settings={"folds": 1, "seeds": 1})
     with pytest.raises(InputError, match=r"run.json is damaged: it has no setting test_finge"):
-        predictions.on_test([run, other])
+        predictions.read_test([run, other])
 
 
 # ------------------------------------------------------------------------------------- settings
@@ -392,7 +395,7 @@ def test_reading_all_this_is_quick(run):
         (run.folder / f"fold-{number}").mkdir()
     rewrite(run.folder / "run.json", settings=WHOLE | {"folds": 5_000, "seeds": 2})
     started = time.perf_counter()
-    found, damaged = runs.listed(run.folder.parent)
+    found, damaged = runs.list_runs(run.folder.parent)
     assert (len(found), damaged) == (1, [])
     assert time.perf_counter() - started < 5
 
@@ -421,4 +424,4 @@ def test_a_damaged_fold_stops_gathering_in_words(name, arrays, run):
         np.zeros((3, 28, 28, 1), np.uint8), np.arange(3, dtype=np.uint8), np.arange(1, 4)
     )
     with pytest.raises(InputError, match=rf"fold-2/{name}.npz"):
-        cross_validation._gathered(run, settings(), Splits("csv", images, images))
+        cross_validation._gather(run, settings(), Splits("csv", images, images))

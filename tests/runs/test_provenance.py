@@ -11,7 +11,13 @@ import pytest
 from kaggle_digits.datasets import load
 from kaggle_digits.files import sha256_of
 from kaggle_digits.runs import Run
-from kaggle_digits.runs.provenance import Origin, note, of_prediction, of_vote, origin_of
+from kaggle_digits.runs.provenance import (
+    Provenance,
+    find_provenance,
+    note,
+    trace_prediction,
+    trace_vote,
+)
 from tests import product
 from tests.helpers import ROWS, write_competition, write_split
 
@@ -39,12 +45,12 @@ def test_origin_is_the_run_with_the_same_bytes(tmp_path):
     write_run(tmp_path / "one", label=1)
     write_run(tmp_path / "two", label=2)
     (tmp_path / "two" / "metrics.json").write_text(json.dumps({"oof": {"accuracy": 0.5}}))
-    origin = origin_of(sha256_of(tmp_path / "two" / "submission.csv"), tmp_path, tmp_path)
+    origin = find_provenance(sha256_of(tmp_path / "two" / "submission.csv"), tmp_path, tmp_path)
     assert origin is not None
     assert (origin.run, origin.recipe) == (str(tmp_path / "two"), "of-two")
     assert origin.oof_accuracy == 0.5
     assert origin.test_images_in_train == 0
-    assert origin_of("0", tmp_path, tmp_path) is None
+    assert find_provenance("0", tmp_path, tmp_path) is None
 
 
 def test_of_a_run_of_an_earlier_version_the_count_is_unknown(tmp_path):
@@ -54,7 +60,7 @@ def test_of_a_run_of_an_earlier_version_the_count_is_unknown(tmp_path):
     description["settings"]["external"] = True  # what such versions noted, and judged nothing by
     path.write_text(json.dumps(description))
     assert Run(tmp_path / "run").test_images_in_train is None
-    origin = origin_of(sha256_of(tmp_path / "run" / "submission.csv"), tmp_path, tmp_path)
+    origin = find_provenance(sha256_of(tmp_path / "run" / "submission.csv"), tmp_path, tmp_path)
     assert origin is not None
     assert origin.test_images_in_train is None
 
@@ -72,7 +78,7 @@ def test_a_blend_is_known_by_its_bytes_and_has_the_leaks_of_its_members(tmp_path
     for name in ("a", "b"):  # the same bytes, in a folder of its own
         (tmp_path / "runs" / name / "submission.csv").unlink()
     sha256 = sha256_of(tmp_path / "blend.csv")
-    origin = origin_of(sha256, tmp_path / "runs", tmp_path / "submissions")
+    origin = find_provenance(sha256, tmp_path / "runs", tmp_path / "submissions")
     assert origin is not None
     assert origin.run == "runs/a + runs/b"
     assert origin.test_images_in_train == 2
@@ -82,7 +88,7 @@ def test_a_blend_noted_by_an_earlier_version_is_still_known(tmp_path):
     line = {"sha256": "abc", "run": "a + b", "recipe": "r + s", "oof_accuracy": 0.5}
     line |= {"source": "kaggle", "test_fingerprint": "f", "external": True}
     (tmp_path / "blends.jsonl").write_text(json.dumps(line) + "\n")
-    origin = origin_of("abc", tmp_path / "runs", tmp_path)
+    origin = find_provenance("abc", tmp_path / "runs", tmp_path)
     assert origin is not None
     assert (origin.run, origin.test_images_in_train) == ("a + b", None)
 
@@ -156,17 +162,17 @@ def test_training_records_the_leaks_and_predict_counts_them_for_other_images(tmp
 
     splits = load(data)
     other = replace(splits, test=splits.train)
-    assert of_prediction(run, other).test_images_in_train == len(splits.train)
-    assert of_prediction(run, other).test_fingerprint == splits.train.fingerprint
+    assert trace_prediction(run, other).test_images_in_train == len(splits.train)
+    assert trace_prediction(run, other).test_fingerprint == splits.train.fingerprint
     (tmp_path / "run" / "train-hashes.npz").unlink()  # a run of an earlier version has none
-    assert of_prediction(run, other).test_images_in_train is None
+    assert trace_prediction(run, other).test_images_in_train is None
 
 
 def test_a_vote_has_the_leaks_of_its_files(tmp_path):
     for name, leaked in (("a", 0), ("b", 2)):
         write_run(tmp_path / "runs" / name, leaked=leaked, label=ord(name) % 10)
     product.run("compare", "runs/a", "runs/b", "--vote", "vote.csv", cwd=tmp_path)
-    voted = origin_of(
+    voted = find_provenance(
         sha256_of(tmp_path / "vote.csv"), tmp_path / "nothing", tmp_path / "submissions"
     )
     assert voted is not None
@@ -179,8 +185,8 @@ def test_a_vote_has_the_leaks_of_its_files(tmp_path):
     [([0, 0], 0), ([None, 0], None), ([None, 3, 5], 5), ([0, 2], 2)],
 )
 def test_a_blend_whose_members_are_unknown_is_unknown_unless_one_has_leaks(counts, most):
-    origins = [None if n is None else Origin("r", "r", None, None, None, n) for n in counts]
-    voted = of_vote([(Path("x.csv"), origin) for origin in origins])
+    origins = [None if n is None else Provenance("r", "r", None, None, None, n) for n in counts]
+    voted = trace_vote([(Path("x.csv"), origin) for origin in origins])
     assert voted is not None
     assert voted.test_images_in_train == most
 
@@ -188,10 +194,10 @@ def test_a_blend_whose_members_are_unknown_is_unknown_unless_one_has_leaks(count
 def test_a_note_that_is_damaged_is_passed_over(tmp_path):
     csv = tmp_path / "blend.csv"
     csv.write_text("ImageId,Label\n1,7\n")
-    note(csv, Origin("a + b", "c + d", None, "csv", None, 0), tmp_path)
+    note(csv, Provenance("a + b", "c + d", None, "csv", None, 0), tmp_path)
     path = tmp_path / "blends.jsonl"
     whole = path.read_text()
     path.write_text("[" * 100_000 + "\n" + whole.replace('"a + b"', "7") + "{}\n[]\n\0\n" + whole)
-    origin = origin_of(sha256_of(csv), tmp_path, tmp_path)
+    origin = find_provenance(sha256_of(csv), tmp_path, tmp_path)
     assert origin is not None
     assert origin.run == "a + b"

@@ -124,7 +124,7 @@ def test_mcnemar_of_a_whole_training_set_is_exact_and_quick() -> None:
 
 
 def test_paired_counts_what_each_alone_gets_right() -> None:
-    found = comparison.paired("x", "y", *right(12, 5, 900, 83))
+    found = comparison.compare_pair("x", "y", *right(12, 5, 900, 83))
     assert (found.a, found.b, found.images) == ("x", "y", 1000)
     assert (found.only_a, found.only_b) == (12, 5)
     assert [found.accuracy_a, found.accuracy_b] == pytest.approx([0.912, 0.905])
@@ -134,15 +134,15 @@ def test_paired_counts_what_each_alone_gets_right() -> None:
 
 
 def test_the_other_way_round_only_the_signs_change() -> None:
-    one = comparison.paired("x", "y", *right(12, 5, 900, 83))
-    other = comparison.paired("y", "x", *right(5, 12, 900, 83))
+    one = comparison.compare_pair("x", "y", *right(12, 5, 900, 83))
+    other = comparison.compare_pair("y", "x", *right(5, 12, 900, 83))
     assert other.difference == -one.difference
     assert [other.lowest, other.highest] == pytest.approx([-one.highest, -one.lowest])
     assert other.p_value == one.p_value
 
 
 def test_equal_answers_still_leave_a_doubt() -> None:
-    found = comparison.paired("x", "y", *right(0, 0, 990, 10))
+    found = comparison.compare_pair("x", "y", *right(0, 0, 990, 10))
     assert (found.difference, found.p_value) == (0, 1)
     assert found.lowest == pytest.approx(-found.highest)
     assert 0 < found.highest < 0.005
@@ -154,13 +154,13 @@ def test_the_interval_holds_the_true_difference_95_times_in_100(chances):
     a, b = chances
     inside = 0
     for only_a, only_b, both in random.multinomial(2000, [a, b, 1 - a - b], 2000):
-        found = comparison.paired("x", "y", *right(only_a, only_b, both))
+        found = comparison.compare_pair("x", "y", *right(only_a, only_b, both))
         inside += found.lowest <= a - b <= found.highest
     assert 0.93 <= inside / 2000 <= 1
 
 
 def test_paired_needs_the_same_images() -> None:
     with pytest.raises(InputError, match=r"received answers to 3 and 2 images"):
-        comparison.paired("x", "y", np.ones(3, np.bool_), np.ones(2, np.bool_))
+        comparison.compare_pair("x", "y", np.ones(3, np.bool_), np.ones(2, np.bool_))
     with pytest.raises(InputError, match=r"at least one"):
-        comparison.paired("x", "y", np.ones(0, np.bool_), np.ones(0, np.bool_))
+        comparison.compare_pair("x", "y", np.ones(0, np.bool_), np.ones(0, np.bool_))

@@ -197,10 +197,10 @@ def test_one_damaged_character_is_refused_or_read_alike_by_both_paths(
     random = np.random.default_rng(damage)
     content = bytearray(b"ImageId,Label\n" + b"".join(b"%d,%d\n" % (i, i % 10) for i in range(99)))
     content[random.integers(len(content))] = random.integers(32, 127)
-    plain = submissions.plain_submission(bytes(content))
+    plain = submissions.parse_plain(bytes(content))
     if plain is None:
         return
-    parsed = submissions.parsed_submission(tmp_path / "s.csv", content.decode())
+    parsed = submissions.parse_lines(tmp_path / "s.csv", content.decode())
     assert plain.ids.tolist() == parsed.ids.tolist()
     assert plain.labels.tolist() == parsed.labels.tolist()
 

@@ -31,16 +31,16 @@ def leave_predictions(folder: Path, steps: int) -> None:
     backend = os.environ["KERAS_BACKEND"]
     for name, recipe in RECIPES.items():
         data = images_for(recipe)
-        network = fit.loaded(folder / f"{name}.keras", to_train=False)
-        said = fit.probabilities_of(fit.predictor(network), data.images)
+        network = fit.load_model(folder / f"{name}.keras", to_train=False)
+        said = fit.predict_probabilities(fit.make_predictor(network), data.images)
         np.save(folder / f"{name}-{backend}.npy", said)
-        alone = fit.probabilities_of(fit.predictor(network), data.images[:1])
+        alone = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
         np.testing.assert_allclose(alone, said[:1], atol=TOLERANCE, err_msg=name)
-        settings = replace(recipe.training.over(1), batch_size=IMAGES // steps, parts=2)
+        settings = replace(recipe.training.over(1), batch_size=IMAGES // steps, batch_splits=2)
         own = folder / f"{name}-{backend}"
         own.mkdir()
         _, [epoch] = fit.train_model(
-            recipe, settings, data, None, seed=(0,), folder=own, watcher=fit.Unwatched()
+            recipe, settings, data, None, seed=(0,), folder=own, watcher=fit.NullFoldCallback()
         )
         assert np.isfinite(epoch.loss), name
 
@@ -56,7 +56,7 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         network = recipe.complete()
         network.save(tmp_path / f"{name}.keras")
         data = images_for(recipe)
-        said = fit.probabilities_of(fit.predictor(network), data.images)
+        said = fit.predict_probabilities(fit.make_predictor(network), data.images)
         np.save(tmp_path / f"{name}.npy", said)
     code = f"from tests.test_backends import *; leave_predictions(Path({str(tmp_path)!r}), steps=3)"
     subprocess.run(

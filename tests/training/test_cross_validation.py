@@ -6,7 +6,12 @@ import pytest
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
-from kaggle_digits.training.cross_validation import folds_of, holdout_of, limited, require_shape
+from kaggle_digits.training.cross_validation import (
+    assign_folds,
+    assign_holdout,
+    require_shape,
+    subsample,
+)
 
 
 def unequal_labels() -> np.ndarray:
@@ -20,7 +25,7 @@ def dataset(labels: np.ndarray) -> Dataset:
 
 def test_every_image_is_held_out_once_a_seed_and_classes_are_even():
     labels = unequal_labels()
-    folds = folds_of(labels, folds=5, seeds=2, seed=0)
+    folds = assign_folds(labels, folds=5, seeds=2, seed=0)
     assert folds.shape == (2, len(labels))
     assert folds.dtype == np.int16
     for row in folds:
@@ -31,32 +36,34 @@ def test_every_image_is_held_out_once_a_seed_and_classes_are_even():
 
 def test_same_seed_same_folds():
     labels = unequal_labels()
-    np.testing.assert_array_equal(folds_of(labels, 5, 1, 7), folds_of(labels, 5, 1, 7))
+    np.testing.assert_array_equal(assign_folds(labels, 5, 1, 7), assign_folds(labels, 5, 1, 7))
     # the second of two seeds is the first of a run that starts there
-    np.testing.assert_array_equal(folds_of(labels, 5, 2, 7)[1], folds_of(labels, 5, 1, 8)[0])
+    np.testing.assert_array_equal(
+        assign_folds(labels, 5, 2, 7)[1], assign_folds(labels, 5, 1, 8)[0]
+    )
 
 
 def test_holdout_is_stratified():
     labels = np.repeat(np.arange(10), 10).astype(np.uint8)
-    split = holdout_of(labels, 0.2, seed=0)
+    split = assign_holdout(labels, 0.2, seed=0)
     assert split.shape == (1, 100)
     assert (np.bincount(labels[split[0] == 1]) == 2).all()
-    assert not holdout_of(labels, 0.0, seed=0).any()
+    assert not assign_holdout(labels, 0.0, seed=0).any()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.995])
 def test_holdout_too_small_for_the_classes(share):
     with pytest.raises(InputError, match="leaves a side with fewer images than the 10 classes"):
-        holdout_of(np.repeat(np.arange(10), 10).astype(np.uint8), share, seed=0)
+        assign_holdout(np.repeat(np.arange(10), 10).astype(np.uint8), share, seed=0)
 
 
 def test_more_folds_than_images_of_a_class():
     with pytest.raises(InputError, match=r"11 folds need at least 11 images .* has 10 of class 0"):
-        folds_of(unequal_labels(), 11, 1, 0)
+        assign_folds(unequal_labels(), 11, 1, 0)
 
 
 def test_limit_is_stratified_and_keeps_the_order():
-    chosen = limited(dataset(np.tile(np.arange(10), 10).astype(np.uint8)), 30, seed=0)
+    chosen = subsample(dataset(np.tile(np.arange(10), 10).astype(np.uint8)), 30, seed=0)
     assert chosen.labels is not None
     assert (np.bincount(chosen.labels) == 3).all()
     assert (np.diff(chosen.ids) > 0).all()
@@ -67,9 +74,9 @@ def test_limit_is_stratified_and_keeps_the_order():
 def test_limit_that_does_not_fit(limit):
     data = dataset(np.tile(np.arange(10), 10).astype(np.uint8))
     with pytest.raises(InputError, match=rf"--limit {limit} does not fit the data: expected 10"):
-        limited(data, limit, seed=0)
-    assert limited(data, 100, seed=0) is data
-    assert limited(data, None, seed=0) is data
+        subsample(data, limit, seed=0)
+    assert subsample(data, 100, seed=0) is data
+    assert subsample(data, None, seed=0) is data
 
 
 def test_images_of_another_shape():

@@ -58,15 +58,17 @@ def test_no_part_of_a_batch_is_too_small_to_normalise(own):
         found = own.for_images(images)
         if found.batch_size == own.batch_size:
             continue
-        assert MIN_PART * own.parts <= found.batch_size < own.batch_size
+        assert MIN_PART * own.batch_splits <= found.batch_size < own.batch_size
         assert found.steps(images) <= 1.1 * MIN_STEPS
         for count in (images, images + 1):  # the folds of a run differ by one
             rest = count % found.batch_size or found.batch_size
-            assert rest // own.parts >= MIN_PART // 2 or count <= MIN_PART * own.parts, images
+            assert (
+                rest // own.batch_splits >= MIN_PART // 2 or count <= MIN_PART * own.batch_splits
+            ), images
 
 
 def test_parts_and_optimizer_count():
-    one_part = find("bn20-seed").training.for_images(640)  # batches of 64, in one part
+    one_part = find("bn20-original").training.for_images(640)  # batches of 64, in one part
     assert (one_part.batch_size, one_part.learning_rate) == (17, 5.2e-4)
     adadelta = find("two-conv").training
     assert adadelta.for_images(640).batch_size == 17
@@ -90,7 +92,7 @@ def test_running_statistics_forget_their_start_within_an_epoch(images, momentum)
     found = BN20.for_images(images)
     assert found.batch_norm_momentum == momentum
     if momentum:
-        assert momentum ** (found.steps(images) * found.parts) <= 0.101
+        assert momentum ** (found.steps(images) * found.batch_splits) <= 0.101
 
 
 def test_the_users_choice_wins():
@@ -115,7 +117,7 @@ def fit_rows(recipe, settings, splits, rows, folder, watcher=None):
         held_out,
         seed=(0, 0),
         folder=folder,
-        watcher=watcher or fit.Unwatched(),
+        watcher=watcher or fit.NullFoldCallback(),
     )
 
 
@@ -147,13 +149,13 @@ def test_the_momentum_is_that_of_the_trained_and_of_the_saved_network(sample, tm
     settings = replace(recipe.training, epochs=1, batch_norm_momentum=0.25)
     model, _ = fit_rows(recipe, settings, sample, np.arange(64), tmp_path)
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
-    assert momenta(fit.loaded(tmp_path / "model.keras")) == [0.25, 0.25]
-    assert momenta(fit.loaded(tmp_path / "checkpoint.keras")) == [0.25, 0.25]
+    assert momenta(fit.load_model(tmp_path / "model.keras")) == [0.25, 0.25]
+    assert momenta(fit.load_model(tmp_path / "checkpoint.keras")) == [0.25, 0.25]
     own = fit._with_momentum(nested_network(), replace(settings, batch_norm_momentum=0.95))
     assert momenta(own) == [0.95, 0.5], "it is a limit"
 
 
-class StopAfter(fit.Unwatched):
+class StopAfter(fit.NullFoldCallback):
     """A watcher that ends training after some epochs."""
 
     def __init__(self, epochs):
@@ -165,11 +167,11 @@ class StopAfter(fit.Unwatched):
 
 
 def test_the_sample_is_learnt_within_two_epochs(sample, tmp_path):
-    folds = cross_validation.folds_of(sample.train.labels, 5, 1, 0)
+    folds = cross_validation.assign_folds(sample.train.labels, 5, 1, 0)
     rows = np.flatnonzero(folds[0] != 1)
     assert len(rows) == 1_153
-    start_keras(BN20.parts)
-    settings = fit.on_this_machine(BN20.for_images(len(rows)))
+    start_keras(BN20.batch_splits)
+    settings = fit.resolve_precision(BN20.for_images(len(rows)))
     with pytest.raises(KeyboardInterrupt):
         fit_rows(find("bn20"), settings, sample, rows, tmp_path, StopAfter(2))
     assert read_history(tmp_path / "history.csv")[-1].val_accuracy > 0.8
@@ -205,7 +207,7 @@ CV = ("cv", "--recipe", "bn20", "--folds", "5")  # 240 of 300 images each
 def test_run_json_records_what_is_used(command, tmp_path):
     text = command(*CV)
     used = Run(tmp_path / "run").settings.training
-    assert used == fit.on_this_machine(BN20).for_images(240)
+    assert used == fit.resolve_precision(BN20).for_images(240)
     recorded = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["training"]
     assert (recorded["batch_size"], recorded["batch_norm_momentum"]) == (32, 0.866)
     assert (
@@ -224,7 +226,7 @@ def test_what_the_user_gives_is_used_and_not_noted(command, tmp_path):
 def test_every_fold_is_trained_alike_by_the_fewest_images(command, tmp_path):
     command("train", "--validation-split", "0", "--recipe", "fast")  # all 300
     used = Run(tmp_path / "run").settings.training
-    assert used == fit.on_this_machine(find("fast").training).for_images(300)
+    assert used == fit.resolve_precision(find("fast").training).for_images(300)
 
 
 def test_a_run_of_an_earlier_version_resumes_as_it_was_started(command, tmp_path):

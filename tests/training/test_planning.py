@@ -8,7 +8,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
 from kaggle_digits.training import planning
-from kaggle_digits.training.fit import on_this_machine
+from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.transforms.deslanting import Deslant
 from tests import product
 from tests.helpers import write_competition
@@ -20,7 +20,7 @@ RATE = 1e11
 def plan(budget, images=42_000, rate=RATE):
     seconds = {name: flop / rate for name, flop in FLOP.items()}
     allowed = None if budget is None else planning.Budget(budget, "s")
-    return planning.planned(allowed, images, 5, seconds, FLOP)
+    return planning.make_plan(allowed, images, 5, seconds, FLOP)
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ def plan(budget, images=42_000, rate=RATE):
     ],
 )
 def test_a_budget_is_a_number_and_a_unit(text, amount, unit):
-    assert planning.budget_of(text) == planning.Budget(amount, unit)
+    assert planning.parse_budget(text) == planning.Budget(amount, unit)
 
 
 @pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", "30mflop", "2G", ""])
 def test_what_is_no_budget_is_refused(text):
     with pytest.raises(InputError, match=r"Expected a number and s, m or h, such as 30m or 8h; or"):
-        planning.budget_of(text)
+        planning.parse_budget(text)
 
 
 def test_a_budget_of_work_does_not_depend_on_the_machine():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
     plans = [
-        planning.planned(
+        planning.make_plan(
             planning.Budget(4e14, "FLOP"),
             42_000,
             5,
@@ -59,7 +59,7 @@ def test_a_budget_of_work_does_not_depend_on_the_machine():
     assert plans[0].flop == plans[1].flop
     assert plans[0].seconds < plans[1].seconds
     with pytest.raises(InputError, match=r"--budget 1T is too short: .* 4 epochs take 7T"):
-        planning.planned(planning.Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
+        planning.make_plan(planning.Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
 
 
 @pytest.mark.parametrize("budget", [300, 600, 1800, 7200, 20_000])
@@ -90,7 +90,9 @@ def test_a_faster_machine_trains_longer():
 
 def test_a_slow_member_is_planned_as_slow():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
-    slow = planning.planned(None, 42_000, 5, seconds | {planning.MEMBERS[2]: 3 * 1e7 / RATE}, FLOP)
+    slow = planning.make_plan(
+        None, 42_000, 5, seconds | {planning.MEMBERS[2]: 3 * 1e7 / RATE}, FLOP
+    )
     members = len(planning.MEMBERS)
     models, slower = 15 * members, (members + 2) / members
     trained = plan(None).seconds - models * planning.SECONDS_A_MODEL
@@ -113,27 +115,29 @@ MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "members": {"re
 
 def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
     path = tmp_path / "plan.json"
-    assert planning.kept_plan(path, MADE_FOR) is None
-    planning.keep_plan(path, plan(1800), MADE_FOR)
-    assert planning.kept_plan(path, MADE_FOR) == plan(1800)
-    assert planning.kept_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
-    assert planning.kept_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
+    assert planning.load_plan(path, MADE_FOR) is None
+    planning.save_plan(path, plan(1800), MADE_FOR)
+    assert planning.load_plan(path, MADE_FOR) == plan(1800)
+    assert planning.load_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
+    assert planning.load_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
     path.write_text("{")
     with pytest.raises(InputError, match="remove it to plan anew"):
-        planning.kept_plan(path, MADE_FOR)
+        planning.load_plan(path, MADE_FOR)
 
 
 def test_operations_are_counted_from_the_layers():
     start_keras()
-    assert planning.flop_of(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
+    assert planning.count_flop(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
     convolutions = 26**2 * 9 * 32 + 13**2 * 9 * 32 * 48 + 7**2 * 4 * 48 * 64
-    assert planning.flop_of(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
+    assert planning.count_flop(find("bn20").network()) == 6 * (
+        convolutions + 576 * 3168 + 3168 * 10
+    )
 
 
 def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
-    budget = planning.budget_of("1334T")
-    flop = planning.flop_of_members()
-    found = planning.planned(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
+    budget = planning.parse_budget("1334T")
+    flop = planning.count_flop_of_members()
+    found = planning.make_plan(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
     assert (found.members, found.seeds, found.epochs) == (planning.MEMBERS[:3], 1, 15)
 
 
@@ -141,9 +145,9 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     small = planning.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
     train = load(data).train
-    trainings = planning.trainings_of_members(len(train), 2, None)
+    trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings)
-    planning.keep_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
+    planning.save_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
     done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
@@ -155,7 +159,7 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     ]
     first, last = (Run(tmp_path / "runs" / names[place]).settings for place in (0, -1))
     assert (first.recipe, first.deslant) == ("record-5", None)
-    few = on_this_machine(find("record-5").training).for_images(len(train) // 2, epochs=1)
+    few = resolve_precision(find("record-5").training).for_images(len(train) // 2, epochs=1)
     assert first.training == few
     assert (last.recipe, last.deslant) == ("record-width", Deslant(width=14))
 

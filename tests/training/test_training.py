@@ -1,7 +1,10 @@
 """One model on one split."""
 
+import json
 import math
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -78,7 +81,7 @@ def fitted(data, folder, settings=SCHEDULE, seed=(0, 1), held_out=None):
 
 
 def stop_before(epoch, data, folder, settings=SCHEDULE):
-    real = fit._trained_epoch
+    real = fit._train_epoch
 
     def stopped(models, settings, train, held_out, seed, watcher):
         if seed[-1] == epoch:
@@ -154,7 +157,7 @@ def test_a_damaged_model_is_named(content, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
-        fit.loaded(path)
+        fit.load_model(path)
     with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
         fit.load_weights(small_network(), path)
 
@@ -164,16 +167,16 @@ def test_a_model_with_code_in_it_is_refused(tmp_path, keras):
     layer = keras.layers.Lambda(lambda x: x)
     keras.Sequential([keras.Input((2,)), layer]).save(path)
     with pytest.raises(InputError, match="holds a Lambda layer: Python code"):
-        fit.loaded(path)
+        fit.load_model(path)
 
 
 def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
     model, *_ = fitted(data, tmp_path)
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
-    again = fit.loaded(tmp_path / "model.keras")
+    again = fit.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
-        fit.probabilities_of(model, data.images),
-        fit.probabilities_of(fit.predictor(again), data.images),
+        fit.predict_probabilities(model, data.images),
+        fit.predict_probabilities(fit.make_predictor(again), data.images),
     )
     assert keras.backend.standardize_dtype(again.inputs[0].dtype) == "uint8"
 
@@ -183,15 +186,15 @@ def test_adamw_without_weight_decay():
     assert fit._optimizer(settings, 1).weight_decay == 0
 
 
-IN_PARTS = replace(SCHEDULE, precision="bfloat16", parts=2)
+IN_SPLITS = replace(SCHEDULE, precision="bfloat16", batch_splits=2)
 
 
 def test_bfloat16_in_parts_learns_and_is_saved_in_float32(data, tmp_path):
-    model, history, _ = fitted(data, tmp_path, IN_PARTS, held_out=data)
+    model, history, _ = fitted(data, tmp_path, IN_SPLITS, held_out=data)
     assert history[-1].loss < history[0].loss
     assert {layer.compute_dtype for layer in model.network.layers} == {"float32"}
     assert {str(weight.dtype) for weight in model.network.weights} == {"float32"}
-    trained = fit.loaded(tmp_path / "checkpoint.keras")
+    trained = fit.load_model(tmp_path / "checkpoint.keras")
     assert trained.network.layers[-2].dtype_policy.name == "mixed_bfloat16"
     assert trained.network.layers[-1].compute_dtype == "float32", "what the loss sees is exact"
 
@@ -215,19 +218,19 @@ def test_the_precision_follows_the_processor(processor, precision, tmp_path, mon
 
 
 def test_auto_becomes_a_precision():
-    chosen = fit.on_this_machine(replace(SCHEDULE, precision="auto"))
+    chosen = fit.resolve_precision(replace(SCHEDULE, precision="auto"))
     assert chosen.precision == backend.faster_precision()
-    assert fit.on_this_machine(IN_PARTS) == IN_PARTS
+    assert fit.resolve_precision(IN_SPLITS) == IN_SPLITS
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        IN_PARTS,
+        IN_SPLITS,
         replace(SCHEDULE, precision="float16"),
-        replace(SCHEDULE, precision="float16", parts=2),
+        replace(SCHEDULE, precision="float16", batch_splits=2),
     ],
-    ids=["bfloat16 in parts", "float16", "float16 in parts"],
+    ids=["bfloat16 in splits", "float16", "float16 in splits"],
 )
 def test_other_precisions_and_parts_go_on_with_the_same_bytes(settings, data, tmp_path):
     model, history, _ = fitted(data, tmp_path / "whole", settings)
@@ -238,35 +241,57 @@ def test_other_precisions_and_parts_go_on_with_the_same_bytes(settings, data, tm
     assert weights(again) == weights(model)
 
 
+def rename_class(checkpoint: Path) -> None:
+    """Rewrite ``checkpoint`` as earlier versions wrote it: another module and class name."""
+    with zipfile.ZipFile(checkpoint) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    assert config["registered_name"] == "kaggle_digits>InParts"
+    config |= {"module": "kaggle_digits.parts", "class_name": "InParts"}
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_a_checkpoint_of_an_earlier_version_resumes(data, tmp_path):
+    model, _, _ = fitted(data, tmp_path / "whole", IN_SPLITS)
+    stop_before(3, data, tmp_path / "stopped", IN_SPLITS)
+    rename_class(tmp_path / "stopped" / "checkpoint.keras")
+    again, _, watcher = fitted(data, tmp_path / "stopped", IN_SPLITS)
+    assert watcher.found == 2
+    assert weights(again) == weights(model)
+
+
 def test_float16_scales_the_loss_and_skips_no_step(data, tmp_path):
     fitted(data, tmp_path, replace(SCHEDULE, precision="float16"))
-    optimizer = fit.loaded(tmp_path / "checkpoint.keras").optimizer
+    optimizer = fit.load_model(tmp_path / "checkpoint.keras").optimizer
     assert optimizer.loss_scale_factor == fit.LOSS_SCALE
     assert int(optimizer.iterations) == SCHEDULE.epochs * math.ceil(60 / SCHEDULE.batch_size)
 
 
 def test_a_single_image_is_predicted_like_many(data):
     network = find("record-5").network()
-    together = fit.probabilities_of(fit.predictor(network), data.images[:3])
-    alone = fit.probabilities_of(fit.predictor(network), data.images[:1])
+    together = fit.predict_probabilities(fit.make_predictor(network), data.images[:3])
+    alone = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
     np.testing.assert_allclose(alone, together[:1], atol=1e-5)
 
 
 def test_parts_give_the_answers_of_the_whole(data):
     network = small_network()
-    answers = fit.probabilities_of(fit.predictor(network), data.images)
+    answers = fit.predict_probabilities(fit.make_predictor(network), data.images)
     np.testing.assert_allclose(answers, network.predict(data.images, verbose=0), atol=1e-6)
-    one = fit.probabilities_of(fit.predictor(network), data.images[:1])
+    one = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
 def test_a_rest_too_small_to_be_divided_is_left_out(data, tmp_path):
-    settings = replace(IN_PARTS, batch_size=59, epochs=1)
+    settings = replace(IN_SPLITS, batch_size=59, epochs=1)
     _, [epoch], _ = fitted(data, tmp_path, settings)
     assert math.isfinite(epoch.loss)
     assert settings.steps(60) == 1
     assert settings.steps(61) == 2
-    assert replace(settings, parts=1).steps(60) == 2
+    assert replace(settings, batch_splits=1).steps(60) == 2
 
 
 def test_mixup_goes_on_with_the_same_bytes_and_trains_on_other_images(data, tmp_path):
@@ -288,7 +313,7 @@ def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(augmentation, "augmented", unmoved)
     strong = Affine(rotation=40, shift=0.2, flip=True, fill="nearest")
-    settings = replace(SCHEDULE, epochs=5, augmentation=strong, undistorted_epochs=1)
+    settings = replace(SCHEDULE, epochs=5, augmentation=strong, final_epochs_without_augmentation=1)
     fitted(data, tmp_path / "flipped", settings)
     assert seen == [*[strong] * 4, Affine(flip=True)]
     seen.clear()
@@ -297,7 +322,9 @@ def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
 
 
 def test_of_fewer_epochs_a_quarter_at_most_is_not_distorted():
-    settings = replace(SCHEDULE, epochs=20, undistorted_epochs=4)
-    undistorted = [settings.over(epochs).undistorted_epochs for epochs in (3, 4, 15, 16, 40)]
+    settings = replace(SCHEDULE, epochs=20, final_epochs_without_augmentation=4)
+    undistorted = [
+        settings.over(epochs).final_epochs_without_augmentation for epochs in (3, 4, 15, 16, 40)
+    ]
     assert undistorted == [0, 1, 3, 4, 4]
     assert settings.over(15).epochs == 15

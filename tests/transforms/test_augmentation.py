@@ -25,21 +25,21 @@ def keras():
 def augmented(images: "Images", affine: Affine, rng: np.random.Generator) -> "Images":
     from kaggle_digits.transforms import augmentation
 
-    return augmentation.augmented(images, affine, rng)
+    return augmentation.augment(images, affine, rng)
 
 
 def maps(affine: Affine, draws: np.ndarray, size: tuple[int, int] = (28, 28)) -> np.ndarray:
     from keras import ops
 
-    from kaggle_digits.transforms.augmentation import maps_of
+    from kaggle_digits.transforms.augmentation import make_maps
 
-    return np.asarray(ops.convert_to_numpy(maps_of(affine, draws, size)))
+    return np.asarray(ops.convert_to_numpy(make_maps(affine, draws, size)))
 
 
 def draws(count: int, seed: int) -> np.ndarray:
-    from kaggle_digits.transforms.augmentation import draws_of
+    from kaggle_digits.transforms.augmentation import draw_numbers
 
-    return draws_of(count, np.random.default_rng(seed))
+    return draw_numbers(count, np.random.default_rng(seed))
 
 
 def digits(count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from kaggle_digits.cli import recipes
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.recipes import RECIPES, find
 from kaggle_digits.training import fit
-from kaggle_digits.transforms.deslanting import Deslant, deslanted, deslanted_images
+from kaggle_digits.transforms.deslanting import Deslant, deslant_images, deslant_tensor
 
 ROWS = np.arange(28)
 
@@ -35,7 +35,7 @@ def slant_of(image: np.ndarray) -> float:
 
 def moved(images: np.ndarray, width: float | None = None) -> np.ndarray:
     start_keras()
-    return np.asarray(deslanted(images, Deslant(width)))
+    return np.asarray(deslant_tensor(images, Deslant(width)))
 
 
 @pytest.mark.parametrize("slant", [-0.6, -0.2, 0.0, 0.3, 0.5])
@@ -84,7 +84,7 @@ def test_a_complete_model_says_what_its_network_says_of_deslanted_images(name, t
     network = recipe.network()
     network.set_weights(complete.get_weights())
     said = complete.predict(images, verbose=0)
-    given = deslanted_images(images, recipe.deslant)  # rounded, as for training
+    given = deslant_images(images, recipe.deslant)  # rounded, as for training
     np.testing.assert_allclose(network.predict(given, verbose=0), said, atol=1e-4)
     assert np.abs(network.predict(images, verbose=0) - said).max() > 1e-3
     for row in range(4):  # a single image is no special case
@@ -108,17 +108,19 @@ def test_training_distorts_deslanted_images(monkeypatch, tmp_path):
     recipe = find("record-width")
     images = np.concatenate([bar(0.3, width) for width in range(2, 12)])
     data = Dataset(images, np.arange(10, dtype=np.uint8), np.arange(10))
-    settings = replace(recipe.training, epochs=1, batch_size=10, undistorted_epochs=0, mixup=0.0)
-    model, _ = fit.train_model(
-        recipe, settings, data, data, seed=(0,), folder=tmp_path, watcher=fit.Unwatched()
+    settings = replace(
+        recipe.training, epochs=1, batch_size=10, final_epochs_without_augmentation=0, mixup=0.0
     )
-    seen = deslanted_images(images, recipe.deslant)
+    model, _ = fit.train_model(
+        recipe, settings, data, data, seed=(0,), folder=tmp_path, watcher=fit.NullFoldCallback()
+    )
+    seen = deslant_images(images, recipe.deslant)
     order = [int(np.flatnonzero((seen == one).all((1, 2, 3)))[0]) for one in given[0]]
     assert sorted(order) == list(range(10))
     network = recipe.network()
     network.set_weights(model.network.get_weights())
     expected = network.predict(seen, verbose=0)
-    np.testing.assert_allclose(fit.probabilities_of(model, images), expected, atol=1e-3)
+    np.testing.assert_allclose(fit.predict_probabilities(model, images), expected, atol=1e-3)
     assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-2
 
 

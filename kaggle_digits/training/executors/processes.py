@@ -27,10 +27,10 @@ from kaggle_digits import credentials, files
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
 from kaggle_digits.formats.arrays import Form, read_array
-from kaggle_digits.training.fit import Watcher
+from kaggle_digits.training.fit import FoldCallback
 from kaggle_digits.training.history import Epoch
 
-TrainFold = Callable[[Path, Splits, int, Watcher], None]
+TrainFold = Callable[[Path, Splits, int, FoldCallback], None]
 
 SHARED = {
     "images": Form("uint8", ("images", "height", "width", "channels")),
@@ -40,10 +40,10 @@ SHARED = {
 AGAIN = "Run the same command again: it shares the images anew."
 
 
-class Folds(Protocol):
+class FoldsCallback(Protocol):
     """Whoever wants to see several folds at once."""
 
-    def fold_started(self, number: int) -> Watcher:
+    def fold_started(self, number: int) -> FoldCallback:
         """Return who watches the fold."""
 
 
@@ -71,10 +71,12 @@ class _Worker:
     process: BaseProcess
     pipe: "connection.Connection[Any, Any]"
     fold: int = 0
-    watcher: Watcher | None = None
+    watcher: FoldCallback | None = None
 
 
-def trained(task: Task, numbers: Sequence[int], jobs: int, folds: Folds) -> Iterator[int]:
+def train_folds(
+    task: Task, numbers: Sequence[int], jobs: int, folds: FoldsCallback
+) -> Iterator[int]:
     """Train the folds ``numbers``, ``jobs`` at a time, and yield each number when it is done.
 
     Raises:
@@ -83,14 +85,14 @@ def trained(task: Task, numbers: Sequence[int], jobs: int, folds: Folds) -> Iter
 
     """
     waiting = list(numbers)
-    with _shared(task) as arguments, _started(arguments, min(jobs, len(waiting))) as workers:
+    with _share(task) as arguments, _start_workers(arguments, min(jobs, len(waiting))) as workers:
         for worker in workers:
             _give(worker, waiting.pop(0), folds)
         busy = {worker.pipe: worker for worker in workers}
         while busy:
             for pipe in connection.wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]  # what was waited for came back
-                if not _heard(worker):
+                if not _handle_message(worker):
                     continue
                 yield worker.fold
                 if waiting:
@@ -99,19 +101,19 @@ def trained(task: Task, numbers: Sequence[int], jobs: int, folds: Folds) -> Iter
                     del busy[worker.pipe]
 
 
-def _give(worker: _Worker, number: int, folds: Folds) -> None:
+def _give(worker: _Worker, number: int, folds: FoldsCallback) -> None:
     worker.fold, worker.watcher = number, folds.fold_started(number)
     with contextlib.suppress(OSError):  # it ended: what is heard from it next says so
         worker.pipe.send(number)
 
 
-def _heard(worker: _Worker) -> bool:
+def _handle_message(worker: _Worker) -> bool:
     """Take one message of ``worker`` to its watcher; return whether its fold is done."""
     try:
         name, value = worker.pipe.recv()
     except (EOFError, OSError):
         worker.process.join()
-        raise OutsideError(_how_it_ended(worker)) from None
+        raise OutsideError(_describe_end(worker)) from None
     if name == "failed":
         raise value
     if name != "done":
@@ -119,7 +121,7 @@ def _heard(worker: _Worker) -> bool:
     return bool(name == "done")
 
 
-def _how_it_ended(worker: _Worker) -> str:
+def _describe_end(worker: _Worker) -> str:
     code = worker.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     return (
@@ -130,7 +132,7 @@ def _how_it_ended(worker: _Worker) -> str:
 
 
 @contextlib.contextmanager
-def _shared(task: Task) -> Iterator[tuple[Any, ...]]:
+def _share(task: Task) -> Iterator[tuple[Any, ...]]:
     """Put the data set where every process can map it, and yield what a process is started with."""
     with contextlib.ExitStack() as stack:
         try:
@@ -161,7 +163,7 @@ def _save(path: Path, images: Any) -> None:
 
 
 @contextlib.contextmanager
-def _started(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
+def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
     context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []
     # At the end they are killed, busy or not. The files that they leave go with the folder.
@@ -215,7 +217,7 @@ def serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-    splits = Splits(source, _mapped(*described["train"]), _mapped(*described["test"]))
+    splits = Splits(source, _map_dataset(*described["train"]), _map_dataset(*described["test"]))
     while True:
         try:
             number = pipe.recv()
@@ -251,7 +253,7 @@ def _outcome(
     return "done", None
 
 
-def _mapped(paths: dict[str, Path], class_names: tuple[str, ...]) -> Dataset:
+def _map_dataset(paths: dict[str, Path], class_names: tuple[str, ...]) -> Dataset:
     arrays = {
         name: read_array(path, SHARED[name], mapped=True, advice=AGAIN)
         for name, path in paths.items()
