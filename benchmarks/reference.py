@@ -113,7 +113,7 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
     seconds = time.perf_counter() - started
     flop = planning.count_flop(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
-    return Trained(fit.predict_probabilities(model, others.images), seconds, flop)
+    return Trained(model.predict(others.images), seconds, flop)
 
 
 def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:

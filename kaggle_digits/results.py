@@ -192,7 +192,7 @@ class Blend:
         csv = Path(path)
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
-        origin = provenance.of_runs(members, self.scores.accuracy if self.scores else None)
+        origin = provenance.trace_runs(members, self.scores.accuracy if self.scores else None)
         provenance.note(csv, origin, runs.SUBMISSIONS)
         return csv
 

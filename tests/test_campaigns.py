@@ -370,9 +370,7 @@ WORKS = {
         open_run,
         lambda _: None,
         lambda folder: (
-            runs.Run(folder / "run").description["state"]
-            if (folder / "run" / "run.json").exists()
-            else None
+            runs.Run(folder / "run").facts.state if (folder / "run" / "run.json").exists() else None
         ),
     ),
 }

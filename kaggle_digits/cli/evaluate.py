@@ -216,7 +216,7 @@ def _describe(
 ) -> dict[str, Any]:
     return {
         "scores": judged and asdict(judged.scores),
-        "cross_table": judged and judged.table.to_numpy().tolist(),
+        "confusion_matrix": judged and judged.table.to_numpy().tolist(),
         "worst": [asdict(image) for image in judged.worst] if judged else [],
         "class_names": run.class_names,
         "calibration": judged and asdict(judged.calibration),

@@ -64,7 +64,7 @@ def _print_json_of_csv(
     options.print_json(
         {
             "scores": judged,
-            "cross_table": table.to_numpy().tolist(),
+            "confusion_matrix": table.to_numpy().tolist(),
             "wrong": [
                 {"id": image.id, "label": image.label, "predicted": image.predicted}
                 for image in wrong

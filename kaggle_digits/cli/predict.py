@@ -42,7 +42,7 @@ class Source:
     @property
     def trained_on(self) -> str | None:
         """The data set's source, where it is known."""
-        return None if self.run is None else self.run.description["settings"].get("source")
+        return None if self.run is None else self.run.facts.settings.source
 
 
 # A digit below this probability is marked as unsure: 89 % of the wrong answers of `fast` for 8,400

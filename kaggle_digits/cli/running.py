@@ -52,7 +52,7 @@ def _watch(run: Run) -> Iterator[TrainingCallback]:
 
 def _warn_of_other_versions(run: Run) -> None:
     changes = run.other_versions()
-    if changes and run.description["state"] != "finished":
+    if changes and run.facts.state != "finished":
         print(
             f"Note: {run.folder} was started with other versions "
             f"({escape(', '.join(changes))}): what is left of it may come out differently than "

@@ -45,23 +45,23 @@ def _best_score(run: Any, entries: list[Any]) -> float | None:
 
 
 def _row(run: Any, public_score: float | None) -> dict[str, Any]:
-    description, metrics = run.description, run.metrics or {}
+    facts, metrics = run.facts, run.metrics or {}
     oof = metrics.get("oof") or {}
-    members = run.setting("folds") * run.setting("seeds")
+    members = run.members
     done = sum(run.fold_scores(number) is not None for number in range(1, members + 1))
     return {
         "run": str(run.folder),
-        "recipe": run.setting("recipe"),
-        "data": run.setting("source"),
-        "test_images_in_train": run.test_images_in_train,
-        "state": description["state"],
+        "recipe": facts.settings.recipe,
+        "data": facts.settings.source,
+        "test_images_in_train": facts.test_images_in_train,
+        "state": facts.state,
         "models": f"{done}/{members}",
-        "epochs": run.setting("training")["epochs"],
+        "epochs": facts.settings.training.epochs,
         "oof_accuracy": oof.get("accuracy"),
         "oof_log_loss": oof.get("log_loss"),
         "public_score": public_score,
         "seconds": metrics.get("seconds"),
-        "started": description["started"],
+        "started": facts.started,
     }
 
 

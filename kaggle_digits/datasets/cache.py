@@ -57,7 +57,7 @@ def load_or_parse(
 
 
 def _kept(path: Path, names: tuple[str, ...], key: str) -> Arrays | None:
-    """Return the arrays ``names`` if the file is exactly what `cached` wrote for this ``key``."""
+    """Return the arrays ``names`` if `load_or_parse` wrote this file for this ``key``."""
     try:
         arrays = read_arrays(
             path, names={name: FORMS[name] for name in (*names, CHECKSUM)}, advice=""

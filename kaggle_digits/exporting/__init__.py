@@ -1,7 +1,7 @@
 """Models that travel: a run's models in the formats that other programs read, and back again.
 
 One format, one file. What is written is opened again in a fresh process and compared before it
-counts (`writing`); `opened` takes any of the formats back.
+counts (`writing`); `open_model` takes any of the formats back.
 """
 
 from kaggle_digits.exporting.opening import FORMATS, find, open_model

@@ -62,7 +62,7 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
     _require_possible(format_)
     _require_target(format_, path)
     keras = start_keras()
-    if run.description["settings"].get("recipe_sha256") is not None:
+    if run.facts.settings.recipe_sha256 is not None:
         run.recipe()  # the recipe's own layers are registered, if its file is trusted
     members = [fit.load_model(models[number - 1], to_train=False) for number in numbers]
     shapes = [

@@ -1,6 +1,6 @@
 """What this program asks of Kaggle, each call with a deadline and each fault in plain words.
 
-The client itself lives in `kaggle_worker`, in a process that is ended when a deadline has passed.
+The client itself lives in `client_process`, in a process that is ended when a deadline has passed.
 """
 
 import contextlib

@@ -70,9 +70,9 @@ def find_closest(answers: Submission, test_fingerprint: str, root: Path) -> Agre
 def _runs_on(test_fingerprint: str, root: Path) -> list[Run]:
     finished = []
     for run in runs.list_runs(root)[0]:
-        description = run.description
-        same_images = description["settings"].get("test_fingerprint") == test_fingerprint
-        if same_images and description.get("state") == "finished":
+        facts = run.facts
+        same_images = facts.settings.test_fingerprint == test_fingerprint
+        if same_images and facts.state == "finished":
             finished.append(run)
     return finished[-MAX_RUNS:]
 

@@ -129,13 +129,8 @@ class Run(RunFolder):
     """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
 
     @property
-    def description(self) -> dict[str, Any]:
-        """The content of ``run.json``.
-
-        Raises:
-            InputError: there is none, or it is not what this program wrote.
-
-        """
+    def _description(self) -> dict[str, Any]:
+        """The JSON object in ``run.json``, of which everything in `facts` is checked."""
         if not self.has("run.json"):
             raise InputError(
                 f"{self.folder} is not a run: it has no readable run.json. "
@@ -146,17 +141,15 @@ class Run(RunFolder):
         )
         return records.read(self.folder / "run.json", records.Description, advice=advice)
 
-    def setting(self, name: str) -> Any:
-        """Return one of the settings in ``run.json``, whatever version wrote it.
+    @property
+    def facts(self) -> records.Description:
+        """What ``run.json`` says, whatever version wrote it.
 
         Raises:
-            InputError: it is not there, or the file is damaged.
+            InputError: the file is missing or damaged.
 
         """
-        settings = self.description["settings"]
-        if name not in settings:
-            raise DamagedRunError(self.folder / "run.json", f"it has no setting {name}")
-        return settings[name]
+        return typed_json.build(records.Description, self._description, strict=False)
 
     @property
     def settings(self) -> Settings:
@@ -166,7 +159,7 @@ class Run(RunFolder):
             InputError: they are none that this version knows.
 
         """
-        values = self.description["settings"]
+        values = self._description["settings"]
         values.pop("external", None)  # a mark of earlier versions that judged no content
         if isinstance(values.get("training"), dict):
             values["training"] = recipes.rename_old_settings(values["training"])
@@ -184,8 +177,7 @@ class Run(RunFolder):
     @property
     def test_images_in_train(self) -> int | None:
         """Number of test images that occur in the training images; None where it is unknown."""
-        count = self.description.get("test_images_in_train")
-        return count if isinstance(count, int) else None
+        return self.facts.test_images_in_train
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -198,7 +190,7 @@ class Run(RunFolder):
     def class_names(self) -> tuple[str, ...]:
         """What each column of the probabilities is called."""
         # Runs of the first version did not note it: they knew digits alone.
-        return tuple(self.description.get("class_names", "0123456789"))
+        return self.facts.class_names or tuple("0123456789")
 
     @property
     def submission(self) -> Path:
@@ -212,7 +204,15 @@ class Run(RunFolder):
     @property
     def members(self) -> int:
         """How many models the run has when it is finished."""
-        return int(self.setting("folds") * self.setting("seeds"))
+        self._require_settings("folds", "seeds")
+        settings = self.facts.settings
+        return settings.folds * settings.seeds
+
+    @property
+    def test_fingerprint(self) -> str:
+        """SHA-256 of the test images that the run predicts."""
+        self._require_settings("test_fingerprint")
+        return str(self.facts.settings.test_fingerprint)
 
     def models(self) -> list[Path]:
         """Return the ``model.keras`` of every fold.
@@ -226,10 +226,11 @@ class Run(RunFolder):
 
     def require_finished(self) -> None:
         """Raise an InputError unless every fold is trained and gathered."""
-        if self.description.get("state") != "finished":
+        facts = self.facts
+        if facts.state != "finished":
             raise InputError(
-                f"{self.folder} is not finished. Expected a finished run; go on with the command "
-                f"that started it: {self.description.get('command', 'kaggle-digits cv …')}"
+                f"{self.folder} is not finished. Resume it with the command that started it: "
+                f"{facts.command or 'kaggle-digits cv …'}"
             )
 
     def arrays(self, name: str) -> "dict[str, Array]":
@@ -347,13 +348,20 @@ class Run(RunFolder):
         advice = f"Remove {path} and run the same command again: it trains this fold again."
         return records.read(path, records.FoldMark, advice=advice, strict=True)
 
+    def _require_settings(self, *names: str) -> None:
+        settings = self._description["settings"]
+        for name in names:
+            if name not in settings:
+                raise DamagedRunError(self.folder / "run.json", f"it has no setting {name}")
+
     def require_whole(self) -> None:
         """Raise an InputError unless everything can be read that lists and finds runs."""
-        description = self.description
-        for name in ("recipe", "source", "folds", "seeds", "training"):
-            if self.setting(name) is None:
+        needed = ("recipe", "source", "folds", "seeds", "training")
+        self._require_settings(*needed)
+        for name in needed:
+            if self._description["settings"][name] is None:
                 raise DamagedRunError(self.folder / "run.json", f"settings.{name} is null")
-        if "started" not in description:
+        if "started" not in self._description:
             raise DamagedRunError(self.folder / "run.json", "started is missing")
         _ = self.metrics
         for name in RESULTS:
@@ -363,7 +371,7 @@ class Run(RunFolder):
 
     def other_versions(self) -> list[str]:
         """Return what is installed in another version than when the run was started."""
-        before = self.description.get("environment", {})
+        before = self.facts.environment
         return [
             f"{name} {before[name]} → {version}"
             for name, version in environment().items()
@@ -372,7 +380,7 @@ class Run(RunFolder):
 
     def update(self, **changes: Any) -> None:
         """Rewrite ``run.json`` with ``changes`` at its top."""
-        files.write_json(self.folder / "run.json", self.description | changes)
+        files.write_json(self.folder / "run.json", self._description | changes)
 
 
 @contextlib.contextmanager
@@ -404,13 +412,13 @@ def open_for_training(
         if (folder / "run.json").exists():
             _require_same(run, settings)
         else:
-            description = _description(settings, class_names, command)
+            description = _describe(settings, class_names, command)
             files.write_json(folder / "run.json", description)
         run.remove_abandoned()
         yield run
 
 
-def _description(settings: Settings, class_names: tuple[str, ...], command: str) -> dict[str, Any]:
+def _describe(settings: Settings, class_names: tuple[str, ...], command: str) -> dict[str, Any]:
     return {
         "state": "running",
         "command": command,
@@ -467,7 +475,7 @@ def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
         run = Run(folder)
         try:
             run.require_whole()
-            found.append((run.description["started"], run))
+            found.append((run.facts.started, run))
         except DamagedRunError as error:
             file = str(error.path.relative_to(folder))
             damaged.append(DamagedRun(folder, file, error.reason))

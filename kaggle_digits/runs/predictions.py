@@ -87,7 +87,7 @@ def read_test(runs: list[Run]) -> Predictions:
 
     """
     members = [run.arrays("test") for run in runs]
-    prints = [str(run.setting("test_fingerprint")) for run in runs]
+    prints = [run.test_fingerprint for run in runs]
     for run, member, print_ in zip(runs, members, prints, strict=True):
         if print_ != prints[0]:
             raise InputError(

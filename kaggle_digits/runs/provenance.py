@@ -64,7 +64,7 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
     for run in runs.list_runs(root)[0]:
         with contextlib.suppress(OSError, InputError):
             if files.sha256_of(run.submission) == sha256:
-                return of_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
+                return trace_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
     for noted, origin in _blends(submissions / BLENDS):
         if noted == sha256:
             return origin
@@ -76,27 +76,28 @@ def note(csv: Path, origin: Provenance, submissions: Path) -> None:
 
     Args:
         csv: the file, written.
-        origin: such as `of_runs` returns.
+        origin: such as `trace_runs` returns.
         submissions: the folder to note it in.
 
     """
     path = submissions / BLENDS
     line = json.dumps({"sha256": files.sha256_of(csv), **asdict(origin)})
-    with files.lock(path.with_name(f".{BLENDS}.lock"), busy=f"{path} is being written. Again?"):
+    busy = f"{path} is locked by another process. Retry in a moment."
+    with files.lock(path.with_name(f".{BLENDS}.lock"), busy=busy):
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         others = [old for old in before.splitlines() if old != line]
         files.write_text(path, "".join(f"{one}\n" for one in [*others, line]))
 
 
-def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
+def trace_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
     """Return the origin of what ``members`` say together about their own test images."""
-    settings = members[0].description["settings"]
+    settings = members[0].facts.settings
     return Provenance(
         run=" + ".join(str(run.folder) for run in members),
-        recipe=" + ".join(run.setting("recipe") for run in members),
+        recipe=" + ".join(run.facts.settings.recipe for run in members),
         oof_accuracy=oof_accuracy,
-        source=settings.get("source"),
-        test_fingerprint=settings.get("test_fingerprint"),
+        source=settings.source,
+        test_fingerprint=settings.test_fingerprint,
         test_images_in_train=_most(run.test_images_in_train for run in members),
     )
 
@@ -104,7 +105,7 @@ def of_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
 def trace_prediction(run: Run, splits: "Splits") -> Provenance:
     """Return the origin of what ``run`` says about the test images of ``splits``."""
     return replace(
-        of_runs([run], None),
+        trace_runs([run], None),
         source=splits.source,
         test_fingerprint=splits.test.fingerprint,
         test_images_in_train=run.count_trained_on(splits.test.images),

@@ -39,6 +39,7 @@ class SettingFacts:
     test_fingerprint: str | None = None
     seed: int = 0
     limit: int | None = None
+    recipe_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.folds, self.seeds) < 1 or self.folds * self.seeds > MAX_MEMBERS:
@@ -69,6 +70,7 @@ class Description:
     started: str = ""
     finished: str | None = None
     class_names: tuple[str, ...] = ()
+    test_images_in_train: int | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -207,7 +207,7 @@ def not_text(path: Path, content: bytes, line: int) -> InputError:
 def parse_plain(text: bytes) -> Submission | None:
     """Return the submission if every line has the form that `write` gives it, else None.
 
-    20 times as fast as `parsed_submission`, which reads the rest and finds the words for errors.
+    20 times as fast as `parse_lines`, which reads the rest and finds the words for errors.
     """
     header, _, body = (text if text.endswith(b"\n") else text + b"\n").partition(b"\n")
     if header != HEADER.encode() or not PLAIN.fullmatch(body):

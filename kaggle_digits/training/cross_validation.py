@@ -113,7 +113,7 @@ def fewest_images(assignment: FoldIds, folds: int) -> int:
     """Return how many images the model trains on that has the fewest of all.
 
     Args:
-        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        assignment: int16 ``[seeds, n]``, as of `assign_folds` or `assign_holdout`.
         folds: of each seed.
 
     """
@@ -196,9 +196,9 @@ def train_run(
     """Train what ``run`` still lacks, gather it, and return the finished run.
 
     Args:
-        run: opened by `runs.opened`; its settings say what to train.
+        run: opened by `runs.open_for_training`; its settings say what to train.
         splits: ``train`` with the images that ``assignment`` speaks of, and ``test``.
-        assignment: int16 ``[seeds, n]``, as of `folds_of` or `holdout_of`.
+        assignment: int16 ``[seeds, n]``, as of `assign_folds` or `assign_holdout`.
         watcher: told about every step.
         jobs: how many models are trained at the same time, each in a process of its own with
             the threads that the settings name; 1 trains in this process.
@@ -285,13 +285,15 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     files.write_json(run.fold(number) / "finished.json", mark)
 
 
-def _save_predictions(folder: Path, model: Any, splits: Splits, held_out: Rows) -> Scores | None:
-    test = fit.predict_probabilities(model, splits.test.images)
+def _save_predictions(
+    folder: Path, model: fit.Predictor, splits: Splits, held_out: Rows
+) -> Scores | None:
+    test = model.predict(splits.test.images)
     files.write_npz(folder / "test.npz", probabilities=test)
     images = splits.train.take(held_out)
     if not len(held_out) or images.labels is None:
         return None
-    oof = fit.predict_probabilities(model, images.images)
+    oof = model.predict(images.images)
     files.write_npz(folder / "oof.npz", rows=held_out, probabilities=oof)
     return scores(oof, images.labels)
 
@@ -319,7 +321,7 @@ def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
     }
     files.write_json(run.folder / "metrics.json", metrics)
     submissions.write(run.submission, splits.test.ids, test.argmax(axis=1))
-    run.update(state="finished", finished=run.description.get("finished") or now())
+    run.update(state="finished", finished=run.facts.finished or now())
     return result
 
 
@@ -385,9 +387,9 @@ def predict(run: Run, images: Images) -> ensembling.Probabilities:
             f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
             "as the run's recipe does."
         )
-    model = fit.make_predictor(network)
+    model = fit.Predictor(network)
     answers = []
     for path in paths:
         fit.load_weights(model.network, path)
-        answers.append(fit.predict_probabilities(model, images))
+        answers.append(model.predict(images))
     return ensembling.blend(np.stack(answers), "mean")

@@ -76,22 +76,26 @@ def train_model(
     seed: tuple[int, ...],
     folder: Path,
     watcher: FoldCallback,
-) -> tuple[Any, list[Epoch]]:
-    """Train ``recipe`` on ``train``; return what `predictor` gives of its network, and the history.
-
-    The network is in float32, whatever it was trained in.
-
-    Goes on after the last finished epoch of a run that was broken off in the same ``folder``.
+) -> "tuple[Predictor, list[Epoch]]":
+    """Train one model, or resume its training after the last finished epoch.
 
     Args:
         recipe: the network.
         training: how it is trained: the recipe's own, or overridden; other epochs as of
             `Training.over`.
         train: labelled images.
-        held_out: labelled images that are judged after every epoch and never trained on.
-        seed: whatever sets this model apart, such as ``(seed, fold)``.
+        held_out: labelled images on which the model is validated after every epoch. It is never
+            trained on them.
+        seed: numbers that are unique to this model, such as ``(seed, fold)``.
         folder: where ``checkpoint.keras`` and ``history.csv`` are kept.
-        watcher: told about every step and every epoch.
+        watcher: called after every step and every epoch.
+
+    Returns:
+        the trained network, a plain Keras model in float32 whatever precision it was trained in,
+        inside of what predicts with it; and one `Epoch` for each epoch.
+
+    Raises:
+        InputError: the loss is no longer finite, or the checkpoint cannot be read.
 
     """
     start_keras(training.batch_splits)
@@ -100,8 +104,8 @@ def train_model(
     train = replace(train, images=deslant_images(train.images, recipe.deslant))
     model, history = _start_or_resume(recipe, training, train, seed=seed, folder=folder)
     # The same layers in float32: what is judged after each epoch is what is saved.
-    judge = make_predictor(_with_momentum(recipe.complete(), training))
-    judge.set_weights(model.get_weights())
+    judge = Predictor(_with_momentum(recipe.complete(), training))
+    judge.network.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
         row = _train_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
@@ -121,14 +125,23 @@ def resolve_precision(training: Training) -> Training:
     return replace(training, precision=faster_precision())
 
 
-def make_predictor(network: Any) -> Any:
-    """Return a Keras model that gives what ``network`` gives, on all cores.
+class Predictor:
+    """Predicts with a Keras model on all cores. Its graph is built at first use.
 
-    Its graph is built at its first use: make one, use it often.
+    Attributes:
+        network: the plain Keras model. Its weights may be replaced between predictions.
+
     """
-    from kaggle_digits.training.batch_split import BatchSplit
 
-    return BatchSplit(network, PREDICTION_SPLITS)
+    def __init__(self, network: Any) -> None:
+        from kaggle_digits.training.batch_split import BatchSplit
+
+        self.network = network
+        self._model = BatchSplit(network, PREDICTION_SPLITS)
+
+    def predict(self, images: Images) -> Probabilities:
+        """Return probabilities, float32 ``[n, classes]``, of uint8 images ``[n, h, w, c]``."""
+        return predict_probabilities(self._model, images)
 
 
 def predict_probabilities(model: Any, images: Images) -> Probabilities:
@@ -156,7 +169,7 @@ def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, 
     """Return which images ``model`` takes; raise InputError unless it tells their classes.
 
     Args:
-        model: as `loaded` returns it.
+        model: as `load_model` returns it.
         path: where it is from, for the message.
         classes: how many.
 
@@ -312,7 +325,7 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
 
 
 def _train_epoch(
-    models: tuple[Any, Any],
+    models: tuple[Any, Predictor],
     training: Training,
     train: Dataset,
     held_out: Dataset | None,
@@ -348,7 +361,7 @@ def _train_epoch(
             f"learning rate of {training.learning_rate} in {training.precision}. Use a smaller "
             "--learning-rate and another --run."
         )
-    judge.set_weights(model.get_weights())
+    judge.network.set_weights(model.get_weights())
     val_loss, val_accuracy = _score_held_out(judge, held_out)
     return Epoch(
         epoch=seed[-1],
@@ -378,10 +391,10 @@ def _shuffle(images: int, training: Training, rng: np.random.Generator) -> npt.N
     return order[: training.steps(images) * training.batch_size]
 
 
-def _score_held_out(model: Any, held_out: Dataset | None) -> tuple[float, float]:
+def _score_held_out(judge: Predictor, held_out: Dataset | None) -> tuple[float, float]:
     if held_out is None or held_out.labels is None:
         return math.nan, math.nan
-    judged = scores(predict_probabilities(model, held_out.images), held_out.labels)
+    judged = scores(judge.predict(held_out.images), held_out.labels)
     return judged.log_loss, judged.accuracy
 
 

@@ -114,7 +114,7 @@ def count_flop(network: Any) -> float:
 
 
 def count_flop_of_members() -> dict[str, float]:
-    """Return `flop_of` each member's network."""
+    """Return `count_flop` each member's network."""
     start_keras(2)
     return {name: count_flop(find(name).network()) for name in MEMBERS}
 
@@ -146,7 +146,7 @@ def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) ->
     Augmentation and the judgement of what is held out are in it, by their shares.
 
     Args:
-        trainings: as of `trainings_of_members`.
+        trainings: as of `configure_members`.
         folds: of the cross-validation.
         folder: where their files may lie meanwhile.
 

@@ -59,8 +59,8 @@ def test_json(folder: Path) -> None:
         "images": 8,
         "standard_error": pytest.approx(np.sqrt(0.75 * 0.25 / 8)),
     }
-    assert np.array(value["cross_table"]).shape == (10, 10)
-    assert np.trace(value["cross_table"]) == 6
+    assert np.array(value["confusion_matrix"]).shape == (10, 10)
+    assert np.trace(value["confusion_matrix"]) == 6
     assert value["wrong"] == [
         {"id": 3, "label": 3, "predicted": 8},
         {"id": 5, "label": 9, "predicted": 4},

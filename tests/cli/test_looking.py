@@ -168,7 +168,9 @@ def test_class_names_instead_of_numbers(here):
 def test_json_keeps_its_keys_and_has_the_calibration(here):
     described(here / "run", class_names=CIFAR)
     result = json.loads(product.run("evaluate", "run", "--json", cwd=here).stdout)
-    assert {"scores", "cross_table", "worst", "class_names", "calibration", "test"} <= set(result)
+    assert {"scores", "confusion_matrix", "worst", "class_names", "calibration", "test"} <= set(
+        result
+    )
     assert result["class_names"] == list(CIFAR)
     assert result["scores"]["images"] == 20
     assert sum(one["images"] for one in result["calibration"]["bins"]) == 20

@@ -117,7 +117,7 @@ def test_a_folder_that_is_not_utf8_trains_and_is_listed(data, odd_folder):
     train = ("train", "--recipe", "dense", "--epochs", "1", *arguments)
     done = product.run(*train, cwd=odd_folder)
     assert "caf\\udce9/o.csv (20 rows)" in done.stdout
-    assert runs.Run(odd_folder / "runs" / "r").description["state"] == "finished"
+    assert runs.Run(odd_folder / "runs" / "r").facts.state == "finished"
     again = product.run(*train, cwd=odd_folder)  # finds the run and its settings
     assert "finished before" in again.stderr
     root = odd_folder / "runs"

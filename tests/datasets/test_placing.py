@@ -201,7 +201,7 @@ def test_two_at_once_take_turns(folder, tmp_path, monkeypatch):
 
 def test_reading_what_is_there_needs_no_lock(folder, monkeypatch):
     get("sample", folder=folder)
-    monkeypatch.setattr(files, "locked", None)
+    monkeypatch.setattr(files, "lock", None)
     assert get("auto", folder=folder, environment={}).kept
     assert get("sample", folder=folder).kept
 

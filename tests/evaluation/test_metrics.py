@@ -53,7 +53,7 @@ def test_half_precision_rows_are_probabilities() -> None:
     assert evaluation.accuracy(p, p.argmax(axis=1)) == 1
 
 
-def test_the_cross_table_is_that_of_pandas() -> None:
+def test_the_confusion_matrix_is_that_of_pandas() -> None:
     p, y = random_probabilities(0, images=2000), random_labels(0, images=2000)
     expected = pd.crosstab(y, p.argmax(axis=1), rownames=["Label"], colnames=["predict"])
     found = evaluation.confusion_matrix(p, y, CLASSES)
@@ -62,12 +62,12 @@ def test_the_cross_table_is_that_of_pandas() -> None:
     assert list(found.index) == list(found.columns) == CLASSES
 
 
-def test_the_cross_table_shows_classes_that_never_occur() -> None:
+def test_the_confusion_matrix_shows_classes_that_never_occur() -> None:
     found = evaluation.confusion_matrix(np.eye(3)[[0, 0, 1]], np.array([0, 1, 1]), ["a", "b", "c"])
     assert found.to_numpy().tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
 
 
-def test_the_cross_table_refuses_other_class_names() -> None:
+def test_the_confusion_matrix_refuses_other_class_names() -> None:
     with pytest.raises(InputError, match=r"received 2 class names. Expected one for each"):
         evaluation.confusion_matrix(random_probabilities(0), random_labels(0), ["a", "b"])
 

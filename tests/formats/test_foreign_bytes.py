@@ -275,12 +275,12 @@ def read_listing(folder: Path) -> None:
 def read_run(folder: Path) -> None:
     """Read what commands read that are given the run."""
     run = Run(folder / "runs" / "a")
-    assert isinstance(run.description["settings"], dict)
+    assert isinstance(run._description["settings"], dict)
     assert isinstance(run.settings, Settings)
     assert all(isinstance(name, str) for name in run.class_names)
     run.other_versions()
     run.models()
-    provenance.of_runs([run], None)
+    provenance.trace_runs([run], None)
     cross_validation._scores(run.fold_scores(1) or {"scores": None})
     for split in ("train", "test"):
         answer = predictions.find_image(run, split, 2)

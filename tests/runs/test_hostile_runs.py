@@ -105,7 +105,7 @@ def test_nothing_is_read_through_a_link(name, run, tmp_path):
     (run.folder / name).unlink(missing_ok=True)
     (run.folder / name).symlink_to(elsewhere / name)
     reads = {
-        "run.json": lambda: run.description,
+        "run.json": lambda: run.facts,
         "metrics.json": lambda: run.metrics,
         "test.npz": lambda: run.arrays("test"),
         "submission.csv": lambda: run.submission,

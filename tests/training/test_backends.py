@@ -32,9 +32,9 @@ def leave_predictions(folder: Path, steps: int) -> None:
     for name, recipe in RECIPES.items():
         data = images_for(recipe)
         network = fit.load_model(folder / f"{name}.keras", to_train=False)
-        said = fit.predict_probabilities(fit.make_predictor(network), data.images)
+        said = fit.Predictor(network).predict(data.images)
         np.save(folder / f"{name}-{backend}.npy", said)
-        alone = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
+        alone = fit.Predictor(network).predict(data.images[:1])
         np.testing.assert_allclose(alone, said[:1], atol=TOLERANCE, err_msg=name)
         settings = replace(recipe.training.over(1), batch_size=IMAGES // steps, batch_splits=2)
         own = folder / f"{name}-{backend}"
@@ -56,7 +56,7 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         network = recipe.complete()
         network.save(tmp_path / f"{name}.keras")
         data = images_for(recipe)
-        said = fit.predict_probabilities(fit.make_predictor(network), data.images)
+        said = fit.Predictor(network).predict(data.images)
         np.save(tmp_path / f"{name}.npy", said)
     code = f"from tests.test_backends import *; leave_predictions(Path({str(tmp_path)!r}), steps=3)"
     subprocess.run(

@@ -189,7 +189,7 @@ def command(data, tmp_path, monkeypatch):
     def trained(*_arguments):
         raise InputError("nothing is trained here")
 
-    monkeypatch.setattr(cross_validation, "trained", trained)
+    monkeypatch.setattr(cross_validation, "train_run", trained)
 
     def run(*options):
         arguments = [*options, "--input", str(data), "--run", str(tmp_path / "run")]

@@ -88,12 +88,12 @@ def stop_before(epoch, data, folder, settings=SCHEDULE):
             raise KeyboardInterrupt
         return real(models, settings, train, held_out, seed, watcher)
 
-    with mock.patch.object(fit, "_trained_epoch", stopped), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(fit, "_train_epoch", stopped), pytest.raises(KeyboardInterrupt):
         fitted(data, folder, settings)
 
 
 def weights(model) -> bytes:
-    return b"".join(weight.tobytes() for weight in model.get_weights())
+    return b"".join(weight.tobytes() for weight in model.network.get_weights())
 
 
 def test_learning_rate_rises_for_an_epoch_and_falls_to_zero(data, tmp_path):
@@ -175,8 +175,8 @@ def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
     again = fit.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
-        fit.predict_probabilities(model, data.images),
-        fit.predict_probabilities(fit.make_predictor(again), data.images),
+        model.predict(data.images),
+        fit.Predictor(again).predict(data.images),
     )
     assert keras.backend.standardize_dtype(again.inputs[0].dtype) == "uint8"
 
@@ -272,16 +272,16 @@ def test_float16_scales_the_loss_and_skips_no_step(data, tmp_path):
 
 def test_a_single_image_is_predicted_like_many(data):
     network = find("record-5").network()
-    together = fit.predict_probabilities(fit.make_predictor(network), data.images[:3])
-    alone = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
+    together = fit.Predictor(network).predict(data.images[:3])
+    alone = fit.Predictor(network).predict(data.images[:1])
     np.testing.assert_allclose(alone, together[:1], atol=1e-5)
 
 
 def test_parts_give_the_answers_of_the_whole(data):
     network = small_network()
-    answers = fit.predict_probabilities(fit.make_predictor(network), data.images)
+    answers = fit.Predictor(network).predict(data.images)
     np.testing.assert_allclose(answers, network.predict(data.images, verbose=0), atol=1e-6)
-    one = fit.predict_probabilities(fit.make_predictor(network), data.images[:1])
+    one = fit.Predictor(network).predict(data.images[:1])
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
@@ -311,7 +311,7 @@ def test_the_last_epochs_are_not_distorted(data, tmp_path, monkeypatch):
         seen.append(affine)
         return images
 
-    monkeypatch.setattr(augmentation, "augmented", unmoved)
+    monkeypatch.setattr(augmentation, "augment", unmoved)
     strong = Affine(rotation=40, shift=0.2, flip=True, fill="nearest")
     settings = replace(SCHEDULE, epochs=5, augmentation=strong, final_epochs_without_augmentation=1)
     fitted(data, tmp_path / "flipped", settings)
