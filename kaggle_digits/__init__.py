@@ -18,6 +18,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from kaggle_digits.datasets import Dataset, Splits, load
     from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+    from kaggle_digits.kaggle_client.submit import SubmissionResult, submit
     from kaggle_digits.pipeline import cross_validate, train
     from kaggle_digits.recipes import Affine, Recipe, Training
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
@@ -39,6 +40,8 @@ _PLACES = {
     "ensemble": "results",
     "Blend": "results",
     "compare": "results",
+    "submit": "kaggle_client.submit",
+    "SubmissionResult": "kaggle_client.submit",
     "KaggleDigitsError": "errors",
     "InputError": "errors",
     "OutsideError": "errors",
@@ -55,12 +58,14 @@ __all__ = [
     "OutsideError",
     "Recipe",
     "Splits",
+    "SubmissionResult",
     "Training",
     "compare",
     "cross_validate",
     "ensemble",
     "load",
     "open_run",
+    "submit",
     "train",
 ]
 

@@ -217,7 +217,7 @@ def test_a_whole_submission_is_read_at_once(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, kaggle_digits.submissions, kaggle_digits.ensembling, kaggle_digits.evaluation;"
+        "import sys, kaggle_digits.submissions, kaggle_digits.evaluation.ensembling;"
         "print({'keras', 'tensorflow', 'pandas', 'sklearn'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

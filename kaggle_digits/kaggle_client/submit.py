@@ -1,0 +1,247 @@
+"""Check a CSV against the competition's test images, and submit it to Kaggle once.
+
+The command line and a notebook use the same guards: the right images, one row for each of them, no
+test image in the training images unless that is declared, and no file that was already submitted.
+"""
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_digits import credentials, datasets, files, submissions
+from kaggle_digits.datasets import leaks
+from kaggle_digits.datasets.advice import get_command
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.kaggle_client import push
+from kaggle_digits.kaggle_client.client import Kaggle
+from kaggle_digits.kaggle_client.ledger import NAME, Entry, Ledger
+from kaggle_digits.kaggle_client.recovery import Tell
+from kaggle_digits.runs import RUNS, SUBMISSIONS, agreement, provenance
+from kaggle_digits.runs.agreement import Agreement
+from kaggle_digits.runs.provenance import Provenance
+from kaggle_digits.submissions import clean_copy
+from kaggle_digits.submissions.clean_copy import CleanCopy
+
+PROGRAM = "kaggle-digits"
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedCsv:
+    """A CSV with one row for each test image, and what is known of it.
+
+    Attributes:
+        csv: the user's file.
+        input: the folder with the data that it was checked against.
+        copy: its answers, and the bytes that are uploaded.
+        splits: the data set in the folder.
+        origin: the run that made it; None if that is unknown.
+        test_images_in_train: number of test images that occur in training images, pixel for pixel:
+            in the run's, or in the folder's if those are more.
+
+    """
+
+    csv: Path
+    input: Path
+    copy: CleanCopy
+    splits: Splits
+    origin: Provenance | None
+    test_images_in_train: int
+
+    def find_closest_run(self) -> Agreement | None:
+        """Return the finished run on the same images that agrees most; None if there is none."""
+        return agreement.find_closest(self.copy.submission, self.splits.test.fingerprint, RUNS)
+
+    def explain_refusal(self, *, declared_external: bool, program: str = PROGRAM) -> str | None:
+        """Return why the file may not be submitted, and what to do; None if it may.
+
+        Args:
+            declared_external: whether the user declares that test images are in the training data.
+            program: what to type for this program, in commands of the message.
+
+        """
+        reason = self._explain_other_images(program)
+        if reason is None and self.test_images_in_train and not declared_external:
+            return (
+                f"{self.csv} answers test images that its network may have been trained on: "
+                f"{self.test_images_in_train:,} of {len(self.splits.test):,} occur in the training "
+                "images, pixel for pixel. Expected none. Remove them from train.csv and train "
+                "again, or, if the competition's rules allow them, submit with "
+                "--declared-external: the ledger and the message on Kaggle then say so."
+            )
+        return reason
+
+    def _explain_other_images(self, program: str) -> str | None:
+        splits, origin = self.splits, self.origin
+        if splits.source == "rehearsal":
+            answers = str(self.input / "answers.csv")
+            score = [program, "evaluate", str(self.csv), "--labels", answers]
+            return (
+                f"{self.csv} is not for the competition: {self.input} holds a rehearsal, other "
+                "images in the competition's format. Score it here instead:\n"
+                f"  {shlex.join(score)}"
+            )
+        if not splits.is_competition:
+            download = get_command(self.input, "--source", "kaggle", program=program)
+            from_zip = get_command(
+                self.input, "--from", "PATH/digit-recognizer.zip", program=program
+            )
+            return (
+                f"{self.csv} is not for the competition: {self.input} holds {splits.source} data "
+                f"with {len(splits.test):,} test images, expected the competition's 28,000. "
+                f"Get those, and train on them, with one of:\n  {download}\n  {from_zip}"
+            )
+        # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
+        if origin is None or origin.test_fingerprint in (None, splits.test.fingerprint):
+            return None
+        return (
+            f"{self.csv} is not for the competition: the run {origin.run} made it from "
+            f"{origin.source} data, for other test images than those in {self.input}. "
+            "Expected the CSV of a run on these; `kaggle-digits runs` lists them."
+        )
+
+    def pack(self, message: str | None) -> push.Package:
+        """Return what is sent to Kaggle.
+
+        Args:
+            message: its description in Kaggle's list; None names it after the file.
+
+        """
+        text = message or f"kaggle-digits {self.csv.stem}"
+        if self.test_images_in_train:
+            text += f" ({self.test_images_in_train:,} test images in training)"
+        return push.Package(
+            self.csv,
+            text,
+            hashlib.sha256(self.copy.original).hexdigest(),
+            self.copy.content,
+            self.origin,
+            self.test_images_in_train,
+        )
+
+
+def check(csv: Path, input_: Path) -> CheckedCsv:
+    """Read a CSV and check that it has one row for each test image.
+
+    Args:
+        csv: a file with ``ImageId,Label``.
+        input_: the folder with the competition's data.
+
+    Raises:
+        InputError: one of them cannot be read, or the rows are other ones.
+
+    """
+    splits = datasets.load(input_)
+    copy = clean_copy.read(csv)
+    submissions.check(
+        copy.submission, splits.test.ids, name=str(csv), source=f"test images in {input_}"
+    )
+    origin = _find_origin(copy)
+    in_run = origin.test_images_in_train if origin else None
+    # A CSV may come from a run that is kept elsewhere, so what lies in the folder counts as well.
+    in_folder = leaks.count_repeats(splits.test.images, splits.train.images)
+    return CheckedCsv(csv, input_, copy, splits, origin, max(in_run or 0, in_folder))
+
+
+def _find_origin(copy: CleanCopy) -> Provenance | None:
+    """Return what made the file, or the same answers in clean form: spreadsheets change bytes."""
+    for content in (copy.original, copy.content):
+        sha256 = hashlib.sha256(content).hexdigest()
+        if origin := provenance.find_provenance(sha256, RUNS, SUBMISSIONS):
+            return origin
+    return None
+
+
+@dataclass(frozen=True)
+class SubmissionResult:
+    """A submission that Kaggle has received.
+
+    Attributes:
+        entry: its line in the ledger.
+        public_score: accuracy on the public leaderboard; None while it is unknown.
+        rank: position of that score on the public leaderboard, from 1; None if it is unknown.
+
+    """
+
+    entry: Entry
+    public_score: float | None
+    rank: int | None
+
+    @property
+    def reference(self) -> int | None:
+        """Kaggle's number of the submission."""
+        return self.entry.reference
+
+
+def send(
+    package: push.Package, ledger: Ledger, *, wait: bool, force: bool, tell: Tell
+) -> SubmissionResult:
+    """Submit a checked file once, and wait for its score if asked.
+
+    Args:
+        package: as of `CheckedCsv.pack`.
+        ledger: where it is recorded.
+        wait: whether to wait for the score.
+        force: submit it even if it was already submitted.
+        tell: takes a line for the user about what Kaggle answers meanwhile.
+
+    Raises:
+        AlreadySubmittedError: it was already submitted. Nothing was sent.
+        OutcomeUnknownError: it may have been submitted already. Nothing was sent.
+        OutsideError: Kaggle refused it, or could not score it, or gave no score in time.
+
+    """
+    with Kaggle() as kaggle:
+        entry = push.push(package, ledger, kaggle, force=force, tell=tell)
+        tell(
+            f"Submitted as {package.message!r}: reference {entry.reference}, recorded in "
+            f"{ledger.path}"
+        )
+        if not wait:
+            return SubmissionResult(entry, entry.public_score, None)
+        score = push.wait(entry, ledger, kaggle, tell=tell).public_score
+        return SubmissionResult(entry, score, None if score is None else push.rank(score, kaggle))
+
+
+def submit(
+    csv: str | Path,
+    input: str | Path = "input",  # noqa: A002 — as the command line calls it
+    *,
+    message: str | None = None,
+    wait: bool = False,
+    force: bool = False,
+    declared_external: bool = False,
+) -> SubmissionResult:
+    """Submit a CSV to the competition, with the guards of ``kaggle-digits submit``.
+
+    Args:
+        csv: a file with ``ImageId,Label``, one row for each test image.
+        input: the folder with the competition's data.
+        message: description in Kaggle's list of submissions. None names it after the file.
+        wait: whether to wait for the score, for up to ten minutes.
+        force: submit it even if it was already submitted. That uses one of the day's submissions.
+        declared_external: submit it although test images occur in the training images.
+
+    Returns:
+        Kaggle's reference and, with ``wait``, the public score and its rank.
+
+    Raises:
+        InputError: the file, the data or the credentials are not those that a submission needs, or
+            the file was already submitted. Nothing was sent.
+        OutsideError: Kaggle refused the file, could not score it, or did not answer in time.
+
+    Example:
+        >>> kd.submit("submissions/sample.csv")
+        Traceback (most recent call last):
+            ...
+        kaggle_digits.errors.InputError: submissions/sample.csv is not for the competition: ...
+
+    """
+    checked = check(files.expand_home(csv), files.expand_home(input))
+    if reason := checked.explain_refusal(declared_external=declared_external):
+        raise InputError(reason)
+    if credentials.find() is None:
+        raise InputError(f"{credentials.explain_missing()}.")
+    ledger = Ledger(SUBMISSIONS / NAME)
+    return send(checked.pack(message), ledger, wait=wait, force=force, tell=lambda _: None)
