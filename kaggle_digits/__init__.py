@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.submit import SubmissionResult, submit
     from kaggle_digits.pipeline import cross_validate, train
     from kaggle_digits.recipes import Affine, Recipe, Training
+    from kaggle_digits.recipes import find as find_recipe
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
     from kaggle_digits.transforms.deslanting import Deslant
 
@@ -33,6 +34,7 @@ _PLACES = {
     "Training": "recipes",
     "Affine": "recipes",
     "Deslant": "transforms.deslanting",
+    "find_recipe": "recipes",
     "cross_validate": "pipeline",
     "train": "pipeline",
     "open_run": "results",
@@ -46,6 +48,8 @@ _PLACES = {
     "InputError": "errors",
     "OutsideError": "errors",
 }
+
+_NAMES_THERE = {"find_recipe": "find"}  # where it has another name than here
 
 __all__ = [
     "Affine",
@@ -63,6 +67,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "ensemble",
+    "find_recipe",
     "load",
     "open_run",
     "submit",
@@ -74,7 +79,8 @@ def __getattr__(name: str) -> object:
     """Return a public name from the module that defines it."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
+    value = getattr(module, _NAMES_THERE.get(name, name))
     globals()[name] = value
     return value
 

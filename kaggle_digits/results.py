@@ -48,6 +48,14 @@ class FinishedRun:
     Attributes:
         folder: the run's folder; everything else is read from it.
 
+    Example:
+        >>> run = kd.open_run("runs/example")
+        >>> run.scores.images, run.oof.labels.dtype, run.test.probabilities.shape
+        (1442, dtype('uint8'), (355, 10))
+        >>> models = run.load_models()
+        >>> models[0].predict(kd.load("input").test.images, verbose=0).shape
+        (355, 10)
+
     """
 
     folder: Path
@@ -153,10 +161,17 @@ class FinishedRun:
 
 
 def open_run(folder: str | Path) -> FinishedRun:
-    """Return the finished run in ``folder``.
+    """Open the finished run in a folder.
+
+    Args:
+        folder: such as ``runs/bn20-5-fold``.
 
     Raises:
         InputError: the folder holds no run, or one that is not finished.
+
+    Example:
+        >>> kd.open_run("runs/example").settings.recipe
+        'dense'
 
     """
     return FinishedRun(files.expand_home(folder))
@@ -174,6 +189,11 @@ class Blend:
         labels: uint8 ``[n]``, the most probable class of each test image.
         scores: out-of-fold scores on the images that every member held out; None if there are none.
         member_scores: of each member, on the same images; empty if there are none.
+
+    Example:
+        >>> blend = kd.ensemble(["runs/example", "runs/example"])
+        >>> blend.weights, blend.labels.shape
+        ((0.5, 0.5), (355,))
 
     """
 
@@ -211,15 +231,24 @@ class Blend:
 
 
 def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") -> Blend:
-    """Blend finished runs on the same data.
+    """Blend the probabilities of finished runs on the same data.
 
     Args:
         members: finished runs, or their folders.
-        method: ``mean``, ``geometric``, ``vote``, or ``hill-climb`` on out-of-fold log loss.
+        method: ``mean``, ``geometric`` (mean), ``vote``, or ``hill-climb``, which chooses the
+            weights by out-of-fold log loss.
+
+    Returns:
+        the blend: float32 ``[n, classes]`` probabilities, uint8 ``[n]`` labels, and scores.
 
     Raises:
-        InputError: a run is not finished, answers other test images, or nothing was held out by
-            every run and the method needs that.
+        InputError: a run is not finished, predicts other test images, or the method needs images
+            that every run held out and there are none.
+
+    Example:
+        >>> blend = kd.ensemble(["runs/example"], method="mean")
+        >>> blend.write_submission("submissions/blend.csv")
+        PosixPath('submissions/blend.csv')
 
     """
     import numpy as np
@@ -267,6 +296,11 @@ class FileComparison:
     Attributes:
         details: every figure of the comparison.
 
+    Example:
+        >>> found = kd.compare(["submissions/sample.csv", "runs/example"])
+        >>> found.agreement.shape
+        (2, 2)
+
     """
 
     details: "comparison.Comparison"
@@ -303,8 +337,16 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     Args:
         items: CSVs with ``ImageId,Label``, finished runs, or runs' folders; two or more.
 
+    Returns:
+        the share on which each pair agrees, and the images on which they differ.
+
     Raises:
         InputError: a file cannot be read, or they answer different images.
+
+    Example:
+        >>> found = kd.compare(["submissions/sample.csv", "runs/example"])
+        >>> list(found.disputed.columns)
+        ['submissions/sample.csv', 'runs/example', 'majority']
 
     """
     from kaggle_digits.submissions import comparison

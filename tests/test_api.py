@@ -1,5 +1,9 @@
 """What a notebook can say: the public API, without a command line."""
 
+import doctest
+import inspect
+import io
+import shutil
 import subprocess
 import sys
 
@@ -134,6 +138,23 @@ def test_what_is_wrong_is_said(folder):
         kd.ensemble([])
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kd.nothing
+
+
+PUBLIC = sorted(name for name in kd.__all__ if not name.endswith("Error"))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_example_of_every_public_name_runs(name, run, folder):
+    if not (folder / "runs" / "example").exists():
+        shutil.copytree(run.folder, folder / "runs" / "example")
+        run.write_submission("submissions/sample.csv")
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    text = inspect.getdoc(getattr(kd, name)) or ""
+    example = doctest.DocTestParser().get_doctest(text, {"kd": kd}, name, None, None)
+    assert example.examples, f"{name} has no example"
+    failed = io.StringIO()
+    doctest.DocTestRunner(optionflags=flags).run(example, out=failed.write)
+    assert not failed.getvalue()
 
 
 def test_every_public_name_can_be_loaded():

@@ -28,6 +28,13 @@ class Dataset:
         ids: int64 ``[n]``, what a submission calls each image: 1…n in the competition.
         class_names: one name a class, in the order of the labels.
 
+    Example:
+        >>> import numpy as np
+        >>> images = np.zeros((2, 28, 28, 1), np.uint8)
+        >>> data = kd.Dataset(images, labels=np.array([3, 5], np.uint8), ids=np.array([1, 2]))
+        >>> len(data), data.class_counts
+        (2, (0, 0, 0, 1, 0, 1, 0, 0, 0, 0))
+
     """
 
     images: Images
@@ -70,6 +77,11 @@ class Splits:
         train: always labelled.
         test: labelled only where the source says what the answers are.
         notes: what to know before training on them, a sentence or two each.
+
+    Example:
+        >>> data = kd.load("input")
+        >>> data.source, len(data.train), len(data.test)
+        ('sample', 1442, 355)
 
     """
 

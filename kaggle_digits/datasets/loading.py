@@ -33,15 +33,29 @@ READERS: dict[layouts.Layout, Reader] = {
 
 
 def load(folder: str | Path) -> Splits:
-    """Return the data set in ``folder``, checked.
+    """Load and check the data set in a folder.
 
     Takes the competition's CSVs (plain, packed, or in a zip), mnist.npz, MNIST's IDX files or CSVs
-    (the same), CIFAR-10's folder cifar-10-batches-py, what is in it, or its .tar.gz; the first of
-    these where several are there, but the embedded sample only where there is nothing else. Parsed
+    (the same), CIFAR-10's folder cifar-10-batches-py, what is in it, or its .tar.gz. If several are
+    there, the first of these counts, and the embedded sample only if there is nothing else. Parsed
     CSVs are cached in ``folder/.cache``, by their content.
 
+    Args:
+        folder: the folder with the files.
+
+    Returns:
+        training and test images, uint8 ``[n, height, width, channels]`` from 0 (background) to 255,
+        with labels, uint8 ``[n]``, and ids, int64 ``[n]``.
+
     Raises:
-        InputError: nothing is there, or it is broken, incomplete, or only half put there.
+        InputError: no data set is there, or it is broken or incomplete.
+
+    Example:
+        >>> data = kd.load("input")
+        >>> data.train.images.shape, data.train.images.dtype
+        ((1442, 28, 28, 1), dtype('uint8'))
+        >>> data.test.ids[:3]
+        array([1, 2, 3])
 
     """
     folder = files.expand_home(folder)

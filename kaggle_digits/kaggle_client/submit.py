@@ -162,6 +162,11 @@ class SubmissionResult:
         public_score: accuracy on the public leaderboard; None while it is unknown.
         rank: position of that score on the public leaderboard, from 1; None if it is unknown.
 
+    Example:
+        >>> result = kd.submit("submissions/blend.csv", wait=True)  # doctest: +SKIP
+        >>> result.reference, result.public_score, result.rank  # doctest: +SKIP
+        (1001, 0.99, 3)
+
     """
 
     entry: Entry

@@ -70,10 +70,18 @@ ALIASES = {"bn20-seed": "bn20-original"}
 
 
 def find(name: str) -> Recipe:
-    """Return the recipe that ``name`` stands for: see `loading.find`.
+    """Find a recipe by its name, in a Python file, or in an installed package.
+
+    Args:
+        name: the name of a recipe that is built in or that an installed package registers; the path
+            of a Python file that defines ``RECIPE``; or ``package.module:NAME``.
 
     Raises:
-        InputError: there is none; names those that there are.
+        InputError: there is no such recipe, or its file is wrong. The message lists the recipes.
+
+    Example:
+        >>> kd.find_recipe("bn20").training.optimizer
+        'rmsprop'
 
     """
     return loading.find(ALIASES.get(name, name), RECIPES)

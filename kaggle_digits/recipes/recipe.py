@@ -57,6 +57,13 @@ class Training:
         batch_norm_momentum: batch normalisation has at most this momentum of its running mean and
             variance; None for the network's own. Networks without it ignore this.
 
+    Example:
+        >>> training = kd.Training(
+        ...     optimizer="rmsprop", learning_rate=1e-3, batch_size=64, epochs=20, schedule="cosine"
+        ... )
+        >>> training.steps(42_000)
+        657
+
     """
 
     optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd"]
@@ -186,6 +193,18 @@ class Recipe:
         deslant: what is done to images before the network sees them; None for nothing. Training
             distorts what comes of it, not what goes in.
         file: the Python file that it was read from; None if it is built in.
+
+    Example:
+        >>> recipe = kd.Recipe(
+        ...     name="my-net",
+        ...     summary="the built-in bn20 with another optimizer",
+        ...     network=kd.find_recipe("bn20").network,
+        ...     training=kd.Training(
+        ...         optimizer="adamw", learning_rate=2e-3, batch_size=128, epochs=10
+        ...     ),
+        ... )
+        >>> recipe.image_shape
+        (28, 28, 1)
 
     """
 

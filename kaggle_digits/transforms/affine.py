@@ -17,6 +17,10 @@ class Affine:
         fill: what comes in from outside: ``constant`` is 0, the background of digits; ``nearest``
             repeats the border.
 
+    Example:
+        >>> kd.Affine(rotation=10, shift=0.1, zoom=0.1).flip
+        False
+
     """
 
     rotation: float = 0.0

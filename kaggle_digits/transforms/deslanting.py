@@ -26,6 +26,10 @@ class Deslant:
         width: of every digit, pixels, its outermost ink counted; the digit is also put into the
             middle. None leaves width and place as they are.
 
+    Example:
+        >>> kd.Deslant(width=14.0).width
+        14.0
+
     """
 
     width: float | None = None
