@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kaggle_digits import child_processes
 from kaggle_digits.credentials import scrub
 from kaggle_digits.errors import InputError
 from kaggle_digits.kaggle_client import client_process
@@ -189,12 +190,8 @@ class Kaggle:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=client_process.serve, args=(theirs,), daemon=True)
-        # Inherited: Ctrl-C is for this process, which then ends the other without a traceback.
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with child_processes.ignoring(signal.SIGINT):
             self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, interrupt)
         theirs.close()
         answer = self._answer(START_DEADLINE, None)
         if answer != client_process.READY:

@@ -11,9 +11,10 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
+
+from kaggle_digits import child_processes
 
 COMPETITION = "digit-recognizer"
 SERVICE = "competitions.CompetitionApiService"
@@ -27,7 +28,7 @@ def serve(connection: Connection) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    child_processes.end_with_parent()
     _mend_variables()
     try:
         api = _client()
@@ -62,13 +63,6 @@ def _mend_variables() -> None:
                 del os.environ[name]
     if folder := os.environ.get("KAGGLE_CONFIG_DIR"):
         os.environ["KAGGLE_CONFIG_DIR"] = os.path.expanduser(folder)  # noqa: PTH111 — never raises
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot end this process, which may be waiting for ever."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _client() -> Any:

@@ -229,10 +229,11 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
 
 def _wilson(one: Bin) -> tuple[float, float]:
     """Return the 95 % score interval of a bin's accuracy (Wilson 1927)."""
-    z, n = 1.959964, one.images
-    middle = (one.accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(one.accuracy * (1 - one.accuracy) / n + (z / n) ** 2 / 4)
-    return middle - half, middle + half
+    from scipy.stats import binomtest
+
+    right = round(one.accuracy * one.images)
+    interval = binomtest(right, one.images).proportion_ci(0.95, method="wilson")
+    return interval.low, interval.high
 
 
 def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "Figure":

@@ -12,18 +12,17 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from kaggle_digits import credentials, files
+from kaggle_digits import child_processes, credentials, files
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
 from kaggle_digits.formats.arrays import Form, read_array
@@ -169,7 +168,7 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
     # At the end they are killed, busy or not. The files that they leave go with the folder.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
-            with _deaf_to_interruptions():
+            with child_processes.ignoring(signal.SIGINT, signal.SIGTERM):
                 for _ in range(count):
                     ours, theirs = context.Pipe()
                     process = context.Process(
@@ -187,23 +186,6 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
                 worker.process.join()
 
 
-@contextlib.contextmanager
-def _deaf_to_interruptions() -> Iterator[None]:
-    """Let the processes that are started in the block ignore Ctrl-C and SIGTERM.
-
-    A terminal sends Ctrl-C to all of them, but this process handles it: it ends the others, without
-    tracebacks. A process inherits which signals are ignored.
-    """
-    before = {
-        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def serve(
     pipe: "connection.Connection[Any, Any]",
     scratch: str,
@@ -214,7 +196,7 @@ def serve(
     described: dict[str, Any],
 ) -> None:
     """Train the folds whose numbers come through ``pipe``, until it is closed."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    child_processes.end_with_parent()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     splits = Splits(source, _map_dataset(*described["train"]), _map_dataset(*described["test"]))
@@ -259,12 +241,6 @@ def _map_dataset(paths: dict[str, Path], class_names: tuple[str, ...]) -> Datase
         for name, path in paths.items()
     }
     return Dataset(arrays["images"], arrays.get("labels"), arrays["ids"], class_names)
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 class _Relay:
