@@ -10,6 +10,8 @@ ARGS ?=
 PUSH ?= 1
 # Where `make data` takes the competition's zip or CSVs from; empty: what lies in $(INPUT).
 FROM ?=
+# A part of the tests: paths, such as T=tests/datasets, or a pytest expression, such as T="cache or zip".
+T ?=
 # Of `make bench`: QUICK=1, UPDATE=1 (a quick run writes its results, too), ITEMS="training fast".
 QUICK ?=
 UPDATE ?=
@@ -17,6 +19,9 @@ ITEMS ?=
 
 # What the shell is to take as one word, whatever it holds.
 quoted = '$(subst ','\'',$(1))'
+
+# Paths as they are, anything else as an expression of test names.
+part = $(if $(1),$(if $(wildcard $(firstword $(subst ::, ,$(1)))),$(1),-k $(call quoted,$(1))))
 
 BIN := .venv/bin
 DIGITS := $(BIN)/kaggle-digits
@@ -50,8 +55,8 @@ data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedde
 	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
 # A file's tests share what they trained: they stay together in one process.
-test: lint ## format, lint, types and the tests that need no more than minutes
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: lint ## format, lint, types and the tests that need no more than minutes; T=PART runs a part
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call part,$(T))
 
 test-slow: $(READY) ## the tests that need longer
 	$(BIN)/python -m pytest -m slow
