@@ -1,6 +1,7 @@
 """``kaggle-digits record``: the strongest ensemble that a budget of time allows."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,15 @@ def command(
         str | None,
         typer.Option(
             metavar="TIME|FLOP", help="Such as 30m, 8h or 500T (FLOP); without it, everything."
+        ),
+    ] = None,
+    members: Annotated[
+        str | None,
+        typer.Option(
+            "--members",
+            metavar="NAME|FILE,…",
+            help="Recipes to choose from, comma-separated, the most useful first. Default: "
+            "record-5,record-width,record-deslanted,record-7.",
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
@@ -40,9 +50,11 @@ def command(
     """
     from kaggle_digits import results, submissions
     from kaggle_digits.cli import ensemble
+    from kaggle_digits.recipes import find
     from kaggle_digits.training import planning
 
     allowed = None if budget is None else planning.parse_budget(budget)
+    chosen = planning.MEMBERS if members is None else tuple(members.split(","))
     name = "-".join(
         part
         for part in (
@@ -52,13 +64,14 @@ def command(
             f"seed{seed}" if seed else "",
             precision.value if precision else "",
             f"n{limit}" if limit else "",
+            *(find(member).name for member in chosen if members is not None),
         )
         if part
     )
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)  # before hours of work, not after them
-    train = _images(input_, limit, seed)
-    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train, precision)
+    train = _images(input_, limit, seed, chosen)
+    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train, precision, chosen)
     if plan_only:
         return
     runs = [
@@ -71,7 +84,7 @@ def command(
     ensemble.report(blend, csv, as_json=False)
 
 
-def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
+def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) -> "Dataset":
     """Return what will be trained on.
 
     Raises:
@@ -80,11 +93,10 @@ def _images(input_: Path, limit: int | None, seed: int) -> "Dataset":
     """
     from kaggle_digits import datasets
     from kaggle_digits.datasets.advice import advising
-    from kaggle_digits.recipes import find
     from kaggle_digits.training import cross_validation, planning
 
     train = datasets.load(input_).train
-    cross_validation.require_shape(find(planning.MEMBERS[0]), train.images)
+    planning.require_members(members, train)
     with advising(input_):
         cross_validation.require_all_classes(train)
     return cross_validation.subsample(train, limit, seed)
@@ -96,11 +108,12 @@ def _plan(
     folds: int,
     train: "Dataset",
     precision: options.Precision | None,
+    members: Sequence[str],
 ) -> "Plan":
     from kaggle_digits.training import planning
 
     trainings = planning.configure_members(
-        len(train), folds, None if precision is None else precision.value
+        len(train), folds, None if precision is None else precision.value, members
     )
     made_for = planning.circumstances(train, trainings)
     plan = planning.load_plan(path, made_for)
@@ -111,7 +124,7 @@ def _plan(
         with tempfile.TemporaryDirectory() as folder:
             seconds = planning.measure_seconds(trainings, folds, Path(folder))
         plan = planning.make_plan(
-            budget, len(train), folds, seconds, planning.count_flop_of_members()
+            budget, len(train), folds, seconds, planning.count_flop_of_members(members)
         )
         planning.save_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)

@@ -8,6 +8,7 @@ it after a crash. NumPy and the files alone, but for measuring the rate.
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +21,9 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import Recipe, Training, find, rename_old_settings
+from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
-from kaggle_digits.training import fit
+from kaggle_digits.training import cross_validation, fit
 
 # By what each was found to add to those before it; the last not beside deslanted ones.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
@@ -113,23 +115,26 @@ def count_flop(network: Any) -> float:
     return 6.0 * multiply_adds
 
 
-def count_flop_of_members() -> dict[str, float]:
-    """Return `count_flop` each member's network."""
+def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
+    """Return the FLOP that training each member on one image takes, by its name."""
     start_keras(2)
-    return {name: count_flop(find(name).network()) for name in MEMBERS}
+    return {name: count_flop(find(name).network()) for name in members}
 
 
-def configure_members(images: int, folds: int, precision: Precision | None) -> dict[str, Training]:
-    """Return how each member is trained on this machine.
+def configure_members(
+    images: int, folds: int, precision: Precision | None, members: Sequence[str] = MEMBERS
+) -> dict[str, Training]:
+    """Return how each member is trained on this machine, by its name.
 
     Args:
         images: in the training data; batches of few images are smaller, and slower.
         folds: of the cross-validation.
         precision: overrides the recipes' precision; None keeps it.
+        members: names or files of recipes.
 
     """
     kept = _images_of_a_fold(images, folds)
-    trainings = {name: find(name).training.for_images(kept) for name in MEMBERS}
+    trainings = {name: find(name).training.for_images(kept) for name in members}
     return {
         name: fit.resolve_precision(replace(one, precision=precision or one.precision))
         for name, one in trainings.items()
@@ -152,7 +157,7 @@ def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) ->
 
     """
     return {
-        name: _measure_member(find(name), one, folds, folder / name)
+        name: _measure_member(find(name), one, folds, folder / find(name).name)
         for name, one in trainings.items()
     }
 
@@ -194,14 +199,15 @@ def make_plan(
         budget: None asks for every member, its recipe's epochs, three repetitions.
         images: in the training data.
         folds: of each cross-validation.
-        seconds: of training on an image, by member.
+        seconds: of training on an image, by member; those that help most come first.
         flop: of the same.
 
     Raises:
         InputError: not even one member of four epochs fits.
 
     """
-    most = find(MEMBERS[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
+    all_members = tuple(seconds)
+    most = find(all_members[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
 
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
         seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its part
@@ -211,16 +217,16 @@ def make_plan(
         return Plan(members, folds, seeds, epochs, total, total / trained, whole)
 
     if budget is None:
-        return plan(MEMBERS, 3, most)
+        return plan(all_members, 3, most)
     fits = [
-        plan(MEMBERS[:count], seeds, epochs)
-        for count in range(1, len(MEMBERS) + 1)
+        plan(all_members[:count], seeds, epochs)
+        for count in range(1, len(all_members) + 1)
         for epochs in range(FEWEST_EPOCHS, most + 1)
         for seeds in ([1] if epochs < most else range(1, 21))
-        if budget.holds(plan(MEMBERS[:count], seeds, epochs))
+        if budget.holds(plan(all_members[:count], seeds, epochs))
     ]
     if not fits:
-        raise InputError(_describe_too_short(budget, plan(MEMBERS[:1], 1, FEWEST_EPOCHS)))
+        raise InputError(_describe_too_short(budget, plan(all_members[:1], 1, FEWEST_EPOCHS)))
     return max(
         fits,
         key=lambda one: (
@@ -245,11 +251,31 @@ def _describe_too_short(budget: Budget, least: Plan) -> str:
 
 def circumstances(train: Dataset, trainings: dict[str, Training]) -> dict[str, Any]:
     """Return what a plan was made for: other images, members or arithmetic need another one."""
-    return {
+    made_for: dict[str, Any] = {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
         "members": {name: asdict(one) for name, one in trainings.items()},
     }
+    own = {name: file for name in trainings if (file := find(name).file) is not None}
+    if own:
+        made_for["recipe_sha256"] = {name: files.sha256_of(file) for name, file in own.items()}
+    return made_for
+
+
+def require_members(members: Sequence[str], train: Dataset) -> None:
+    """Raise an InputError unless ``members`` are different recipes that take these images."""
+    names = [find(member).name for member in members]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"--members names {repeated[0]!r} more than once. Expected different recipes; "
+            "`kaggle-digits recipes` lists them."
+        )
+    for member in members:
+        recipe = find(member)
+        cross_validation.require_shape(recipe, train.images)
+        if recipe.file is not None:
+            start_keras(recipe.training.batch_splits)
+            check_network(recipe, len(train.class_names))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -53,6 +55,44 @@ def test_push_wait_and_what_is_left_of_it(folder, data, server):
     rows = json.loads(product.run("leaderboard", "--json", cwd=folder).stdout)
     assert [row["public_score"] for row in rows] == [0.99, None]
     assert "0.99000" in product.run("runs", cwd=folder).stdout
+
+
+NOTEBOOK = """
+import sys
+import kaggle_digits as kd
+try:
+    result = kd.submit("a.csv", sys.argv[1], message="from a notebook", wait=True)
+except kd.KaggleDigitsError as error:
+    print(error)
+else:
+    print(result.reference, result.public_score, result.rank, result.entry.message)
+"""
+
+
+def submit_from_notebook(folder, data, **variables):
+    """Return what a notebook is told, which calls `kaggle_digits.submit`."""
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK, str(data)],
+        cwd=folder,
+        env=product.environment(**variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    require_no_secret(folder, done.stdout + done.stderr)
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_a_notebook_submits_with_the_same_guards(folder, data, server):
+    told = submit_from_notebook(folder, data)
+    assert told.startswith("there are no credentials for Kaggle")
+    told = submit_from_notebook(folder, data, **server.environment())
+    assert told == "1001 0.99 3 from a notebook"
+    assert [entry["message"] for entry in ledger(folder)] == ["from a notebook"]
+    told = submit_from_notebook(folder, data, **server.environment())
+    assert "a.csv was already submitted" in told
+    assert len(server.submissions) == 1
 
 
 def test_refresh_fetches_what_was_pending(folder, data, server):

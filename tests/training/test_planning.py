@@ -1,5 +1,7 @@
 """What a budget of time is spent on, and that the record goes on where it was."""
 
+import json
+
 import pytest
 
 from kaggle_digits.backend import start_keras
@@ -10,7 +12,7 @@ from kaggle_digits.runs import Run
 from kaggle_digits.training import planning
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.transforms.deslanting import Deslant
-from tests import product
+from tests import own_network, product
 from tests.helpers import write_competition
 
 FLOP = dict.fromkeys(planning.MEMBERS, 1e7)
@@ -136,7 +138,7 @@ def test_operations_are_counted_from_the_layers():
 
 def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
     budget = planning.parse_budget("1334T")
-    flop = planning.count_flop_of_members()
+    flop = planning.count_flop_of_members(planning.MEMBERS)
     found = planning.make_plan(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
     assert (found.members, found.seeds, found.epochs) == (planning.MEMBERS[:3], 1, 15)
 
@@ -164,6 +166,26 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     assert (last.recipe, last.deslant) == ("record-width", Deslant(width=14))
 
 
+def test_members_may_be_recipes_of_ones_own(tmp_path):
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    (tmp_path / "my_net.py").write_text(own_network.TEXT)
+    record = ("record", "--members", "my_net.py,dense", "--folds", "2", "--budget", "1m")
+    done = product.run(*record, "--plan", "--input", data, cwd=tmp_path)
+    assert "Plan         my_net.py" in done.stderr
+    [path] = (tmp_path / "runs").glob("*/plan.json")
+    assert path.parent.name == "record-1m-2-fold-my-net-dense"
+    kept = json.loads(path.read_text())
+    kept["plan"] |= {"members": ["my_net.py", "dense"], "epochs": 1, "seeds": 1}
+    path.write_text(json.dumps(kept))
+    done = product.run(*record, "--input", data, cwd=tmp_path)
+    assert "Plan         my_net.py, dense: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
+    assert (tmp_path / "submissions" / "record-1m-2-fold-my-net-dense.csv").exists()
+    with (tmp_path / "my_net.py").open("a") as file:  # another file is another plan
+        file.write("# changed\n")
+    done = product.run(*record, "--plan", "--input", data, cwd=tmp_path)
+    assert "Measuring how fast" in done.stderr
+
+
 def test_the_command_measures_and_says_its_plan(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     done = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
@@ -181,6 +203,9 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
         (("--submission", "data/train.csv/x.csv"), "a file is in the way"),
         (("--limit", "5"), "--limit 5 does not fit the data"),
         (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
+        (("--members", "dense,dense"), "--members names 'dense' more than once"),
+        (("--members", "dense,dens"), "unknown recipe 'dens'"),
+        (("--members", "dense,cifar-deep"), "recipe 'cifar-deep' takes images of (32, 32, 3)"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_measured(options, expected, tmp_path):
