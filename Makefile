@@ -6,18 +6,18 @@ FOLDS ?= 5
 CSV ?= submissions/submission.csv
 # More options of `kaggle-digits cv`, such as ARGS="--epochs 3 --seeds 2".
 ARGS ?=
-# PUSH=0 keeps `make submit` from pushing: it checks the CSV and prints the command that pushes.
+# PUSH=0: `make submit` does not submit; it checks the CSV and prints the command that submits.
 PUSH ?= 1
-# Where `make data` takes the competition's zip or CSVs from; empty: what lies in $(INPUT).
+# The competition's zip or CSVs for `make data`; empty: what is in $(INPUT).
 FROM ?=
 # A part of the tests: paths, such as T=tests/datasets, or a pytest expression, such as T="cache or zip".
 T ?=
-# Of `make bench`: QUICK=1, UPDATE=1 (a quick run writes its results, too), ITEMS="training fast".
+# For `make bench`: QUICK=1, UPDATE=1 (write the results of a quick run), ITEMS="training fast".
 QUICK ?=
 UPDATE ?=
 ITEMS ?=
 
-# What the shell is to take as one word, whatever it holds.
+# Quote $(1) as one word for the shell, whatever it contains.
 quoted = '$(subst ','\'',$(1))'
 
 # Paths as they are, anything else as an expression of test names.
@@ -28,9 +28,9 @@ DIGITS := $(BIN)/kaggle-digits
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help submit test test-slow lint format data cv bench clean
+.PHONY: help submit test test-slow lint format docs dist data cv bench clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
@@ -44,24 +44,24 @@ $(READY): pyproject.toml constraints.txt
 	  --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
-submit: cv ## data -> 5-fold training -> CSV -> push, where that is possible
+submit: cv ## get data, train 5 folds, write a CSV, submit it if possible
 	$(DIGITS) submit $(call quoted,$(CSV)) --input $(call quoted,$(INPUT)) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
-cv: data ## data -> cross-validated training -> CSV; goes on where it was broken off
+cv: data ## get data, train 5 folds, write a CSV; resumes an interrupted run
 	$(DIGITS) cv --recipe $(call quoted,$(RECIPE)) --folds $(call quoted,$(FOLDS)) \
 	  --input $(call quoted,$(INPUT)) --submission $(call quoted,$(CSV)) $(ARGS)
 
-data: $(READY) ## what lies in input/, or FROM=PATH, or Kaggle's, or the embedded sample
+data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedded sample
 	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
-# A file's tests share what they trained: they stay together in one process.
-test: lint ## format, lint, types and the tests that need no more than minutes; T=PART runs a part
+# The tests of one file share trained runs, so they stay in one process.
+test: lint ## run format check, lint, type check, and the tests that take minutes; T=PART runs a part
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call part,$(T))
 
-test-slow: $(READY) ## the tests that need longer
+test-slow: $(READY) ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## ruff (format and rules) and mypy
+lint: $(READY) ## run ruff (format and rules) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -70,9 +70,18 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: data ## ratios of runs made in turn; QUICK=1: two minutes, compared with what is committed
+docs: $(READY) ## write docs/cli.md from the commands
+	$(BIN)/python -m tests.make_cli_reference
+
+dist: $(READY) ## build sdist and wheel, check them, and run the wheel in a new environment
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m tests.check_wheel dist/*.whl
+
+bench: data ## run the benchmarks; QUICK=1 takes two minutes and compares with the committed results
 	$(BIN)/python -m benchmarks --input $(call quoted,$(INPUT)) $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
 
-clean: ## remove the environment and caches; data, runs and submissions stay
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv and caches; keeps data, runs and submissions
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find kaggle_digits tests benchmarks -name __pycache__ -exec rm -rf {} +

@@ -90,8 +90,8 @@ def draw(command: list[str], shown: list[str]) -> str:
     return (
         f'<svg viewBox="0 0 {width:.0f} {tall:.0f}" xmlns="http://www.w3.org/2000/svg">\n'
         f"<style>\ntext {{{FONT}; font-size: 20px}}\n" + "\n".join(styles) + "\n</style>\n"
-        f'<rect width="100%" height="100%" rx="10" fill="#191919"/>\n'
-        f'<g transform="translate(12, 10)">\n' + "\n".join(groups) + "\n</g>\n</svg>\n"
+        '<rect width="100%" height="100%" rx="10" fill="#191919"/>\n'
+        '<g transform="translate(12, 10)">\n' + "\n".join(groups) + "\n</g>\n</svg>\n"
     )
 
 
