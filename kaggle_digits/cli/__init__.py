@@ -39,28 +39,22 @@ INTERRUPTED = process.SIGNALLED + signal.SIGINT
 
 app = typer.Typer(
     name="kaggle-digits",
-    help="From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition.",
+    cls=options.Group,
+    help="From train.csv to a scored submission in Kaggle's digit-recognizer competition.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: importing Rich would double its time
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.add_typer(data.app, name="data")
-for module in (
-    recipes,
-    train,
-    cv,
-    record,
-    predict,
-    evaluate,
-    ensemble,
-    export,
-    compare,
-    submit,
-    leaderboard,
-    runs,
-):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(data.app, name="data", rich_help_panel=options.DATA)
+for stage, modules in {
+    options.TRAIN: (recipes, train, cv, record, runs),
+    options.JUDGE: (evaluate, predict, ensemble, compare, export),
+    options.SUBMIT: (submit, leaderboard),
+}.items():
+    for module in modules:
+        name = module.__name__.rpartition(".")[2]
+        app.command(name, rich_help_panel=stage)(module.command)
 for registered in (*app.registered_commands, *data.app.registered_commands):
     registered.cls = options.Command
 
@@ -74,13 +68,21 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Works anywhere.")
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error; works with every command."),
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """From train.csv to a leaderboard-ready CSV for Kaggle's digit-recognizer competition."""
+    """From train.csv to a scored submission in Kaggle's digit-recognizer competition.
+
+    Get the data, train, look at the result, submit: the commands below are in that order. Each
+    has its own --help.
+    """
     del debug, version  # `main` has read the one, its own callback the other
 
 

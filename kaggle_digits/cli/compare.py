@@ -29,29 +29,41 @@ Scores = dict[str, float]
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CSV CSV…", help="Two or more; a run's folder stands for its submission.csv."
-        ),
+        typer.Argument(metavar="CSV CSV…", help="Two or more CSVs or folders of runs."),
     ],
     vote: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Write the majority's labels there.")
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="File to write with the labels of the majority.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder with the data: draw the disputed digits from it."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder with the data; draws the digits on which the files differ.",
+            rich_help_panel=options.DATA,
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help=f"Where to draw them; with --images, {PICTURE}."),
+        typer.Option(
+            metavar="PNG",
+            help=f"File for that drawing.  [default: {PICTURE}]",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show where CSVs or runs differ.
+    """Show on which images CSVs or runs differ.
 
-    On how many images, by which digits, and where the most.
+    Prints the agreement of each pair, the digits by which they differ, and the most disputed
+    images.
 
-    Where submissions/ledger.jsonl knows scores, it shows what they imply for
-    the others. Runs are also compared on the images that they held out.
+    If submissions/ledger.jsonl has scores of some files, prints what they imply for the others.
+    Runs are also compared on the images that they held out.
     """
     from kaggle_digits import submissions
     from kaggle_digits.submissions import comparison

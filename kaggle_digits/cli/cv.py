@@ -11,8 +11,24 @@ from kaggle_digits.cli import options
 
 def command(
     recipe: options.Recipe = "bn20",
-    folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, help="Times the whole is repeated.")] = 1,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Number of folds; each is held out once.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 5,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of repetitions, each with other splits.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 1,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
@@ -21,17 +37,23 @@ def command(
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
     jobs: Annotated[
-        int, typer.Option(min=1, help="Folds at the same time, each with its share of the cores.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Folds to train at the same time, each with its share of the CPU cores.",
+            rich_help_panel=options.TRAINING,
+        ),
     ] = 1,
     run: options.RunFolder = None,
     submission: options.Submission = None,
     json: options.Json = False,
 ) -> None:
-    """Cross-validate and write the ensemble's CSV.
+    """Train with cross-validation and write an averaged CSV.
 
     Trains folds × seeds models, scores them out-of-fold, and averages their test probabilities.
 
-    Started again after a crash or Ctrl-C, the same command goes on where it was broken off.
+    After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
     found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
     from kaggle_digits.cli.running import carry_out

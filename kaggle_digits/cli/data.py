@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 FIRST = 40  # images that `show` draws
 INDENT = " " * 21  # under the first figure of `check`
 
-app = typer.Typer(help="Get the images and check them.", no_args_is_help=True)
+app = typer.Typer(help="Get the images, check them, draw them.", no_args_is_help=True)
 
 
 @app.command()
 def get(
     source: Annotated[
         str,
-        typer.Option(help="auto, kaggle, sample, mnist or cifar10; auto takes what it finds."),
+        typer.Option(
+            metavar="SOURCE",
+            help="auto, kaggle, sample, mnist or cifar10; auto takes what it finds.",
+        ),
     ] = "auto",
     from_: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Competition's zip, MNIST's, mnist.npz, cifar-10-python.tar.gz, or a folder.",
+            help="Zip, folder or file with the data of the competition, MNIST or CIFAR-10.",
         ),
     ] = None,
     as_: Annotated[
@@ -39,29 +42,32 @@ def get(
         typer.Option(
             "--as",
             metavar="kaggle",
-            help="Write labelled digits, such as MNIST's, as the competition's files with answers.",
+            help="Write labelled digits, such as MNIST, as the competition's files, and keep the "
+            "labels of the test images.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Splits the data of --as; 0 by default.")
+        int | None,
+        typer.Option("--seed", min=0, metavar="N", help="Seed of the split of --as.  [default: 0]"),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Download even if the competition's data is there.")
+        bool,
+        typer.Option("--force", help="Download again if the competition's data is already there."),
     ] = False,
     again: Annotated[bool, typer.Option("--again", hidden=True)] = False,
     input_: options.Input = Path("input"),
 ) -> None:
     """Put a data set into the input folder.
 
-    It is read whole and checked first.
+    All of it is read and checked first.
 
-    auto takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else downloads from
-    Kaggle if there are credentials, else makes the embedded sample. A download may stand still for
-    60 seconds; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
+    The source auto takes the first of these: what is in the folder, what KAGGLE_DIGITS_DATA names,
+    a download from Kaggle if there are credentials, the embedded sample. A download that stands
+    still for 60 seconds is stopped; KAGGLE_DIGITS_TIMEOUT=SECONDS changes that.
 
     --as kaggle makes a rehearsal: it mixes the train and test images of --from, splits them 3 to 2
-    (42,000 and 28,000 of MNIST's 70,000), and keeps the test images' labels in answers.csv, which
-    `evaluate CSV --labels input/answers.csv` reads. `submit` refuses what a run makes of it.
+    (42,000 and 28,000 of MNIST's 70,000), and writes the labels of the test images to answers.csv,
+    for `evaluate CSV --labels input/answers.csv`. `submit` refuses the CSVs of a rehearsal.
     """
     from kaggle_digits import credentials, datasets
 
@@ -175,7 +181,7 @@ def _download(folder: Path) -> Path:
 
 @app.command()
 def check(input_: options.Input = Path("input"), json: options.Json = False) -> None:
-    """Report counts, classes and double images."""
+    """Count images and classes, and find images that occur twice."""
     from kaggle_digits import datasets
 
     splits = datasets.load(input_)
@@ -213,24 +219,31 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
 @app.command()
 def show(
     split: Annotated[
-        options.Split | None, typer.Option(help="Which images to draw; train by default.")
+        options.Split | None,
+        typer.Option(metavar="train|test", help="Images to draw.  [default: train]"),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, max=400, help="How many images to draw; 40 by default.")
+        int | None,
+        typer.Option(min=1, max=400, metavar="N", help="Number of images to draw.  [default: 40]"),
     ] = None,
     augment: Annotated[
         str | None,
         typer.Option(
-            metavar="RECIPE", help="Instead: what its augmentation makes of eight train images."
+            metavar="RECIPE",
+            help="Draw what this recipe's augmentation makes of eight training images instead.",
         ),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="Where to draw; by default in plots/."),
+        typer.Option(
+            metavar="PNG",
+            help="File for the drawing.  [default: named after the images, in plots/]",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     input_: options.Input = Path("input"),
 ) -> None:
-    """Draw the first images, how many each class has, and each class's mean.
+    """Draw the first images, and the number and mean of each class.
 
     The second picture is named like the first, with -classes at its end.
     """

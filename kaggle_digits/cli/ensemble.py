@@ -16,16 +16,29 @@ if TYPE_CHECKING:
 
 
 def command(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Finished runs.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.")
+    ],
     submission: Annotated[
-        Path | None, typer.Option("--submission", metavar="CSV", help="To write; required.")
+        Path | None,
+        typer.Option(
+            "--submission",
+            metavar="CSV",
+            help="File to write, with ImageId,Label. Required.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="mean, geometric, vote, or hill-climb on out-of-fold log loss.")
+        str,
+        typer.Option(
+            metavar="METHOD",
+            help="mean, geometric, vote, or hill-climb, which chooses weights by out-of-fold log "
+            "loss.",
+        ),
     ] = "mean",
     json: options.Json = False,
 ) -> None:
-    """Blend finished runs into one CSV."""
+    """Average the probabilities of runs into one CSV."""
     from kaggle_digits import results, submissions
     from kaggle_digits.evaluation import ensembling
 

@@ -25,33 +25,61 @@ if TYPE_CHECKING:
 def command(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="RUN|CSV", help="Folder of a finished run, or ImageId,Label."),
+        typer.Argument(
+            metavar="RUN|CSV", help="Folder of a finished run, or a CSV with ImageId,Label."
+        ),
     ],
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="ImageId,Label with the truth, for a CSV; not a run's."),
+        typer.Option(
+            metavar="FILE",
+            help="CSV with the true ImageId,Label, to score a CSV with.",
+            rich_help_panel=options.DATA,
+        ),
     ] = None,
-    worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to name.")] = 10,
+    worst: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Number of worst images to list.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = 10,
     plots: Annotated[
-        bool, typer.Option("--plots", help="Draw the run into its plots/, as PNG and SVG.")
+        bool,
+        typer.Option(
+            "--plots",
+            help="Draw learning curves and more into the run's plots/, as PNG and SVG.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
     show: Annotated[
-        int | None, typer.Option(metavar="ID", help="Show one image and the answer to it.")
+        int | None,
+        typer.Option(
+            metavar="ID",
+            help="Show one image and its ten probabilities.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     split: Annotated[
         options.Split | None,
-        typer.Option(help="Where --show looks: held-out train images (the default), or test."),
+        typer.Option(
+            metavar="train|test",
+            help="Where --show looks: held-out training images, or test images.  [default: train]",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
-    """Judge a run by the images it held out, or a CSV by the true labels.
+    """Score a run on its held-out images, or a CSV.
 
-    Prints accuracy, log loss, labels against predictions, and the worst images' ids; of a CSV the
-    ids that are labelled wrongly, and no log loss.
+    Prints accuracy, log loss, the confusion matrix and the worst images. For a CSV with --labels it
+    prints the ids with wrong labels, and no log loss.
 
-    --plots draws learning curves, the confusion matrix, the reliability and, with the run's data
-    in --input, the worst images. --show needs the data only for the image itself.
+    --plots draws learning curves, the confusion matrix, a reliability diagram and, if the run's
+    data is in --input, the worst images. --show needs the data only for the image itself.
     """
     _require_belonging(folder, plots=plots, show=show, split=split)
     if folder.is_file():

@@ -19,27 +19,44 @@ INDENT = " " * 13
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     format_: Annotated[
-        str, typer.Option("--format", help="keras, json+h5, onnx, tflite or saved-model.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="keras, json+h5, onnx, tflite or saved-model.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = "keras",
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="All folds as one model: the mean of what they say.")
+        bool,
+        typer.Option(
+            "--ensemble",
+            help="Merge all folds into one model that gives the mean of their probabilities.",
+        ),
     ] = False,
     fold: Annotated[
         int | None,
-        typer.Option("--fold", min=1, metavar="N", help="Which model, if not the first."),
+        typer.Option(
+            "--fold", min=1, metavar="N", help="Number of the fold to export.  [default: 1]"
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="PATH", help="Where to; by default named in exports/."),
+        typer.Option(
+            "--output",
+            metavar="PATH",
+            help="File or folder to write.  [default: named after the run, in exports/]",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
-    """Write a run's model for other programs.
+    """Write a run's model as a file for other programs.
 
-    It takes uint8 images and gives probabilities. It is opened again in a fresh process, and counts
-    only if it answers there like the run's own models: on 1,000 test images of --input, or on
-    drawings where there are none.
+    The model takes uint8 images and gives probabilities. It is opened again in a fresh process and
+    kept only if it gives the same answers there as the run's own models: for 1,000 test images of
+    --input, or for drawings if there are none.
     """
     if ensemble and fold is not None:
         raise typer.BadParameter("choose --ensemble for all folds, or --fold N for one, not both")

@@ -23,10 +23,10 @@ def command(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Show what was submitted, the best first.
+    """List the submissions with their scores, best first.
 
-    The leaderboard's score with its errors, the out-of-fold accuracy, and the gap between the two.
-    The errors of a file without a score lie within its distance from files with one.
+    Shows the public score and its number of errors, the out-of-fold accuracy, and the difference of
+    the two. A file without a score gets bounds from the files that have one.
     """
     from kaggle_digits.kaggle_client import score_bounds
 

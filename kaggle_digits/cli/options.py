@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
+# Headings of the options in --help, in this order; what belongs to none comes last.
+DATA, TRAINING, OUTPUT = "Data", "Training", "Output"
+SECTIONS = ("Arguments", DATA, TRAINING, OUTPUT, "Options")
+# Headings of the commands in --help, in this order.
+TRAIN, JUDGE, SUBMIT = "Train", "Judge and use", "Submit"
+STAGES = (DATA, TRAIN, JUDGE, SUBMIT)
+
 PLOTS = Path("plots")
 ROOM = 10_000  # characters of a line that no terminal breaks
 
@@ -47,52 +54,103 @@ class Precision(enum.StrEnum):
 Input = Annotated[
     Path,
     typer.Option(
-        "--input", metavar="DIR", help="Folder with the data.", envvar="KAGGLE_DIGITS_INPUT"
+        "--input",
+        metavar="DIR",
+        help="Folder with the data.",
+        envvar="KAGGLE_DIGITS_INPUT",
+        rich_help_panel=DATA,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT)
+]
 Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
         metavar="NAME|FILE",
-        help="A recipe's name (see `recipes`), a Python file with RECIPE, or package.module:NAME.",
+        help="Name of a recipe (see `recipes`), a Python file with RECIPE, or package.module:NAME.",
+        rich_help_panel=TRAINING,
     ),
 ]
 RunFolder = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="DIR", help="The run's folder; by default named by its settings in runs/."
+        "--run",
+        metavar="DIR",
+        help="Folder of the run.  [default: named after the settings, in runs/]",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Submission = Annotated[
     Path | None,
     typer.Option(
-        "--submission", metavar="CSV", help="Where to write ImageId,Label; by default submissions/."
+        "--submission",
+        metavar="CSV",
+        help="File to write, with ImageId,Label.  [default: named after the run, in submissions/]",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, help="Number of epochs (overrides the recipe).")
+    int | None,
+    typer.Option(
+        "--epochs",
+        min=1,
+        metavar="N",
+        help="Number of epochs.  [default: the recipe's]",
+        rich_help_panel=TRAINING,
+    ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", min=1, help="Images a step (overrides the recipe).")
+    int | None,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        metavar="N",
+        help="Images per step.  [default: the recipe's]",
+        rich_help_panel=TRAINING,
+    ),
 ]
 LearningRate = Annotated[
-    float | None, typer.Option("--learning-rate", min=0.0, help="Overrides the recipe.")
+    float | None,
+    typer.Option(
+        "--learning-rate",
+        min=0.0,
+        metavar="RATE",
+        help="Learning rate, at the peak of the schedule.  [default: the recipe's]",
+        rich_help_panel=TRAINING,
+    ),
 ]
 ChosenPrecision = Annotated[
     Precision | None,
     typer.Option(
         "--precision",
-        help="Arithmetic in training (overrides the recipe); auto: what is faster here.",
+        metavar="TYPE",
+        help="Arithmetic in training: float32, bfloat16, float16, or auto for the faster of the "
+        "first two on this processor.  [default: the recipe's]",
+        rich_help_panel=TRAINING,
     ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, metavar="N", help="Train on a stratified N images, to try out."),
+    typer.Option(
+        "--limit",
+        min=1,
+        metavar="N",
+        help="Train on N images with equal shares of each class, to try something out.  "
+        "[default: all]",
+        rich_help_panel=DATA,
+    ),
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Decides splits, weights, order and augmentation.")
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        metavar="N",
+        help="Seed of splits, initial weights, order and augmentation.",
+        rich_help_panel=TRAINING,
+    ),
 ]
 
 
@@ -101,6 +159,19 @@ class Command(typer.core.TyperCommand):
 
     Some shells leave it alone where a path does not begin a word, as in ``make INPUT=~/digits``.
     """
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options under their headings.
+
+        Typer does so with Rich alone, which would take more time than the rest of --help.
+        """
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in SECTIONS}
+        for parameter in self.get_params(ctx):
+            is_argument = parameter.param_type_name == "argument"
+            heading = getattr(parameter, "rich_help_panel", None)
+            if record := parameter.get_help_record(ctx):
+                sections["Arguments" if is_argument else heading or "Options"].append(record)
+        _write_sections(formatter, sections)
 
     def invoke(self, ctx: Any) -> Any:
         """Call the function of the command."""
@@ -112,6 +183,27 @@ class Command(typer.core.TyperCommand):
                     list(map(expand_home, value)) if several else expand_home(value)
                 )
         return super().invoke(ctx)
+
+
+class Group(typer.core.TyperGroup):
+    """A group whose --help lists the commands by the stage of a competition."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each stage's commands under its heading."""
+        del ctx
+        stages: dict[str, list[tuple[str, str]]] = {name: [] for name in STAGES}
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for name, command in self.commands.items():
+            heading = getattr(command, "rich_help_panel", None) or "Commands"
+            stages.setdefault(heading, []).append((name, command.get_short_help_str(width)))
+        _write_sections(formatter, stages)
+
+
+def _write_sections(formatter: Any, sections: dict[str, list[tuple[str, str]]]) -> None:
+    for heading, records in sections.items():
+        if records:
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def program() -> str:

@@ -55,29 +55,41 @@ def command(
         list[Path] | None,
         typer.Argument(
             metavar="RUN [IMAGE]...",
-            help="Folder of a finished run; then photos or scans of digits, instead of the data.",
+            help="Folder of a finished run; then photos or scans of digits to read.",
         ),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Instead of RUN: what `export` wrote, in any format."),
+        typer.Option(
+            metavar="FILE",
+            help="Exported model to use instead of RUN.",
+            rich_help_panel=options.DATA,
+        ),
     ] = None,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Open a SavedModel: a program that can use your files."),
+        typer.Option(
+            "--trust",
+            help="Open a SavedModel, which is a program and can use your files.",
+            rich_help_panel=options.DATA,
+        ),
     ] = False,
     input_: options.Input = Path("input"),
     submission: options.Submission = None,
     save_debug: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="With pictures: draw there what the model was given."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for drawings of the digits that were found in the pictures.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write a CSV from a run's models, or read the digits in pictures.
+    """Write a CSV with a run's models, or read digits in pictures.
 
     The models' probabilities are averaged: for the test images in --input, or for the digits that
-    are found in each IMAGE (PNG, JPEG, GIF, BMP, TIFF or WebP; --input is not looked at then).
+    are found in each IMAGE (PNG, JPEG, GIF, BMP, TIFF or WebP), for which --input is not used.
     """
     source_path, pictures = _source_and_pictures(named or [], model)
     _require_belonging(pictures, submission, save_debug)

@@ -1,19 +1,30 @@
 """``kaggle-digits recipes``: what can be trained."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kaggle_digits import recipes
 from kaggle_digits.cli import options
 
+COLUMNS: dict[str, Literal["left", "right"]] = {
+    "recipe": "left",
+    "network": "left",
+    "images": "left",
+    "epochs": "right",
+    "accuracy": "left",
+}
+
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Recipe or Python file to show in full.  [default: list all]"),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """List the recipes, or show one whole."""
+    """List the recipes, or show one in full."""
     if name is None:
         _list(as_json=json)
     else:
@@ -26,16 +37,25 @@ def _list(*, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table("recipe", "network", "epochs", "images", "measured", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in COLUMNS.items():
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", justify=justify)
     for recipe in recipes.RECIPES.values():
         table.add_row(
             recipe.name,
             recipe.summary,
-            str(recipe.training.epochs),
             "×".join(map(str, recipe.image_shape)),
-            recipe.measured,
+            str(recipe.training.epochs),
+            _accuracy(recipe),
         )
     options.console().print(table)
+    print("\nAccuracy on held-out images, not on Kaggle. `recipes NAME` says how it was measured.")
+
+
+def _accuracy(recipe: recipes.Recipe) -> str:
+    """Return the accuracy with which `Recipe.measured` begins; nothing if it was not measured."""
+    first = recipe.measured.partition(" ")[0]
+    return first if first.startswith("0.") else ""
 
 
 def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:

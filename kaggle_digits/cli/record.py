@@ -18,7 +18,9 @@ def command(
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME|FLOP", help="Such as 30m, 8h or 500T (FLOP); without it, everything."
+            metavar="TIME|FLOP",
+            help="Time, such as 30m or 8h, or work, such as 500T (FLOP).  [default: no limit]",
+            rich_help_panel=options.TRAINING,
         ),
     ] = None,
     members: Annotated[
@@ -26,27 +28,48 @@ def command(
         typer.Option(
             "--members",
             metavar="NAME|FILE,…",
-            help="Recipes to choose from, comma-separated, the most useful first. Default: "
-            "record-5,record-width,record-deslanted,record-7.",
+            help="Recipes to choose from, comma-separated, the most useful first.  [default: "
+            "record-5,record-width,record-deslanted,record-7]",
+            rich_help_panel=options.TRAINING,
         ),
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Number of folds; each is held out once.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 5,
     precision: options.ChosenPrecision = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
     submission: Annotated[
-        Path | None, typer.Option("--submission", metavar="CSV", help="Where to write it.")
+        Path | None,
+        typer.Option(
+            "--submission",
+            metavar="CSV",
+            help="File to write, with ImageId,Label.  [default: named after the budget, in "
+            "submissions/]",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan", help="Say what would be trained and how long it takes.")
+        bool,
+        typer.Option(
+            "--plan",
+            help="Print and save the plan, with an estimate of the time; train nothing.",
+            rich_help_panel=options.TRAINING,
+        ),
     ] = False,
 ) -> None:
-    """Cross-validate different networks and average them.
+    """Train the best ensemble that fits a time budget.
 
-    Measures this machine for some seconds, then plans members, epochs and repetitions that fit
-    --budget, and says so. The plan is kept: started again, the same command goes on with it.
-    Members that another budget trained for as many epochs are not trained again.
+    Measures this machine for some seconds, then prints a plan of networks, epochs and repetitions
+    that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
+    another budget trained for as many epochs are not trained again.
     """
     from kaggle_digits import results, submissions
     from kaggle_digits.cli import ensemble

@@ -11,10 +11,18 @@ from kaggle_digits.terminal_text import escape
 
 
 def command(
-    folder: Annotated[Path, typer.Option("--folder", metavar="DIR")] = options.RUNS,
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--folder",
+            metavar="DIR",
+            help="Folder that holds the runs.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = options.RUNS,
     json: options.Json = False,
 ) -> None:
-    """List what was trained, with its scores and time."""
+    """List the runs, with their scores and times."""
     from kaggle_digits import runs
     from kaggle_digits.errors import InputError
 

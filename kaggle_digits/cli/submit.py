@@ -16,19 +16,29 @@ if TYPE_CHECKING:
 
 def command(
     csv: Annotated[
-        Path | None, typer.Argument(metavar="CSV", help="A file with ImageId,Label.")
+        Path | None, typer.Argument(metavar="CSV", help="File with ImageId,Label.")
     ] = None,
     message: Annotated[
         str | None,
-        typer.Option("--message", "-m", help="Description in Kaggle's list of submissions."),
+        typer.Option(
+            "--message",
+            "-m",
+            help="Description in Kaggle's list of submissions.  [default: the file's name]",
+        ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", metavar="CSV", help="The same as CSV, as in Kaggle's client."),
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="CSV",
+            help="The same as the argument CSV, as in Kaggle's client.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Submit it even if it was already submitted.")
+        bool,
+        typer.Option("--force", help="Submit a file that was already submitted (same SHA-256)."),
     ] = False,
     again: Annotated[bool, typer.Option("--again", hidden=True)] = False,
     dry_run: Annotated[
@@ -38,22 +48,23 @@ def command(
         bool,
         typer.Option(
             "--declared-external",
-            help="Submit it although test images occur in the training images, and say so.",
+            help="Submit although test images occur among the training images, and say so.",
         ),
     ] = False,
     if_possible: Annotated[
         bool,
         typer.Option(
             "--if-possible",
-            help="Other data, no credentials, or a file that was already submitted is no error.",
+            help="Exit with 0 if the data is not the competition's, there are no credentials, or "
+            "the file was already submitted.",
         ),
     ] = False,
     competition: Annotated[str | None, typer.Option("--competition", "-c", hidden=True)] = None,
     input_: options.Input = Path("input"),
 ) -> None:
-    """Check a CSV and submit it to Kaggle, once.
+    """Check a CSV and submit it to Kaggle once.
 
-    Kaggle has 60 seconds for an answer; KAGGLE_DIGITS_TIMEOUT=SECONDS gives it more, or less.
+    Kaggle has 60 seconds for each answer; KAGGLE_DIGITS_TIMEOUT=SECONDS changes that.
     """
     from kaggle_digits import credentials
     from kaggle_digits.kaggle_client import submit

@@ -13,7 +13,13 @@ def command(
     recipe: options.Recipe = "bn20",
     validation_split: Annotated[
         float,
-        typer.Option(min=0.0, max=0.99, help="Share held out; 0 trains on everything."),
+        typer.Option(
+            min=0.0,
+            max=0.99,
+            metavar="SHARE",
+            help="Share of the training images to hold out; 0 trains on all of them.",
+            rich_help_panel=options.DATA,
+        ),
     ] = 0.2,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
@@ -28,8 +34,10 @@ def command(
 ) -> None:
     """Train one model on one split.
 
-    The split is stratified; what it holds out judges the model after every epoch. The submission
-    CSV is written at the end. The same command goes on where it was broken off.
+    The split is stratified. The model is scored on the held-out images after every epoch. A CSV
+    for the test images is written at the end.
+
+    After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
     found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
     from kaggle_digits.cli.running import carry_out

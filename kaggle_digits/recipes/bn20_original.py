@@ -12,7 +12,7 @@ from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training
 
 RECIPE = Recipe(
     name="bn20-original",
-    summary="the document to the letter: rows normalised, constant learning rate, 50 epochs",
+    summary="the source document to the letter",
     source=bn20.RECIPE.source,
     measured=f"0.99071 on 20 % held out of {SPLIT}, one seed",
     network=partial(bn20.network, normalised_axis=1, momentum=0.99),

@@ -22,7 +22,7 @@ def network() -> Any:
 
 RECIPE = Recipe(
     name="dense",
-    summary="one hidden dense layer of 512: the baseline without convolutions, in seconds",
+    summary="no convolution: the baseline",
     source="the same tutorial as three-conv: 97.8 % on MNIST's 10,000 test images",
     measured=f"0.97337 ± 0.00197 on 20 % held out of {SPLIT}, three seeds",
     network=network,

@@ -44,7 +44,7 @@ def network() -> Any:
 
 RECIPE = Recipe(
     name="deotte15",
-    summary="the reference for the record: strided, Adam falling by a twentieth each epoch",
+    summary="the reference of the record",
     source="a public Kaggle notebook by Chris Deotte: 0.99757 on the leaderboard with 15 of them",
     measured="0.99149 ± 0.00015 on 36,000 images, trained on 6,000 others, three splits",
     network=network,

@@ -9,7 +9,7 @@ from kaggle_digits.transforms.deslanting import Deslant
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-deslanted",
-    summary="a member of the record: record-5's network over digits without their slant",
+    summary="record: digits without slant",
     source="this project: deslanting as of LeCun et al. 1998",
     measured=f"0.99650 out-of-fold: 8 folds of 15 epochs on {SPLIT}, seed 0",
     training=record5.DISTORTED,

@@ -27,7 +27,7 @@ def network() -> Any:
 
 RECIPE = Recipe(
     name="three-conv",
-    summary="three convolutions, two poolings, 93,322 parameters; five epochs",
+    summary="three convolutions",
     source="an MNIST tutorial: 99.15 % on MNIST's 10,000 test images (its text says 99.3 %)",
     measured=f"0.98794 ± 0.00086 on 20 % held out of {SPLIT}, three seeds",
     network=network,
