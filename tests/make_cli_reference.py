@@ -12,7 +12,8 @@ PATH = Path(__file__).parent.parent / "docs" / "cli.md"
 WIDTH = 80
 START = """# Command reference
 
-Every command with its options, as `kaggle-digits COMMAND --help` prints them. `make docs` writes this page.
+Every command with its options, as `kaggle-digits COMMAND --help` prints them. `make docs` writes
+this page.
 
 - `kaggle-digits --install-completion` completes commands and options in bash, zsh and fish.
 - `--json` prints the result for other programs. Results go to stdout, notes and errors to stderr.

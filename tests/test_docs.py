@@ -1,55 +1,264 @@
-"""What the README says can be typed."""
+"""The README and the guides are true: their commands and their Python run, on tiny data."""
 
+import contextlib
+import math
 import re
+import shlex
+import subprocess
 import tomllib
+import zipfile
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
-from kaggle_digits import __version__
+from kaggle_digits import __version__, recipes
+from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import app
+from kaggle_digits.training import fit
+from kaggle_digits.training.history import Epoch
+from tests import drawn, kaggle_server, make_cli_reference, product
+from tests.helpers import HEADER, ROWS, TEST_HEADER, images, mnist_arrays, write_cifar10_archive
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^kaggle-digits ([a-z].*?)(?:  |$)", README, re.MULTILINE)
+PAGES = ("README.md", "docs/quickstart.md", *(f"docs/guide/{name}.md" for name in (
+    "data", "recipes", "training", "evaluating", "comparing", "submitting", "exporting",
+    "handwriting", "notebooks",
+)), "docs/results.md", "docs/contributing.md")  # fmt: skip
+# Why a block may be left out.
+REASONS = {
+    "installs packages",
+    "runs tests",
+    "takes as long as its budget",
+    "takes minutes",
+    "trains on the full data",
+}
+FENCE = re.compile(r"(?:<!-- not run: ([^>\n]*) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
+TRAIN_IMAGES = 120
+FIRST = (  # runs and CSVs that the pages take for granted
+    "cv --recipe bn20 --folds 5",
+    "cv --recipe fast --folds 5",
+    "train --recipe fast",
+    "ensemble runs/bn20-5-fold runs/fast-5-fold --submission submissions/blend.csv",
+)
 
 
-def command_of(words: list[str]):
-    """Return the command that ``words`` begin with."""
-    command = typer.main.get_command(app)
-    while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
-    return command
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", COMMANDS)
-def test_commands_and_options_of_the_readme_exist(text):
-    words = text.split()
-    known = {name for param in command_of(words).params for name in param.opts}
-    assert {word for word in words if word.startswith("--")} <= known
+def tiny_network(shape, units):
+    """Return the smallest network with the recipe's shapes: the pages are tested, not recipes."""
+    layers = start_keras().layers
+    flat = [layers.AveragePooling2D(7), layers.Flatten(), layers.Dense(units)]
+    return recipes.recipe.sequential(shape, [*flat, layers.Dense(10, activation="softmax")])
 
 
-def test_the_readme_names_every_command():
-    top = typer.main.get_command(app)
-    for name, command in top.commands.items():  # type: ignore[attr-defined]
-        for inner in getattr(command, "commands", [""]):
-            assert f"kaggle-digits {name} {inner}".strip() in README
+@contextlib.contextmanager
+def training_takes_no_time():
+    """Let epochs change nothing, and let a matrix answer in a network's place.
+
+    Runs, files, checks and messages are real; the training has tests of its own.
+    """
+
+    def train_epoch(_models, _training, train, held_out, seed, watcher):
+        watcher.images_trained(len(train))
+        unknown = 0.0 if held_out is not None else math.nan
+        return Epoch(seed[-1], 1.0, 0.5, 1.0 + unknown, 0.5 + unknown, 1e-3, 0.1, 1000.0)
+
+    def predict_probabilities(model, images):
+        total = sum(float(np.abs(weights).sum()) for weights in model.get_weights())
+        random = np.random.default_rng(int(total * 1000))
+        flat = images.reshape(len(images), -1)[:, ::7].astype(np.float32) / 255
+        logits = flat @ random.normal(size=(flat.shape[1], 10)).astype(np.float32)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_train_epoch", train_epoch)
+        patch.setattr(fit, "predict_probabilities", predict_probabilities)
+        yield
 
 
-def test_the_readme_names_every_make_target():
-    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+class Reader:
+    """Somebody who types what the pages say, each command once."""
+
+    def __init__(self, server):
+        self.server = server
+        self.typed: set[str] = set()
+
+    def type(self, line: str) -> None:
+        words = shlex.split(line, comments=True)
+        if not words or " ".join(words) in self.typed:
+            return
+        self.typed.add(" ".join(words))
+        if words[0] == "make":
+            dry = ["make", "--dry-run", *words[1:]]
+            subprocess.run(dry, cwd=ROOT, check=True, capture_output=True)
+            return
+        assert words[0] == "kaggle-digits", line
+        if words[1] == "record" or "--jobs" in words:  # processes or minutes: parsed only
+            command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+            command.make_context(words[1], words[2:])
+            return
+        real = words[1] == "export" or "--model" in words
+        with contextlib.nullcontext() if real else training_takes_no_time():
+            done = CliRunner().invoke(app, words[1:])
+        assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """Return a reader in a folder with data of the competition's form, runs, and downloads."""
+    folder = tmp_path_factory.mktemp("reader")
+    with pytest.MonkeyPatch.context() as patch, kaggle_server.running() as server:
+        for units, (name, recipe) in enumerate(list(recipes.RECIPES.items()), start=4):
+            training = replace(recipe.training, epochs=1, precision="float32")
+            network = partial(tiny_network, recipe.image_shape, units)
+            small = replace(recipe, network=network, training=training, deslant=None)
+            patch.setitem(recipes.RECIPES, name, small)
+        for name, value in product.environment(**server.environment()).items():
+            patch.setenv(name, value)
+        for name in ("KAGGLE_DIGITS_INPUT", "KAGGLE_DIGITS_DATA"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(folder))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.chdir(folder)
+        server.archive = prepare(folder)
+        reader = Reader(server)
+        for command in FIRST:
+            reader.type(f"kaggle-digits {command}")
+        yield reader
+
+
+def prepare(folder: Path) -> bytes:
+    """Write the files that the pages name; return the competition's zip."""
+    pool = images(TRAIN_IMAGES + 100)
+    rows = [",".join(map(str, row)) for row in pool.tolist()]
+    train = "".join(f"{i % 10},{row}\n" for i, row in enumerate(rows[:TRAIN_IMAGES]))
+    test = "".join(f"{rows[TRAIN_IMAGES + i % 100]}\n" for i in range(ROWS))
+    files = {"train.csv": f"{HEADER}\n{train}", "test.csv": f"{TEST_HEADER}\n{test}"}
+    downloads = folder / "Downloads"
+    (folder / "input").mkdir()
+    downloads.mkdir()
+    path = downloads / "digit-recognizer.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    archive = path.read_bytes()
+    (folder / "input" / "digit-recognizer.zip").write_bytes(archive)
+    np.savez(downloads / "mnist.npz", **mnist_arrays(120, 40))
+    write_cifar10_archive(downloads / "cifar-10-python.tar.gz")
+    answers = "".join(f"{i},{i % 10}\n" for i in range(1, ROWS + 1))
+    (folder / "answers.csv").write_text(f"ImageId,Label\n{answers}")
+    for name in ("photo.jpg", "scan.png"):
+        page = drawn.page([drawn.written(digit) for digit in (4, 2, 7)])
+        drawn.saved(folder / name, drawn.photo(page))
+    return archive
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_says_can_be_typed(page, reader):
+    names: dict[str, object] = {}
+    blocks = FENCE.findall(text(page))
+    assert blocks, page
+    for reason, language, code in blocks:
+        if language == "sh" and not reason:
+            for line in code.splitlines():
+                reader.type(line)
+        elif language == "python" and not reason:
+            if named := re.match(r"# (\w+\.py)\n", code):
+                Path(named[1]).write_text(code, encoding="utf-8")
+            with training_takes_no_time():
+                exec(compile(code, page, "exec"), names)  # noqa: S102 — our own pages
+        else:
+            assert reason in REASONS or language in {"text", "toml"}, (
+                f"{page}: {reason}, {language}"
+            )
+
+
+def test_a_block_is_left_out_for_a_known_reason_only():
+    reasons = [reason for page in PAGES for reason, _, _ in FENCE.findall(text(page)) if reason]
+    assert set(reasons) <= REASONS
+    assert len(reasons) < sum(len(FENCE.findall(text(page))) for page in PAGES) / 4
+
+
+def test_every_page_is_tested():
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
+    # The log is history, the design has no commands, and the reference is generated.
+    assert pages - set(PAGES) == {"docs/LOG.md", "docs/cli.md", "docs/design.md"}
+
+
+def test_the_command_reference_is_up_to_date():
+    written = make_cli_reference.PATH.read_text(encoding="utf-8")
+    assert written == make_cli_reference.reference(), "stale: run `make docs`"
+
+
+def all_commands(command, name="kaggle-digits"):
+    if not hasattr(command, "commands"):
+        yield name, command
+    for inner_name, inner in getattr(command, "commands", {}).items():
+        yield from all_commands(inner, f"{name} {inner_name}")
+
+
+def test_every_option_says_what_it_does_and_its_default():
+    for name, command in all_commands(typer.main.get_command(app)):
+        for option in command.params:
+            if option.param_type_name == "argument" or getattr(option, "hidden", False):
+                continue
+            record = option.get_help_record(command.context_class(command))
+            assert record[1].strip().endswith((".", "]")), (name, option.name)
+            optional = option.default is None and option.name not in WITHOUT_DEFAULT
+            assert not optional or "default:" in record[1], (name, option.name)
+
+
+# Options that do something only if they are given.
+WITHOUT_DEFAULT = {
+    "from_", "as_", "augment", "labels", "show", "vote", "images", "model", "save_debug", "file",
+    "submission_required",
+}  # fmt: skip
+
+
+def test_links_lead_somewhere():
+    for page in (*PAGES, "SECURITY.md", "CHANGELOG.md", "docs/LOG.md"):
+        for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+            if target.startswith("http"):
+                continue
+            name, _, heading = target.partition("#")
+            path = (ROOT / page).parent / name if name else ROOT / page
+            assert path.exists(), f"{page}: {target}"
+            if heading:
+                headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+                assert heading in anchors, f"{page}: {target}"
+
+
+def test_the_readme_fits_in_three_minutes():
+    assert len(text("README.md").splitlines()) <= 150
+
+
+def test_the_recipe_guide_names_every_setting():
+    named = re.findall(r"^\| `(\w+)` \|", text("docs/guide/recipes.md"), re.MULTILINE)
+    assert named == [field.name for field in fields(recipes.Training)]
+
+
+def test_contributing_names_every_make_target():
+    targets = re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE)
     assert len(targets) > 8
-    for target in targets:
-        assert re.search(rf"make {target}\b|`{target}`", README), target
+    for target in set(targets) - {"help"}:
+        assert f"| `make {target}` |" in text("docs/contributing.md"), target
 
 
 def test_versions_agree():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads(text("pyproject.toml"))["project"]
     assert project["version"] == __version__
-    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {__version__}" in text("CHANGELOG.md")
 
 
 def test_constraints_hold_names_and_versions_only():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = text("constraints.txt").splitlines()
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.+]*", line) for line in lines)
