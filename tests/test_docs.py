@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,8 @@ def prepare(folder: Path) -> bytes:
             packed.writestr(name, content)
     archive = path.read_bytes()
     (folder / "input" / "digit-recognizer.zip").write_bytes(archive)
-    np.savez(downloads / "mnist.npz", **mnist_arrays(120, 40))
+    arrays: dict[str, Any] = dict(mnist_arrays(120, 40))
+    np.savez(downloads / "mnist.npz", **arrays)
     write_cifar10_archive(downloads / "cifar-10-python.tar.gz")
     answers = "".join(f"{i},{i % 10}\n" for i in range(1, ROWS + 1))
     (folder / "answers.csv").write_text(f"ImageId,Label\n{answers}")
