@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import kaggle_digits
 from kaggle_digits import __version__, files, recipes
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
@@ -504,7 +505,7 @@ def _git_commit() -> str | None:
 
     from kaggle_digits.credentials import environment_without_credentials
 
-    here = Path(__file__).resolve().parent.parent
+    here = Path(kaggle_digits.__file__).resolve().parent.parent
     if not (here / ".git").exists():  # installed: the version says it all
         return None
     try:

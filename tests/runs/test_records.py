@@ -1,16 +1,19 @@
 """A run's JSON files as anybody may have changed them."""
 
 import json
+import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import kaggle_digits
 from kaggle_digits.cli import app
 from kaggle_digits.errors import InputError
-from kaggle_digits.runs import Run
+from kaggle_digits.runs import Run, environment
 from tests import helpers
 
 SETTINGS = {"recipe": "bn20", "source": "csv", "folds": 2, "seeds": 1, "training": {"epochs": 3}}
@@ -140,3 +143,12 @@ def test_arrays_that_do_not_belong_to_the_run(changes, problem, run):
         run.arrays("oof")
     assert problem in str(caught.value)
     assert "Run the command that made the run again: it rewrites the file." in str(caught.value)
+
+
+def test_the_environment_names_the_commit_of_the_checkout():
+    checkout = Path(kaggle_digits.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        pytest.skip("this is no checkout")
+    git = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    head = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    assert environment()["git_commit"] == head
