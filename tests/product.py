@@ -1,11 +1,16 @@
 """Running the product as a user does: a real process, in a folder of its own."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
+
+from kaggle_digits import cli
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
 HOME = tempfile.TemporaryDirectory(prefix="home-")
@@ -49,6 +54,38 @@ def run(
     if code is not None:
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def call(
+    *arguments: str | Path, cwd: Path, code: int = 0, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Do what `run` does without a process of its own, where nothing depends on it.
+
+    Keras is imported once for all such calls. Threads, signals, streams and what is read when a
+    process starts need `run`.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    before = Path.cwd()
+    words = [str(argument) for argument in arguments]
+    os.chdir(cwd)
+    try:
+        with (
+            mock.patch.dict(os.environ, environment(**extra), clear=True),
+            mock.patch.object(sys, "argv", ["kaggle-digits", *words]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            ended = cli.run_command([])
+    finally:
+        os.chdir(before)
+    done = subprocess.CompletedProcess(words, ended, _read(out), _read(err))
+    assert ended == code, f"exit {ended}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def _read(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 def started(*arguments: str | Path, cwd: Path, **extra: str) -> subprocess.Popen[str]:

@@ -91,7 +91,7 @@ def main() -> None:
     process.open_streams()
     received = process.interrupt_on_signals()
     try:
-        code = _flush(_exit_code(received))
+        code = _flush(run_command(received))
     except KeyboardInterrupt:  # before or after the command itself
         code = INTERRUPTED
     process.end_process(process.SIGNALLED + received[0] if code and received else code)
@@ -123,7 +123,13 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _exit_code(received: list[int]) -> int:
+def run_command(received: list[int]) -> int:
+    """Run the command in ``sys.argv``; return its exit code.
+
+    Args:
+        received: the signals that the process has received, as of `process.interrupt_on_signals`.
+
+    """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:

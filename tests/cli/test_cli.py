@@ -34,20 +34,20 @@ def message(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_help_names_every_command(tmp_path):
-    text = product.run("--help", cwd=tmp_path).stdout
+    text = product.call("--help", cwd=tmp_path).stdout
     for command in COMMANDS:
         assert command in text
-        assert product.run(command, "--help", cwd=tmp_path).stdout
+        assert product.call(command, "--help", cwd=tmp_path).stdout
 
 
 def test_version(tmp_path):
-    assert product.run("--version", cwd=tmp_path).stdout == "kaggle-digits 0.2.0\n"
+    assert product.call("--version", cwd=tmp_path).stdout == "kaggle-digits 0.2.0\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(shell, tmp_path):
     # Otherwise Typer looks which shell the tests were started from.
-    done = product.run(
+    done = product.call(
         "--show-completion", shell, cwd=tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
     )
     assert "KAGGLE_DIGITS_COMPLETE" in done.stdout
@@ -101,7 +101,7 @@ def test_completion_completes_commands(tmp_path):
 def test_wrong_commands_end_with_2_and_one_message(arguments, expected, data, tmp_path):
     shutil.copytree(data, tmp_path / "input")
     before = sorted((tmp_path / "input").iterdir())
-    done = product.run(*arguments, cwd=tmp_path, code=2)
+    done = product.call(*arguments, cwd=tmp_path, code=2)
     assert expected in message(done)
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -110,12 +110,12 @@ def test_wrong_commands_end_with_2_and_one_message(arguments, expected, data, tm
 
 
 def test_no_data_says_how_to_get_some(tmp_path):
-    done = product.run("cv", cwd=tmp_path, code=2)
+    done = product.call("cv", cwd=tmp_path, code=2)
     assert "kaggle-digits data get" in message(done)
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    done = product.run("cv", "--recipe", "nosuch", "--debug", cwd=tmp_path, code=2)
+    done = product.call("cv", "--recipe", "nosuch", "--debug", cwd=tmp_path, code=2)
     assert "Traceback" in done.stderr
     assert "InputError: unknown recipe" in done.stderr
 
@@ -123,7 +123,7 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_a_file_where_the_folder_should_be(data, tmp_path):
     (tmp_path / "file").touch()
     for option, where in (("--run", "file/run"), ("--submission", "file/a.csv")):
-        done = product.run("cv", "--input", data, option, where, cwd=tmp_path, code=2)
+        done = product.call("cv", "--input", data, option, where, cwd=tmp_path, code=2)
         assert f"cannot write {where}: a file is in the way" in message(done)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -136,7 +136,7 @@ def test_only_a_submission_is_overwritten(command, data, tmp_path):
     )
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "run.json").write_text('{"settings": {}, "state": "finished"}')
-    done = product.run(*arguments, "--submission", "README.md", cwd=tmp_path, code=2)
+    done = product.call(*arguments, "--submission", "README.md", cwd=tmp_path, code=2)
     assert "README.md exists and is no submission" in message(done)
     assert (tmp_path / "README.md").read_text() == "precious"
     assert not (tmp_path / "runs").exists()
@@ -145,7 +145,7 @@ def test_only_a_submission_is_overwritten(command, data, tmp_path):
 def test_a_foreign_folder_is_not_taken_for_a_run(data, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    done = product.run("cv", "--input", data, "--run", "mine", cwd=tmp_path, code=2)
+    done = product.call("cv", "--input", data, "--run", "mine", cwd=tmp_path, code=2)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     assert "mine is not a run, and not empty: it holds 'thesis.txt'" in message(done)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
@@ -154,7 +154,7 @@ def test_a_foreign_folder_is_not_taken_for_a_run(data, tmp_path):
 def test_damaged_run_json(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text('{"settings": ')
-    done = product.run("evaluate", "run", cwd=tmp_path, code=2)
+    done = product.call("evaluate", "run", cwd=tmp_path, code=2)
     assert "run.json is damaged" in message(done)
 
 
@@ -180,33 +180,33 @@ def test_full_disk(data, tmp_path):
     assert "Traceback" not in done.stderr
     fold = next((tmp_path / "runs").iterdir()) / "fold-1"
     assert [path.name for path in fold.iterdir()] == ["history.csv"]  # and no half of a model
-    done = product.run("cv", "--folds", "2", "--epochs", "1", "--input", data, cwd=tmp_path)
+    done = product.call("cv", "--folds", "2", "--epochs", "1", "--input", data, cwd=tmp_path)
     assert "Submission" in done.stdout  # there is room now, and the same command goes through
 
 
 def test_train_on_everything_and_its_json(data, tmp_path):
-    done = product.run(
+    done = product.call(
         "train", "--validation-split", "0", "--epochs", "1", "--input", data, "--json", cwd=tmp_path
     )
     result = json.loads(done.stdout)
     assert result["oof"] is None
     assert Path(tmp_path / result["submission"]).read_text().count("\n") == 21
     assert "fold 1/1  finished: nothing held out" in done.stderr
-    done = product.run("evaluate", result["run"], cwd=tmp_path, code=2)
+    done = product.call("evaluate", result["run"], cwd=tmp_path, code=2)
     assert "held no images out" in message(done)
-    done = product.run(
+    done = product.call(
         "ensemble", result["run"], "--method", "hill-climb", "--submission", "a.csv",
         cwd=tmp_path, code=2,
     )  # fmt: skip
     assert "hill-climb needs images that every run held out" in message(done)
     test = tmp_path / result["run"] / "test.npz"
     test.write_bytes(test.read_bytes()[:1000])
-    done = product.run("ensemble", result["run"], "--submission", "a.csv", cwd=tmp_path, code=2)
+    done = product.call("ensemble", result["run"], "--submission", "a.csv", cwd=tmp_path, code=2)
     assert "test.npz is not an .npz file, or was cut short" in message(done)
 
 
 def test_tensorflow_keeps_quiet(data, tmp_path):
-    done = product.run("train", "--epochs", "1", "--input", data, cwd=tmp_path)
+    done = product.call("train", "--epochs", "1", "--input", data, cwd=tmp_path)
     lines = done.stderr.splitlines()
     assert lines[0].startswith("Note: few images")
     assert [line for line in lines[1:] if not line.startswith("fold 1/1  ")] == []
@@ -221,7 +221,7 @@ def test_other_backends(backend, data, tmp_path):
     product.run(*arguments, cwd=tmp_path, KERAS_BACKEND=backend)
     run = next((tmp_path / "runs").iterdir())
     assert run.name.endswith(backend)
-    product.run(
+    product.call(
         "predict", run, "--input", data, "--submission", "a.csv",
         cwd=tmp_path, KERAS_BACKEND=backend,
     )  # fmt: skip
@@ -238,8 +238,8 @@ def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):
         json.dumps({"state": "running", "command": "kaggle-digits cv", "settings": settings,
                     "started": "2026-01-01T00:00:00+00:00"})
     )  # fmt: skip
-    assert "0/5 …" in product.run("runs", cwd=tmp_path).stdout
-    done = product.run("evaluate", run, cwd=tmp_path, code=2)
+    assert "0/5 …" in product.call("runs", cwd=tmp_path).stdout
+    done = product.call("evaluate", run, cwd=tmp_path, code=2)
     assert "is not finished" in message(done)
     assert "kaggle-digits cv" in message(done)
 
@@ -247,7 +247,7 @@ def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):
 def test_runs_leaves_out_a_damaged_one_and_says_so(tmp_path):
     (tmp_path / "runs" / "two").mkdir(parents=True)
     (tmp_path / "runs" / "two" / "run.json").write_text("{")
-    done = product.run("runs", cwd=tmp_path)
+    done = product.call("runs", cwd=tmp_path)
     assert f"No runs in {tmp_path}/runs yet" in done.stdout
     assert "runs/two/run.json is damaged: Expecting" in done.stderr
 
@@ -262,35 +262,35 @@ def test_unknown_or_missing_backend(data, tmp_path):
 
 def test_submit_checks_before_it_says_what_it_would_push(data, tmp_path):
     (tmp_path / "a.csv").write_text("ImageId,Label\n1,7\n")
-    done = product.run("submit", "a.csv", "--input", data, cwd=tmp_path, code=2)
+    done = product.call("submit", "a.csv", "--input", data, cwd=tmp_path, code=2)
     assert "a.csv: 1 rows; expected 20" in message(done)
     assert "Missing ImageId 2, 3" in message(done)
 
 
 def test_data_get_and_check_the_sample(tmp_path):
-    done = product.run("data", "get", cwd=tmp_path)
+    done = product.call("data", "get", cwd=tmp_path)
     assert "EMBEDDED SAMPLE" in done.stderr
     assert "1,442 train and 355 test images" in done.stdout
-    report = json.loads(product.run("data", "check", "--json", cwd=tmp_path).stdout)
+    report = json.loads(product.call("data", "check", "--json", cwd=tmp_path).stdout)
     assert report["source"] == "sample"
     assert report["test_images_in_train"] == 0
-    assert "0:143" in product.run("data", "check", cwd=tmp_path).stdout
+    assert "0:143" in product.call("data", "check", cwd=tmp_path).stdout
 
 
 def test_runs_as_a_module_like_the_command(tmp_path):
     done = subprocess.run(
         [CONSOLE_COMMAND, "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout == product.run("--version", cwd=tmp_path).stdout
+    assert done.stdout == product.call("--version", cwd=tmp_path).stdout
 
 
 def test_a_labelled_test_set_is_scored(tmp_path):
     (tmp_path / "input").mkdir()
     files.write_npz(tmp_path / "input" / "mnist.npz", **mnist_arrays(train=60, test=20))
     arguments = ("train", "--epochs", "1", "--batch-size", "60")
-    text = product.run(*arguments, cwd=tmp_path).stdout
+    text = product.call(*arguments, cwd=tmp_path).stdout
     assert re.search(r"Test +accuracy 0\.\d{5} ± .*, log loss .* errors in 20 images", text)
-    again = json.loads(product.run(*arguments, "--json", cwd=tmp_path).stdout)
+    again = json.loads(product.call(*arguments, "--json", cwd=tmp_path).stdout)
     run = Path(tmp_path / again["run"])
     stored = np.load(run / "test.npz")
     wrong = int((stored["probabilities"].argmax(axis=1) != stored["labels"]).sum())

@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     """Return a folder with data and a run on a part of it."""
     folder = tmp_path_factory.mktemp("trained")
     write_competition(folder / "input", train=60, test=20)
-    product.run(
+    product.call(
         "train", "--epochs", "1", "--validation-split", "0.5", "--limit", "40", "--run", "run",
         cwd=folder,
     )  # fmt: skip
@@ -52,7 +52,7 @@ def drawn(folder: Path) -> set[str]:
 
 
 def test_data_show_draws_images_and_classes(here):
-    done = product.run("data", "show", "--count", "9", cwd=here)
+    done = product.call("data", "show", "--count", "9", cwd=here)
     assert done.stdout.splitlines() == [
         "drawn    plots/train.png",
         "drawn    plots/train-classes.png",
@@ -62,14 +62,14 @@ def test_data_show_draws_images_and_classes(here):
 
 
 def test_data_show_of_unlabelled_images_counts_no_classes(here):
-    done = product.run("data", "show", "--split", "test", "--picture", "plots/a.png", cwd=here)
+    done = product.call("data", "show", "--split", "test", "--picture", "plots/a.png", cwd=here)
     assert "the test images have no labels: none to count" in done.stdout
     assert drawn(here) == {"a.png"}
 
 
 def test_data_show_augments_quietly(here):
     # In a process of its own: what TensorFlow says, it says when it is imported first.
-    done = product.run("data", "show", "--augment", "bn20", "--picture", "a.png", cwd=here)
+    done = product.call("data", "show", "--augment", "bn20", "--picture", "a.png", cwd=here)
     assert done.stdout == "drawn    a.png\n"
     assert done.stderr == ""
     assert (here / "a.png").exists()
@@ -86,7 +86,7 @@ def test_data_show_augments_quietly(here):
     ],
 )
 def test_wrong_data_show_writes_nothing(arguments, expected, here):
-    done = product.run("data", "show", *arguments, cwd=here, code=2)
+    done = product.call("data", "show", *arguments, cwd=here, code=2)
     assert expected in " ".join(done.stderr.split())
     assert not list(here.rglob("*.png"))
 
@@ -95,7 +95,7 @@ def test_wrong_data_show_writes_nothing(arguments, expected, here):
 
 
 def test_plots_of_a_run_on_a_part_of_the_data(here):
-    done = product.run("evaluate", "run", "--plots", cwd=here)
+    done = product.call("evaluate", "run", "--plots", cwd=here)
     assert drawn(here / "run") == {name + end for name in PICTURES for end in (".png", ".svg")}
     assert re.findall(r"^drawn +run/plots/(\S+)\.png$", done.stdout, re.MULTILINE) == [*PICTURES]
     assert "left out" not in done.stdout
@@ -106,7 +106,7 @@ def test_plots_of_a_run_on_a_part_of_the_data(here):
 
 def test_plots_in_json_and_what_is_left_out_without_the_data(here):
     shutil.rmtree(here / "input")
-    done = product.run("evaluate", "run", "--plots", "--json", cwd=here)
+    done = product.call("evaluate", "run", "--plots", "--json", cwd=here)
     plots = json.loads(done.stdout)["plots"]
     assert plots["written"] == [
         f"run/plots/{name}{end}" for name in PICTURES[:-1] for end in (".png", ".svg")
@@ -129,10 +129,10 @@ def test_a_run_that_held_nothing_out_has_learning_curves_only(here):
     cells = row.split(",")
     cells[3:5] = ["nan", "nan"]
     history.write_text(f"{head}\n{','.join(cells)}\n")
-    done = product.run("evaluate", "run", "--plots", cwd=here)
+    done = product.call("evaluate", "run", "--plots", cwd=here)
     assert drawn(here / "run") == {"learning-curves.png", "learning-curves.svg"}
     assert done.stdout.count("the run held no images out") == 3
-    assert product.run("evaluate", "run", cwd=here, code=2).stdout == ""
+    assert product.call("evaluate", "run", cwd=here, code=2).stdout == ""
 
 
 def test_damaged_histories_leave_out_the_curves(here):
@@ -155,7 +155,7 @@ def test_plots_that_cannot_be_written(here):
 
 def test_class_names_instead_of_numbers(here):
     described(here / "run", class_names=CIFAR)
-    text = product.run("evaluate", "run", cwd=here).stdout
+    text = product.call("evaluate", "run", cwd=here).stdout
     assert re.search(r"^predict +airplane +automobile .* truck$", text, re.MULTILINE)
     assert re.search(r"^truck( +\d+){10}$", text, re.MULTILINE)
     worst = text.partition("p(predicted)\n")[2].splitlines()
@@ -167,7 +167,7 @@ def test_class_names_instead_of_numbers(here):
 
 def test_json_keeps_its_keys_and_has_the_calibration(here):
     described(here / "run", class_names=CIFAR)
-    result = json.loads(product.run("evaluate", "run", "--json", cwd=here).stdout)
+    result = json.loads(product.call("evaluate", "run", "--json", cwd=here).stdout)
     assert {"scores", "confusion_matrix", "worst", "class_names", "calibration", "test"} <= set(
         result
     )
@@ -183,11 +183,11 @@ def test_the_test_scores_of_a_run_that_has_them(here):
     values = json.loads(metrics.read_text())
     scores = values["oof"] | {"accuracy": 0.75, "errors": 5, "images": 20}
     metrics.write_text(json.dumps(values | {"test": scores}))
-    text = product.run("evaluate", "run", cwd=here).stdout
+    text = product.call("evaluate", "run", cwd=here).stdout
     assert "\ntest      accuracy 0.75000 ± " in text
     assert "5 errors in 20 test images" in text
     (here / "run" / "oof.npz").unlink()
-    result = json.loads(product.run("evaluate", "run", "--json", cwd=here).stdout)
+    result = json.loads(product.call("evaluate", "run", "--json", cwd=here).stdout)
     assert (result["scores"], result["worst"], result["test"]) == (None, [], scores)
 
 
@@ -198,7 +198,7 @@ def test_show_prints_the_image_and_every_probability(here):
     oof = np.load(here / "run" / "oof.npz")
     image = int(oof["ids"][7])
     label, p = int(oof["labels"][7]), oof["probabilities"][7]
-    done = product.run("evaluate", "run", "--show", str(image), cwd=here)
+    done = product.call("evaluate", "run", "--show", str(image), cwd=here)
     assert done.stderr == ""
     drawing, _, said = done.stdout.partition(f"image      {image}\n")
     assert drawing.count("\n") == 28
@@ -213,14 +213,14 @@ def test_show_prints_the_image_and_every_probability(here):
 
 def test_show_of_a_test_image(here):
     arguments = ("evaluate", "run", "--show", "20", "--split", "test")
-    text = product.run(*arguments, cwd=here).stdout
+    text = product.call(*arguments, cwd=here).stdout
     assert "label      unknown" in text
     assert drawn(here / "run") == {"test-image-20.png"}
     test = dict(np.load(here / "run" / "test.npz"))
     wrong = (test["probabilities"].argmax(axis=1) + 1) % 10
     files.write_npz(here / "run" / "test.npz", **test, labels=wrong.astype(np.uint8))
     described(here / "run", class_names=CIFAR)
-    result = json.loads(product.run(*arguments, "--json", cwd=here).stdout)
+    result = json.loads(product.call(*arguments, "--json", cwd=here).stdout)
     assert result["label"] == CIFAR[wrong[19]]
     assert result["predicted"] == CIFAR[test["probabilities"][19].argmax()]
     assert result["probabilities"]["cat"] == pytest.approx(float(test["probabilities"][19, 3]))
@@ -230,7 +230,7 @@ def test_show_of_a_test_image(here):
 def test_show_without_the_data_prints_what_is_known(here):
     shutil.rmtree(here / "input")
     image = int(np.load(here / "run" / "oof.npz")["ids"][0])
-    done = product.run("evaluate", "run", "--show", str(image), cwd=here)
+    done = product.call("evaluate", "run", "--show", str(image), cwd=here)
     assert "No picture: input does not exist" in done.stderr
     assert done.stdout.startswith(f"image      {image}\n")
     assert "drawn" not in done.stdout
@@ -238,7 +238,7 @@ def test_show_without_the_data_prints_what_is_known(here):
 
 def test_an_unknown_id_says_which_there_are(here):
     ids = np.load(here / "run" / "oof.npz")["ids"]
-    done = product.run("evaluate", "run", "--show", "99999", cwd=here, code=2)
+    done = product.call("evaluate", "run", "--show", "99999", cwd=here, code=2)
     expected = f"one of its 20 ids from {ids.min()} to {ids.max()}, such as {ids[0]}, {ids[1]}, "
     assert "run has no held-out train image with the id 99999. Expected " + expected in done.stderr
     run = Run(here / "run")
@@ -260,11 +260,11 @@ def test_an_unknown_id_says_which_there_are(here):
     ],
 )
 def test_what_does_not_belong_together_is_refused(here, arguments, expected):
-    done = product.run("evaluate", *arguments, cwd=here, code=2)
+    done = product.call("evaluate", *arguments, cwd=here, code=2)
     assert expected in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--split", "test"], ["--count", "9"]])
 def test_augmentation_is_drawn_of_eight_train_images_alone(here, arguments):
-    done = product.run("data", "show", "--augment", "bn20", *arguments, cwd=here, code=2)
+    done = product.call("data", "show", "--augment", "bn20", *arguments, cwd=here, code=2)
     assert f"received {' '.join(arguments)} and --augment bn20" in done.stderr

@@ -185,9 +185,9 @@ def raising(error: BaseException):
 
 def test_an_interruption_that_a_library_takes_for_its_own_error(monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", raising(ImportError("initialization failed")))
-    assert cli._exit_code([signal.SIGINT]) == 130
+    assert cli.run_command([signal.SIGINT]) == 130
     assert capsys.readouterr().err == ""
-    assert cli._exit_code([]) == 1
+    assert cli.run_command([]) == 1
     assert "unexpected ImportError" in capsys.readouterr().err
 
 
@@ -226,7 +226,7 @@ def too_large() -> Exception:
 )
 def test_memory_that_ran_out_is_said_in_plain_words(error, expected, monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", raising(error))
-    assert cli._exit_code([]) == 1
+    assert cli.run_command([]) == 1
     said = capsys.readouterr().err
     assert expected in said
     assert "a smaller --batch-size, fewer --jobs, or --limit N" in said
@@ -242,11 +242,11 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
 def test_errors_do_nothing_to_a_terminal_and_keep_their_lines(monkeypatch, capsys):
     message = "no \x1b[2Jfile. Run:\n  kaggle-digits data get"
     monkeypatch.setattr(cli, "app", raising(InputError(message)))
-    assert cli._exit_code([]) == 2
+    assert cli.run_command([]) == 2
     expected = "Error: no \\x1b[2Jfile. Run:\n  kaggle-digits data get\n"
     assert capsys.readouterr().err == expected
     monkeypatch.setattr(cli, "app", raising(RuntimeError("\x1b]0;title\x07")))
-    cli._exit_code([])
+    cli.run_command([])
     assert "\x1b" not in capsys.readouterr().err
 
 

@@ -479,13 +479,13 @@ def test_without_a_path_it_says_what_to_do(tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path) -> None:
     archive = write_cifar10_archive(tmp_path / "cifar-10-python.tar.gz")
     arguments = ("data", "get", "--source", "cifar10", "--from")
-    got = product.run(*arguments, archive, cwd=tmp_path).stdout
+    got = product.call(*arguments, archive, cwd=tmp_path).stdout
     assert "cifar10 data, 100 train and 10 test images" in got
-    checked = product.run("data", "check", cwd=tmp_path).stdout.splitlines()
+    checked = product.call("data", "check", cwd=tmp_path).stdout.splitlines()
     assert checked[2].strip() == "airplane:10 automobile:10 bird:10 cat:10 deer:10"
     assert checked[3].strip() == "dog:10 frog:10 horse:10 ship:10 truck:10"
 
-    wrong = product.run(*arguments, tmp_path / "nosuch", cwd=tmp_path, code=2).stderr
+    wrong = product.call(*arguments, tmp_path / "nosuch", cwd=tmp_path, code=2).stderr
     assert "no such file or folder. Expected train.csv and test.csv" in wrong
 
 
@@ -493,7 +493,7 @@ def test_recipes_for_digits_refuse_these_images(tmp_path: Path) -> None:
     write_cifar10(tmp_path / "input")
     refusal = "takes images of (28, 28, 1); the data has (32, 32, 3). Choose a recipe"
     for command in ("train", "cv"):
-        done = product.run(command, "--recipe", "bn20", cwd=tmp_path, code=2)
+        done = product.call(command, "--recipe", "bn20", cwd=tmp_path, code=2)
         assert f"Error: recipe 'bn20' {refusal}" in done.stderr
     assert not (tmp_path / "runs").exists()
 
@@ -514,21 +514,21 @@ def test_recipes_for_digits_refuse_these_images(tmp_path: Path) -> None:
     names = tuple("0123456789")
     with runs.open_for_training(tmp_path / "run", settings, class_names=names, command="") as run:
         run.update(state="finished")
-    done = product.run("predict", "run", cwd=tmp_path, code=2)
+    done = product.call("predict", "run", cwd=tmp_path, code=2)
     assert refusal in done.stderr
 
 
 def test_training_evaluating_and_predicting_name_the_classes(tmp_path: Path) -> None:
     write_cifar10(tmp_path / "input")
-    trained = product.run(
+    trained = product.call(
         "train", "--recipe", "cifar-augmented", "--epochs", "1", "--run", "run", cwd=tmp_path
     ).stdout
     assert "errors in 20 images" in trained  # of 100, held out
     assert "errors in 10 images" in trained  # the test batch, whose labels are known
-    evaluated = product.run("evaluate", "run", cwd=tmp_path).stdout
+    evaluated = product.call("evaluate", "run", cwd=tmp_path).stdout
     for name in load(tmp_path / "input").train.class_names:
         assert re.search(rf"^{name} ", evaluated, re.MULTILINE)
-    shown = product.run("evaluate", "run", "--show", "1", "--split", "test", cwd=tmp_path).stdout
+    shown = product.call("evaluate", "run", "--show", "1", "--split", "test", cwd=tmp_path).stdout
     assert re.search(r"^ *airplane  0\.\d{4}", shown, re.MULTILINE)
-    product.run("predict", "run", "--submission", "a.csv", cwd=tmp_path)
+    product.call("predict", "run", "--submission", "a.csv", cwd=tmp_path)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "run/submission.csv").read_bytes()

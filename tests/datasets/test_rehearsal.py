@@ -165,7 +165,7 @@ def test_what_cannot_be_rehearsed(mnist: Path, folder: Path, tmp_path: Path) -> 
 
 def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
     arguments = ("data", "get", "--source", "mnist", "--from", mnist, "--as")
-    got = product.run(*arguments, "kaggle", "--seed", "3", cwd=tmp_path).stdout
+    got = product.call(*arguments, "kaggle", "--seed", "3", cwd=tmp_path).stdout
     assert f"input: rehearsal data, 60 train and 40 test images ({mnist})" in got
     assert "`submit` refuses what a run makes of it" in got
     assert "evaluate CSV --labels input/answers.csv" in got
@@ -173,7 +173,7 @@ def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
 
     for command, code in (("--if-possible", 0), ("--dry-run", 2)):
         submit = ("submit", "input/answers.csv", command)
-        done = product.run(*submit, cwd=tmp_path, code=code)
+        done = product.call(*submit, cwd=tmp_path, code=code)
         text = done.stdout + done.stderr
         assert "is not for the competition: input holds a rehearsal" in text
         assert "evaluate input/answers.csv --labels input/answers.csv" in text
@@ -185,7 +185,7 @@ def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
         ("--as", "kaggle", "--force", "--from", mnist): "received --force",
     }
     for options, problem in refused.items():
-        done = product.run("data", "get", *options, cwd=tmp_path, code=2)
+        done = product.call("data", "get", *options, cwd=tmp_path, code=2)
         assert problem in done.stderr
 
 
@@ -207,9 +207,9 @@ def test_a_csv_made_from_a_rehearsal_is_not_pushed_with_other_data(
     description = {"state": "finished", "started": "2026-01-01", "settings": settings}
     (run / "run.json").write_text(json.dumps(description))
     submit = ("submit", "mine.csv", "--dry-run")
-    done = product.run(*submit, cwd=tmp_path, code=2)
+    done = product.call(*submit, cwd=tmp_path, code=2)
     assert "the run runs/rehearsed made it from rehearsal data" in done.stderr
 
     settings["test_fingerprint"] = load(tmp_path / "input").test.fingerprint
     (run / "run.json").write_text(json.dumps(description))
-    assert "To submit it:" in product.run(*submit, cwd=tmp_path).stdout
+    assert "To submit it:" in product.call(*submit, cwd=tmp_path).stdout

@@ -247,7 +247,7 @@ def test_weights_travel_without_the_optimizer(run, tmp_path, at_once):
 
 def test_the_command_compares_in_a_fresh_process(run, tmp_path):
     write_competition(tmp_path / "input", test=30)
-    done = product.run("export", run.folder, "--format", "onnx", "--ensemble", cwd=tmp_path)
+    done = product.call("export", run.folder, "--format", "onnx", "--ensemble", cwd=tmp_path)
     assert "exports/one-ensemble.onnx" in done.stdout
     assert "the mean of 2 models" in done.stdout
     assert "1,000 images (30 test images of input, the rest drawn here)" in done.stdout
@@ -258,7 +258,7 @@ def test_the_command_compares_in_a_fresh_process(run, tmp_path):
 
 
 def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
-    done = product.run(
+    done = product.call(
         "export", run.folder, "--format", "json+h5", "--fold", "2", "--json", cwd=tmp_path
     )
     told = json.loads(done.stdout)

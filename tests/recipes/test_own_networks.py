@@ -140,8 +140,8 @@ def trained(tmp_path_factory):
     """Return a folder with a sample and a finished run of a network of one's own."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "my_net.py").write_text(TEXT)
-    product.run("data", "get", "--source", "sample", cwd=folder)
-    product.run("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/mine", cwd=folder)
+    product.call("data", "get", "--source", "sample", cwd=folder)
+    product.call("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/mine", cwd=folder)
     return folder
 
 
@@ -151,7 +151,7 @@ def test_the_run_is_complete_without_the_file(trained):
     moved = trained / "my_net.py"
     moved.rename(trained / "kept")
     try:
-        product.run("predict", "runs/mine", "--submission", "again.csv", cwd=trained)
+        product.call("predict", "runs/mine", "--submission", "again.csv", cwd=trained)
     finally:
         (trained / "kept").rename(moved)
     assert (trained / "again.csv").read_bytes() == (run / "submission.csv").read_bytes()
@@ -161,7 +161,7 @@ def test_a_changed_file_is_another_run(trained):
     changed = TEXT.replace("learning_rate=5e-3", "learning_rate=1e-3")
     (trained / "changed.py").write_text(changed)
     command = ("cv", "--recipe", "changed.py", "--folds", "2", "--run", "runs/mine")
-    done = product.run(*command, cwd=trained, code=2)
+    done = product.call(*command, cwd=trained, code=2)
     assert "recipe_sha256: the run has" in done.stderr
     assert "training.learning_rate: the run has 0.0039" in done.stderr  # adapted to few images
 
@@ -170,7 +170,7 @@ def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
     copy = trained / "runs" / "mine" / "recipe.py"
     copy.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{TEXT}")
     try:
-        done = product.run("predict", "runs/mine", "--submission", "x.csv", cwd=trained, code=2)
+        done = product.call("predict", "runs/mine", "--submission", "x.csv", cwd=trained, code=2)
     finally:
         copy.write_text(TEXT)
     assert "was changed after the run was started" in done.stderr
@@ -184,7 +184,7 @@ def test_a_killed_run_ends_with_the_same_bytes(trained):
     process.kill()
     process.communicate()
     assert json.loads((trained / "runs/killed/run.json").read_text())["state"] == "running"
-    product.run(*command, cwd=trained)
+    product.call(*command, cwd=trained)
     whole, resumed = (np.load(trained / f"runs/{name}/test.npz") for name in ("mine", "killed"))
     assert np.array_equal(whole["probabilities"], resumed["probabilities"])
 
@@ -192,8 +192,8 @@ def test_a_killed_run_ends_with_the_same_bytes(trained):
 def test_the_recipe_of_a_strangers_run_is_not_run_before_it_is_named(trained, tmp_path):
     nothing_named = str(tmp_path)
     command = ("predict", "runs/mine", "--submission", "y.csv")
-    done = product.run(*command, cwd=trained, code=2, XDG_STATE_HOME=nothing_named)
+    done = product.call(*command, cwd=trained, code=2, XDG_STATE_HOME=nothing_named)
     assert "is a Python program" in done.stderr
     [name] = [line for line in done.stderr.split() if line.endswith("recipe.py")][-1:]
-    product.run("recipes", name, cwd=trained, XDG_STATE_HOME=nothing_named)
-    product.run(*command, cwd=trained, XDG_STATE_HOME=nothing_named)
+    product.call("recipes", name, cwd=trained, XDG_STATE_HOME=nothing_named)
+    product.call(*command, cwd=trained, XDG_STATE_HOME=nothing_named)

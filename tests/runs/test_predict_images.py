@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     """Return a folder with a small run in ``run`` and its data in ``input``."""
     folder = tmp_path_factory.mktemp("trained")
     write_competition(folder / "input")
-    product.run("train", "--epochs", "1", "--run", "run", cwd=folder)
+    product.call("train", "--epochs", "1", "--run", "run", cwd=folder)
     return folder
 
 
@@ -30,7 +30,7 @@ def test_pictures_for_machines(trained, three):
     (trained / "more").mkdir()
     other = saved(trained / "more" / "three.jpg", photo(np.pad(written(4), 20), "noise"))
     arguments = ("predict", "run", three, other)
-    done = product.run(*arguments, "--json", "--save-debug", "seen", cwd=trained)
+    done = product.call(*arguments, "--json", "--save-debug", "seen", cwd=trained)
     found = json.loads(done.stdout)["pictures"]
     assert [one["picture"] for one in found] == [str(three), str(other)]
     assert [len(one["digits"]) for one in found] == [3, 1]
@@ -51,7 +51,7 @@ def test_pictures_for_machines(trained, three):
 
 
 def test_without_pictures_it_writes_the_csv_as_before(trained):
-    done = product.run("predict", "run", "--submission", "a.csv", "--json", cwd=trained)
+    done = product.call("predict", "run", "--submission", "a.csv", "--json", cwd=trained)
     assert json.loads(done.stdout) == {"submission": "a.csv", "rows": 20, "sample": False}
     assert (trained / "a.csv").read_bytes() == (trained / "run" / "submission.csv").read_bytes()
 
@@ -69,7 +69,7 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
 )
 def test_wrong_calls_write_nothing(arguments, expected, trained, three):
     before = sorted(trained.rglob("*"))
-    done = product.run("predict", "run", *arguments, cwd=trained, code=2)
+    done = product.call("predict", "run", *arguments, cwd=trained, code=2)
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -82,7 +82,7 @@ def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path
     strange.write_bytes(three.read_bytes())
     # The data are not looked at.
     arguments = ("predict", trained / "run", strange, "--save-debug", "d", "--input", "nowhere")
-    done = product.run(*arguments, cwd=tmp_path)
+    done = product.call(*arguments, cwd=tmp_path)
     shown = re.escape(str(strange).replace("\n", "\\n"))  # a name cannot forge a line
     assert re.search(rf"^{shown}: \d{{3}}\b", done.stdout, re.MULTILINE)
     digits = re.findall(r"^  \d  0\.\d{3}  \d+x\d+ pixels at \d+,\d+", done.stdout, re.MULTILINE)
@@ -92,7 +92,7 @@ def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path
     mine = tmp_path / "1-three-boxes.png"
     mine.write_bytes(three.read_bytes())
     (tmp_path / "three.png").write_bytes(three.read_bytes())
-    done = product.run(
+    done = product.call(
         "predict", trained / "run", "three.png", mine, "--save-debug", ".", cwd=tmp_path, code=2
     )
     assert "would be replaced" in done.stderr
@@ -101,21 +101,21 @@ def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path
 
 def test_a_picture_that_cannot_be_read_does_not_keep_back_the_others(trained, three):
     command = ("predict", "run", "input/train.csv", three, "run")
-    done = product.run(*command, cwd=trained, code=2)
+    done = product.call(*command, cwd=trained, code=2)
     assert done.stdout.startswith(f"{three}: ")
     assert "Error: input/train.csv is not a picture that can be read" in done.stderr
     assert "run is a folder. Expected pictures" in done.stderr
-    found = json.loads(product.run(*command, "--json", cwd=trained, code=2).stdout)
+    found = json.loads(product.call(*command, "--json", cwd=trained, code=2).stdout)
     assert [one["picture"] for one in found["pictures"]] == [str(three)]
     assert list(found["faults"]) == ["input/train.csv", "run"]
 
 
 def test_an_exported_model_answers_like_its_run(trained, three):
-    product.run("export", "run", "--format", "onnx", "--output", "m.onnx", cwd=trained)
-    product.run("predict", "--model", "m.onnx", "--submission", "m.csv", cwd=trained)
+    product.call("export", "run", "--format", "onnx", "--output", "m.onnx", cwd=trained)
+    product.call("predict", "--model", "m.onnx", "--submission", "m.csv", cwd=trained)
     assert (trained / "m.csv").read_bytes() == (trained / "run" / "submission.csv").read_bytes()
     by_model, by_run = (
-        json.loads(product.run("predict", *source, three, "--json", cwd=trained).stdout)
+        json.loads(product.call("predict", *source, three, "--json", cwd=trained).stdout)
         for source in (("--model", "m.onnx"), ("run",))
     )
     for one, other in zip(
@@ -134,11 +134,11 @@ def test_an_exported_model_answers_like_its_run(trained, three):
     ],
 )
 def test_what_gives_probabilities_must_be_one_thing(trained, arguments, expected):
-    done = product.run("predict", *arguments, cwd=trained, code=2)
+    done = product.call("predict", *arguments, cwd=trained, code=2)
     assert expected in " ".join(done.stderr.split())
 
 
 def test_pictures_without_a_run_say_where_it_goes(trained, three):
-    done = product.run("predict", three, cwd=trained, code=2)
+    done = product.call("predict", three, cwd=trained, code=2)
     assert f"{three} is a file. Expected the folder of a finished run before" in done.stderr
     assert f"kaggle-digits predict RUN {three}" in done.stderr

@@ -69,11 +69,11 @@ def test_a_blend_is_known_by_its_bytes_and_has_the_leaks_of_its_members(tmp_path
     for name, leaked in (("a", 0), ("b", 2)):
         write_run(tmp_path / "runs" / name, leaked=leaked)
     blend = ("ensemble", "runs/a", "runs/b", "--submission", "blend.csv")
-    text = product.run(*blend, cwd=tmp_path).stdout
+    text = product.call(*blend, cwd=tmp_path).stdout
     assert "Trained on 2 of the test images: runs/b" in text
     notes = tmp_path / "submissions" / "blends.jsonl"
     notes.write_text("not a note\n" + notes.read_text())
-    product.run(*blend, cwd=tmp_path)  # the same again: no second note
+    product.call(*blend, cwd=tmp_path)  # the same again: no second note
     assert len(notes.read_text().splitlines()) == 2
     for name in ("a", "b"):  # the same bytes, in a folder of its own
         (tmp_path / "runs" / name / "submission.csv").unlink()
@@ -97,21 +97,21 @@ def test_a_run_with_leaks_is_pushed_only_if_that_is_declared(tmp_path):
     data = write_split(tmp_path / "data", seed=0)
     write_run(tmp_path / "runs" / "mine", leaked=7, rows=ROWS)
     command = ("submit", "runs/mine/submission.csv", "--input", data, "--dry-run")
-    done = product.run(*command, cwd=tmp_path, code=2)
+    done = product.call(*command, cwd=tmp_path, code=2)
     assert "7 of 28,000 occur in the training images, pixel for pixel" in done.stderr
-    declared = product.run(*command, "--declared-external", cwd=tmp_path).stdout
+    declared = product.call(*command, "--declared-external", cwd=tmp_path).stdout
     assert declared.strip().endswith("--declared-external")
-    assert "7 of 28,000" in product.run(*command, "--if-possible", cwd=tmp_path).stdout
+    assert "7 of 28,000" in product.call(*command, "--if-possible", cwd=tmp_path).stdout
 
 
 def test_leaks_in_the_input_folder_count_for_a_run_kept_elsewhere(tmp_path):
     data = write_split(tmp_path / "data", seed=0, leaked=3)
     csv = write_run(tmp_path / "elsewhere" / "run", rows=ROWS) / "submission.csv"
     command = ("submit", csv, "--input", data, "--dry-run")
-    done = product.run(*command, cwd=tmp_path, code=2)
+    done = product.call(*command, cwd=tmp_path, code=2)
     assert "3 of 28,000 occur in the training images" in done.stderr
     assert "remove them from train.csv" in done.stderr.lower()
-    declared = product.run(*command, "--declared-external", cwd=tmp_path).stdout
+    declared = product.call(*command, "--declared-external", cwd=tmp_path).stdout
     assert declared.strip().endswith("--declared-external")
 
 
@@ -122,14 +122,14 @@ def test_the_competition_is_recognised_by_its_form_whatever_the_split(seed, tmp_
     assert splits.is_competition
     write_run(tmp_path / "runs" / "mine", rows=ROWS, test_fingerprint=splits.test.fingerprint)
     command = ("submit", "runs/mine/submission.csv", "--input", data, "--dry-run")
-    assert "To submit it:" in product.run(*command, cwd=tmp_path).stdout
+    assert "To submit it:" in product.call(*command, cwd=tmp_path).stdout
 
 
 def test_the_mark_shows_wherever_runs_are_listed(tmp_path):
     write_run(tmp_path / "runs" / "mine", leaked=2)
     write_run(tmp_path / "runs" / "other", label=3)
-    assert "kaggle, 2 leaked" in product.run("runs", cwd=tmp_path).stdout
-    compared = product.run("compare", "runs/mine", "runs/other", cwd=tmp_path).stdout
+    assert "kaggle, 2 leaked" in product.call("runs", cwd=tmp_path).stdout
+    compared = product.call("compare", "runs/mine", "runs/other", cwd=tmp_path).stdout
     assert "[1] runs/mine (2 test images in training)\n[2] runs/other\n" in compared
     entry: dict[str, Any] = {
         "time": "t",
@@ -143,7 +143,7 @@ def test_the_mark_shows_wherever_runs_are_listed(tmp_path):
     (tmp_path / "submissions" / "ledger.jsonl").write_text(
         json.dumps(entry | {"public_score": 0.5, "test_images_in_train": 1234}) + "\n"
     )
-    board = product.run("leaderboard", cwd=tmp_path).stdout
+    board = product.call("leaderboard", cwd=tmp_path).stdout
     assert "x.csv (1,234 test images in training)" in board
 
 
@@ -155,7 +155,7 @@ def test_training_records_the_leaks_and_predict_counts_them_for_other_images(tmp
         test[row] = lines[row].partition(",")[2]
     (data / "test.csv").write_text("\n".join(test) + "\n")
     train = ("train", "--recipe", "dense", "--epochs", "1", "--run", "run")
-    text = product.run(*train, "--input", data, cwd=tmp_path).stdout
+    text = product.call(*train, "--input", data, cwd=tmp_path).stdout
     assert "2 of the test images occur in the training images" in text
     run = Run(tmp_path / "run")
     assert run.test_images_in_train == 2
@@ -171,7 +171,7 @@ def test_training_records_the_leaks_and_predict_counts_them_for_other_images(tmp
 def test_a_vote_has_the_leaks_of_its_files(tmp_path):
     for name, leaked in (("a", 0), ("b", 2)):
         write_run(tmp_path / "runs" / name, leaked=leaked, label=ord(name) % 10)
-    product.run("compare", "runs/a", "runs/b", "--vote", "vote.csv", cwd=tmp_path)
+    product.call("compare", "runs/a", "runs/b", "--vote", "vote.csv", cwd=tmp_path)
     voted = find_provenance(
         sha256_of(tmp_path / "vote.csv"), tmp_path / "nothing", tmp_path / "submissions"
     )

@@ -150,7 +150,7 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path):
     trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings)
     planning.save_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
-    done = product.run("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
+    done = product.call("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
@@ -170,27 +170,27 @@ def test_members_may_be_recipes_of_ones_own(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     (tmp_path / "my_net.py").write_text(own_network.TEXT)
     record = ("record", "--members", "my_net.py,dense", "--folds", "2", "--budget", "1m")
-    done = product.run(*record, "--plan", "--input", data, cwd=tmp_path)
+    done = product.call(*record, "--plan", "--input", data, cwd=tmp_path)
     assert "Plan         my_net.py" in done.stderr
     [path] = (tmp_path / "runs").glob("*/plan.json")
     assert path.parent.name == "record-1m-2-fold-my-net-dense"
     kept = json.loads(path.read_text())
     kept["plan"] |= {"members": ["my_net.py", "dense"], "epochs": 1, "seeds": 1}
     path.write_text(json.dumps(kept))
-    done = product.run(*record, "--input", data, cwd=tmp_path)
+    done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "Plan         my_net.py, dense: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold-my-net-dense.csv").exists()
     with (tmp_path / "my_net.py").open("a") as file:  # another file is another plan
         file.write("# changed\n")
-    done = product.run(*record, "--plan", "--input", data, cwd=tmp_path)
+    done = product.call(*record, "--plan", "--input", data, cwd=tmp_path)
     assert "Measuring how fast" in done.stderr
 
 
 def test_the_command_measures_and_says_its_plan(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
-    done = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    done = product.call("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
     assert "GFLOP/s, measured here" in done.stderr
-    again = product.run("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
+    again = product.call("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
     measuring, plan = done.stderr.split("\n", 1)
     assert measuring.startswith("Measuring how fast this machine trains")
     assert again.stderr == plan, "it is kept"
@@ -210,6 +210,6 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
 )
 def test_what_cannot_work_is_said_before_anything_is_measured(options, expected, tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
-    done = product.run("record", "--input", data, *options, cwd=tmp_path, code=2)
+    done = product.call("record", "--input", data, *options, cwd=tmp_path, code=2)
     assert expected in done.stderr
     assert not (tmp_path / "runs").exists()
