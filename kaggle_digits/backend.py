@@ -62,6 +62,8 @@ def start_keras(splits: int = 1) -> Any:
             tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
             if name == "tensorflow" and splits > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
                 _share_cores(tf, splits)
+            if name != "tensorflow":
+                _leave_gpus(tf)
             tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
     return keras
 
@@ -115,6 +117,12 @@ def faster_precision(processor: Path = Path("/proc/cpuinfo")) -> Literal["float3
 def _share_cores(tf: Any, splits: int) -> None:
     with contextlib.suppress(RuntimeError):  # it computes already, as it was started
         tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // splits))
+
+
+def _leave_gpus(tf: Any) -> None:
+    """Keep TensorFlow from taking the memory of GPUs on which another backend computes."""
+    with contextlib.suppress(RuntimeError):  # it computes already
+        tf.config.set_visible_devices([], "GPU")
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from kaggle_digits.cli import (
     ensemble,
     evaluate,
     export,
+    kernel,
     leaderboard,
     options,
     predict,
@@ -55,7 +56,12 @@ for stage, modules in {
     for module in modules:
         name = module.__name__.rpartition(".")[2]
         app.command(name, rich_help_panel=stage)(module.command)
-for registered in (*app.registered_commands, *data.app.registered_commands):
+app.add_typer(kernel.app, name="kernel", rich_help_panel=options.TRAIN)
+for registered in (
+    *app.registered_commands,
+    *data.app.registered_commands,
+    *kernel.app.registered_commands,
+):
     registered.cls = options.Command
 
 

@@ -117,7 +117,7 @@ class Kaggle:
                 return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             return 0
 
-        self._call("download", str(folder), doing="the download", progress=size)
+        self.call("download", str(folder), doing="the download", progress=size)
         path = folder / f"{COMPETITION}.zip"
         if not path.is_file():
             raise KaggleError(f"what Kaggle sent is not a zip file. {PERHAPS_A_WEB_PAGE}")
@@ -125,7 +125,7 @@ class Kaggle:
 
     def limits(self) -> Limits:
         """Return how many submissions were made today and how many more Kaggle takes."""
-        return Limits(**self._call("limits", doing="the number of submissions left"))
+        return Limits(**self.call("limits", doing="the number of submissions left"))
 
     def submit(self, csv: Path, message: str) -> int:
         """Send ``csv`` once and return its reference; 0 if Kaggle did not name any.
@@ -134,7 +134,7 @@ class Kaggle:
             KaggleError: it failed. Only if ``is_refusal`` is it certain that nothing was submitted.
 
         """
-        answer = self._call("submit", str(csv), message, doing="the submission", factor=PUSH_FACTOR)
+        answer = self.call("submit", str(csv), message, doing="the submission", factor=PUSH_FACTOR)
         if not answer["uploaded"]:
             raise UploadError(
                 "the upload to Kaggle's storage failed, so nothing was submitted. "
@@ -157,7 +157,7 @@ class Kaggle:
     def _pages(self, name: str, doing: str) -> Iterator[dict[str, Any]]:
         token = ""
         for _ in range(MAX_PAGES):
-            page = self._call(name, token, doing=doing)
+            page = self.call(name, token, doing=doing)
             try:
                 entries, token = page.get("submissions") or [], page.get("nextPageToken") or ""
                 yield from map(dict, entries)
@@ -166,22 +166,36 @@ class Kaggle:
             if not token:
                 return
 
-    def _call(
+    def call(
         self,
         name: str,
         *arguments: str,
         doing: str,
         factor: float = 1,
         progress: Callable[[], int] | None = None,
+        kernel: str = "",
     ) -> Any:
-        """Let the client's process do ``name`` and return what came of it; end it if it is late."""
+        """Let the client's process do ``name`` and return what came of it; end it if it is late.
+
+        Args:
+            name: of one of the process's calls.
+            arguments: of that call.
+            doing: what is asked of Kaggle, for messages.
+            factor: how many timeouts it may take.
+            progress: tells how many bytes have come; the time starts anew whenever it grows.
+            kernel: that it is about, ``user/name``; "" if it is about the competition.
+
+        Raises:
+            KaggleError: it failed, or was late.
+
+        """
         self._start()
         answer = self._answer(self._timeout * factor, progress, send=(name, arguments))
         if answer is None:
             self.close()
             raise _too_late(doing, self._timeout * factor, progress)
         if "failure" in answer:
-            raise explain(answer, doing)
+            raise explain(answer, doing, kernel)
         return answer["value"]
 
     def _start(self) -> None:

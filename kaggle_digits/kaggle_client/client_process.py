@@ -7,6 +7,7 @@ which it certainly sends nothing more, and what it prints goes nowhere.
 
 import contextlib
 import errno
+import json
 import os
 import re
 import threading
@@ -18,7 +19,10 @@ from kaggle_digits import child_processes
 
 COMPETITION = "digit-recognizer"
 SERVICE = "competitions.CompetitionApiService"
+KERNELS = "kernels.KernelsApiService"
 PAGE_SIZE = 200
+LOG_LINES = 200  # of a kernel's log, the last ones
+CHUNK = 1 << 16  # bytes
 READY = "ready"
 REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -132,8 +136,107 @@ def _page(api: Any, method: str, request: Any, page_token: str) -> Any:
         return kaggle.http_client().call(SERVICE, method, request, _Json)
 
 
+def _user(api: Any) -> str:
+    return str(api.get_config_value(api.CONFIG_NAME_USER) or "")
+
+
+def _push_kernel(api: Any, folder: str, seconds: str) -> dict[str, Any]:
+    answer = api.kernels_push(folder, timeout=seconds)
+    return {
+        "error": answer.error or "",
+        "version": answer.version_number or None,
+        "url": answer.url or "",
+        "invalid": list(answer.invalid_competition_sources or []),
+    }
+
+
+def _kernel_status(api: Any, kernel: str) -> Any:
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
+
+    return _ask_about_kernel(
+        api, "GetKernelSessionStatus", ApiGetKernelSessionStatusRequest(), kernel
+    )
+
+
+def _kernel_source(api: Any, kernel: str) -> dict[str, Any]:
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
+
+    answer = _ask_about_kernel(api, "GetKernel", ApiGetKernelRequest(), kernel)
+    about = answer.get("metadata") or {}
+    return {
+        "source": (answer.get("blob") or {}).get("source") or "",
+        "version": about.get("currentVersionNumber"),
+    }
+
+
+_addresses: dict[str, str] = {}  # of the files in the output: they are signed, so they stay here
+
+
+def _kernel_output(api: Any, kernel: str, page_token: str) -> dict[str, Any]:
+    from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+
+    request = ApiListKernelSessionOutputRequest()
+    request.page_size = PAGE_SIZE
+    request.page_token = page_token
+    answer = _ask_about_kernel(api, "ListKernelSessionOutput", request, kernel)
+    if not page_token:
+        _addresses.clear()
+    listed = {str(file["fileName"]): str(file["url"]) for file in answer.get("files") or []}
+    _addresses.update(listed)
+    lines = split_log(answer.get("log") or "")
+    return {
+        "files": list(listed),
+        "log": lines[-LOG_LINES:],
+        "lines": len(lines),
+        "nextPageToken": answer.get("nextPageToken") or "",
+    }
+
+
+def _kernel_file(_: Any, name: str, path: str, limit: str) -> int:
+    """Write the output file ``name`` to ``path``; one byte too many ends it. Return its size.
+
+    As the client's own `kernels_output` gets it, which however takes the server's names for paths,
+    an error's text for the file, and any size.
+    """
+    import requests
+
+    written = 0
+    with (
+        requests.get(_addresses[name], stream=True) as response,  # noqa: S113 — the parent's deadline
+        open(path, "wb") as file,  # noqa: PTH123
+    ):
+        response.raise_for_status()
+        for chunk in response.iter_content(CHUNK):
+            written += file.write(chunk)
+            if written > int(limit):
+                break
+    return written
+
+
+def _ask_about_kernel(api: Any, method: str, request: Any, kernel: str) -> Any:
+    request.user_name, _, request.kernel_slug = kernel.partition("/")
+    with api.build_kaggle_client() as kaggle:
+        return kaggle.http_client().call(KERNELS, method, request, _Json)
+
+
+def split_log(log: str) -> list[str]:
+    """Return the lines of a kernel's log: a JSON list of pieces of text, or plain text."""
+    try:
+        events = json.loads(log)
+        text = "".join(str(event["data"]) for event in events)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        text = log
+    return text.splitlines()
+
+
 CALLS: dict[str, Callable[..., Any]] = {
     "download": _download,
+    "user": _user,
+    "push_kernel": _push_kernel,
+    "kernel_status": _kernel_status,
+    "kernel_source": _kernel_source,
+    "kernel_output": _kernel_output,
+    "kernel_file": _kernel_file,
     "submit": _submit,
     "limits": _limits,
     "submissions": _submissions,

@@ -49,18 +49,19 @@ class UploadError(KaggleError):
         return True
 
 
-def explain(failure: dict[str, Any], doing: str) -> KaggleError:
+def explain(failure: dict[str, Any], doing: str, kernel: str = "") -> KaggleError:
     """Return the error that tells a user what ``failure`` means.
 
     Args:
         failure: from the client's process: ``failure`` (its kind), ``status`` and ``text``.
         doing: what was asked of Kaggle, such as "the list of submissions".
+        kernel: that it was about, ``user/name``; "" if it was about the competition.
 
     """
     kind, status = failure["failure"], failure.get("status")
     said = scrub(failure.get("text", ""))
     if kind == "http":
-        return KaggleError(_http(status, f"{status}: {said}", doing), status)
+        return KaggleError(_http(status, f"{status}: {said}", doing, kernel), status)
     if kind == "no sign-in":
         return KaggleError(_no_sign_in(), 401)
     if kind == "credentials":
@@ -93,7 +94,7 @@ def _explain_unanswered(kind: str, said: str, doing: str) -> str:
     return f"Kaggle's client failed ({said}): {doing}. Run the same command again."
 
 
-def _http(status: int | None, said: str, doing: str) -> str:
+def _http(status: int | None, said: str, doing: str, kernel: str) -> str:
     """Return what an HTTP status means here, and what to do about it."""
     texts = {
         400: f"Kaggle rejected the request ({said}): {doing}. A bare 400 has meant that today's "
@@ -110,11 +111,26 @@ def _http(status: int | None, said: str, doing: str) -> str:
         429: f"Kaggle received too many requests ({said}): {doing}. Wait some minutes, then run "
         "the same command again.",
     }
+    if kernel:
+        texts |= _http_about_kernel(kernel, said, doing)
     return texts.get(
         status or 0,
         f"Kaggle failed ({said}): {doing}. The fault is not on your side: run the same command "
         "again later.",
     )
+
+
+def _http_about_kernel(kernel: str, said: str, doing: str) -> dict[int, str]:
+    """Return what the statuses mean that do not mean the same for a kernel."""
+    return {
+        400: f"Kaggle rejected the request ({said}): {doing}. Correct what it names, then run the "
+        "same command again.",
+        403: f"Kaggle refuses access ({said}): {doing}. Check the name {kernel}; yours are listed "
+        f"at https://www.kaggle.com/work/code. To push one, accept the rules at {RULES}; a GPU "
+        "requires a verified phone number, https://www.kaggle.com/settings.",
+        404: f"Kaggle does not find it ({said}): {doing}. Check the name {kernel}; yours are "
+        "listed at https://www.kaggle.com/work/code.",
+    }
 
 
 def _no_sign_in() -> str:

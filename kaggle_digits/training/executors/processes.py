@@ -36,6 +36,7 @@ SHARED = {
     "labels": Form("uint8", ("images",)),
     "ids": Form("integer", ("images",)),
 }
+GPUS = "CUDA_VISIBLE_DEVICES"
 AGAIN = "Run the same command again: it shares the images anew."
 
 
@@ -169,10 +170,12 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
             with child_processes.ignoring(signal.SIGINT, signal.SIGTERM):
-                for _ in range(count):
+                for index in range(count):
                     ours, theirs = context.Pipe()
                     process = context.Process(
-                        target=serve, args=(theirs, scratch, *arguments), daemon=True
+                        target=serve,
+                        args=(theirs, scratch, choose_gpu(index), *arguments),
+                        daemon=True,
                     )
                     with credentials.withheld():
                         process.start()
@@ -186,9 +189,19 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
                 worker.process.join()
 
 
+def choose_gpu(index: int) -> str | None:
+    """Return which GPU the process ``index`` (0, 1, …) uses; None leaves it to the backend.
+
+    Where CUDA_VISIBLE_DEVICES names several, each process takes one of them: a fold on each.
+    """
+    gpus = [name for name in os.environ.get(GPUS, "").split(",") if name.strip()]
+    return gpus[index % len(gpus)].strip() if len(gpus) > 1 else None
+
+
 def serve(
     pipe: "connection.Connection[Any, Any]",
     scratch: str,
+    gpu: str | None,
     train_fold: TrainFold,
     folder: Path,
     threads: int,
@@ -198,6 +211,8 @@ def serve(
     """Train the folds whose numbers come through ``pipe``, until it is closed."""
     child_processes.end_with_parent()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
+    if gpu is not None:
+        os.environ[GPUS] = gpu
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     splits = Splits(source, _map_dataset(*described["train"]), _map_dataset(*described["test"]))
     while True:

@@ -1,0 +1,211 @@
+"""Bring the runs of a kernel home, whole or not at all.
+
+What Kaggle sends is checked like any file from outside: only files that a run may hold are fetched,
+under names of our own making, up to the size that the manifest states, and compared with its
+SHA-256. Then the runs are opened and read. Only what has passed moves into ``runs/``.
+"""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_digits import files
+from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.formats import typed_json
+from kaggle_digits.kaggle_client import kernels
+from kaggle_digits.kaggle_client.client import Kaggle
+from kaggle_digits.kaggle_client.kernel_job import MANIFEST, Manifest, OutputFile
+from kaggle_digits.kaggle_client.kernel_ledger import PushedKernel
+from kaggle_digits.runs.folder import Run
+from kaggle_digits.runs.safe_folder import DamagedRunError
+
+MAX_MANIFEST = 16 << 20  # bytes
+MAX_TOTAL = 8 << 30  # bytes of all files
+MAX_FILES = 20_000
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came home.
+
+    Attributes:
+        manifest: what the script wrote about it.
+        runs: the folders, now in ``runs/``.
+
+    """
+
+    manifest: Manifest
+    runs: tuple[Path, ...]
+
+
+def fetch(
+    kernel: str, root: Path, kaggle: Kaggle, *, pushed: PushedKernel | None, tell: kernels.Tell
+) -> Fetched:
+    """Download the runs of the kernel's last session into ``root``.
+
+    Args:
+        kernel: ``user/name``.
+        root: the folder of runs.
+        kaggle: an open connection.
+        pushed: its line in the ledger; None if it was pushed from elsewhere.
+        tell: takes a line for the user.
+
+    Raises:
+        InputError: it is not finished, has no runs, or one of that name is here already.
+        OutsideError: what was sent is incomplete or damaged.
+        KaggleError: it cannot be had.
+
+    """
+    session = kernels.require_session(kernel, kaggle)
+    if session.status not in kernels.FINAL:
+        raise InputError(
+            f"{kernel} is {session.status} on Kaggle: its output is not complete yet. Wait for it "
+            f"with `kaggle-digits kernel status {kernel} --wait`."
+        )
+    listed = kernels.list_output(kernel, kaggle).names
+    if MANIFEST not in listed:
+        reason = f"{session.status}{session.failure and f': {session.failure}'}"
+        raise OutsideError(
+            f"{kernel} left nothing to fetch ({reason}): its output holds no {MANIFEST}. See its "
+            f"log with `kaggle-digits kernel status {kernel}`, then push it again."
+        )
+    with files.workspace(root) as folder:
+        manifest = _read_manifest(kernel, folder, kaggle)
+    _require_of_push(kernel, manifest, pushed)
+    _require_listed(kernel, manifest, listed)
+    targets = _targets(manifest, root)
+    tell(f"{kernel}: {len(manifest.files)} files, {_total(manifest) / 1e6:,.1f} MB")
+    with files.replacing_together(*targets) as made:
+        for path in made:
+            path.mkdir()
+        places = {path.name: path for path in made}
+        for file in manifest.files:
+            _download(kernel, file, places[file.run] / file.inner, kaggle)
+        for path in made:
+            _require_sound(kernel, path)
+    return Fetched(manifest, targets)
+
+
+def _read_manifest(kernel: str, folder: Path, kaggle: Kaggle) -> Manifest:
+    path = folder / MANIFEST
+    _get(kernel, MANIFEST, path, MAX_MANIFEST, kaggle)
+    try:
+        manifest = typed_json.build(Manifest, files.read_json(path, MAX_MANIFEST))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutsideError(
+            f"{MANIFEST} of {kernel} is damaged: {reason}. Nothing was fetched. Expected what the "
+            "script of `kaggle-digits kernel push` writes; push it again."
+        ) from error
+    names = {file.name for file in manifest.files}
+    if len(names) < len(manifest.files) or len(names) > MAX_FILES or _total(manifest) > MAX_TOTAL:
+        raise OutsideError(
+            f"{MANIFEST} of {kernel} lists {len(manifest.files):,} files with {_total(manifest):,} "
+            f"bytes, {len(names):,} of them different. Nothing was fetched. Expected at most "
+            f"{MAX_FILES:,} files with {MAX_TOTAL:,} bytes, each of them once."
+        )
+    return manifest
+
+
+def _total(manifest: Manifest) -> int:
+    return sum(file.size for file in manifest.files)
+
+
+def _require_of_push(kernel: str, manifest: Manifest, pushed: PushedKernel | None) -> None:
+    if pushed is not None and manifest.push != pushed.push:
+        raise InputError(
+            f"the output of {kernel} is of another push than the one recorded here at "
+            f"{pushed.time}. Nothing was fetched. If the session has just ended, run the same "
+            "command again in a minute. If it was pushed from another folder, fetch it there."
+        )
+
+
+def _require_listed(kernel: str, manifest: Manifest, listed: tuple[str, ...]) -> None:
+    if not manifest.files:
+        said = f" It failed: {manifest.message}" if manifest.message else ""
+        raise OutsideError(
+            f"{kernel} finished no epoch: its output holds no run.{said} See its log with "
+            f"`kaggle-digits kernel status {kernel}`."
+        )
+    missing = sorted({file.name for file in manifest.files} - set(listed))
+    if missing:
+        raise OutsideError(
+            f"the output of {kernel} is cut short: it lacks {missing[0]} and "
+            f"{len(missing) - 1} more of {len(manifest.files)} files. Nothing was fetched. Run the "
+            "same command again; if it stays so, push the kernel again."
+        )
+    for run in manifest.runs:
+        names = {file.name for file in manifest.files}
+        if f"runs/{run}/{RUN}" not in names:
+            raise OutsideError(
+                f"{MANIFEST} of {kernel} lists a run {run} without its {RUN}. Nothing was fetched. "
+                "Push the kernel again."
+            )
+
+
+def _targets(manifest: Manifest, root: Path) -> tuple[Path, ...]:
+    targets = tuple(root / run for run in manifest.runs)
+    for target in targets:
+        if target.exists() or target.is_symlink():
+            raise InputError(
+                f"{target} is already here. Nothing was fetched, so that nothing is overwritten. "
+                "Move it away or remove it, then run the same command again."
+            )
+    return targets
+
+
+def _download(kernel: str, file: OutputFile, target: Path, kaggle: Kaggle) -> None:
+    """Write ``file`` to ``target`` and compare it with the manifest."""
+    target.parent.mkdir(exist_ok=True)
+    size = _get(kernel, file.name, target, file.size, kaggle)
+    with target.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    if size != file.size or sha256 != file.sha256:
+        raise OutsideError(
+            f"{file.name} of {kernel} is not what the script wrote: received {size:,} bytes with "
+            f"SHA-256 {sha256[:12]}…, expected {file.size:,} with {file.sha256[:12]}…. Nothing was "
+            "fetched. Run the same command again."
+        )
+
+
+def _get(kernel: str, name: str, target: Path, limit: int, kaggle: Kaggle) -> int:
+    """Write the output file ``name`` to ``target``, ``limit`` bytes and one more at most."""
+
+    def size() -> int:
+        with contextlib.suppress(OSError):  # it is not there yet
+            return target.stat().st_size
+        return 0
+
+    received: int = kaggle.call(
+        "kernel_file",
+        name,
+        str(target),
+        str(limit),
+        doing=f"{name} of {kernel}",
+        progress=size,
+        kernel=kernel,
+    )
+    return received
+
+
+def _require_sound(kernel: str, folder: Path) -> None:
+    """Open the run in ``folder`` and read what other commands read of it."""
+    run = Run(folder)
+    try:
+        run.require_whole()
+        if run.facts.state == "finished":
+            run.arrays("test")
+            if run.has("oof.npz"):
+                run.arrays("oof")
+    except InputError as error:
+        reason = (
+            f"{error.path.relative_to(folder)}: {error.reason}"
+            if isinstance(error, DamagedRunError)
+            else str(error).partition(". ")[0].replace(str(folder), folder.name)
+        )
+        raise OutsideError(
+            f"the run {folder.name} of {kernel} is damaged ({reason}). Nothing was fetched. Push "
+            "the kernel again."
+        ) from error

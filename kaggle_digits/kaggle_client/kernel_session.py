@@ -1,0 +1,414 @@
+"""What the kernel's script does on Kaggle's machine: find the data, train, stop in time.
+
+Training is the command line in a process of its own. It saves after every epoch and can be ended
+at any time, so that this process only has to watch the clock and to list what is finished.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import __version__, credentials, files
+from kaggle_digits.backend import BACKENDS
+from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+from kaggle_digits.formats import typed_json
+from kaggle_digits.kaggle_client.kernel_job import MANIFEST, RUN_FILE, RUNS, Job, OutputFile
+
+WORKING = "KAGGLE_DIGITS_WORKING"  # variables that override where Kaggle puts things
+DATA = "KAGGLE_DIGITS_INPUT"
+NEEDED = (
+    "filelock", "keras", "matplotlib", "numpy", "pandas", "PIL", "pyarrow", "rich", "scipy",
+    "sklearn", "typer",
+)  # fmt: skip
+MAX_DEPTH = 3  # of folders below the input folder in which data is looked for
+MAX_FOLDERS = 1_000
+MAX_MARGIN = 300.0  # seconds before the session's end in which nothing is trained any more
+POLL = 5.0  # seconds between two looks at what is finished
+LAST_LINES = 20  # of the output, which the manifest of a failed job quotes
+PROBE_SECONDS = 180.0
+MIN_BFLOAT16 = 8.0  # compute capability from which a GPU is fast in it: Ampere's
+MIN_FLOAT16 = 7.0  # Volta's; a T4 has 7.5
+
+# How a backend tells how many GPUs it can use. In a process of its own: it takes their memory.
+PROBES = {
+    "tensorflow": "import tensorflow as t; print(len(t.config.list_physical_devices('GPU')))",
+    "jax": "import jax; print(sum(device.platform == 'gpu' for device in jax.devices()))",
+    "torch": "import torch; print(torch.cuda.device_count())",
+}
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as the driver describes it.
+
+    Attributes:
+        name: such as ``Tesla T4``.
+        capability: compute capability, such as 7.5.
+
+    """
+
+    name: str
+    capability: float
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What trains.
+
+    Attributes:
+        backend: Keras's.
+        gpus: that the backend can use; none for the processor.
+        note: what is odd about it; "" if nothing is.
+
+    """
+
+    backend: str
+    gpus: tuple[Gpu, ...] = ()
+    note: str = ""
+
+    @property
+    def precision(self) -> str | None:
+        """The arithmetic that all its GPUs are fast in; None leaves it to the recipe."""
+        if not self.gpus:
+            return None
+        least = min(gpu.capability for gpu in self.gpus)
+        if least >= MIN_BFLOAT16:
+            return "bfloat16"
+        return "float16" if least >= MIN_FLOAT16 else "float32"
+
+
+def run(job: Any, push: str, package: str) -> int:
+    """Do what the script was made for; return the exit code of the script.
+
+    Args:
+        job: the entries of a `Job`, as JSON gave them.
+        push: identifies the push, for the manifest.
+        package: the folder in which this package and the recipe's own file were unpacked.
+
+    """
+    started = time.monotonic()
+    working = Path(os.environ.get(WORKING) or "/kaggle/working")
+    output = _Output(working, push)
+    try:
+        settings = typed_json.build(Job, job)
+        code = _train(settings, output, Path(package), started)
+    except (KaggleDigitsError, ValueError) as error:
+        print(f"Error: {error}", flush=True)
+        output.write("failed", str(error))
+        return 1
+    return code
+
+
+def _train(job: Job, output: "_Output", package: Path, started: float) -> int:
+    _require_packages()
+    data = find_data(Path(os.environ.get(DATA) or job.data))
+    hardware = choose_hardware(find_gpus())
+    _say_what_is_there(job, hardware, data)
+    if (own := package / "recipe" / job.recipe).is_file():
+        files.write_bytes(output.folder / job.recipe, own.read_bytes())
+    margin = min(MAX_MARGIN, job.session_seconds / 10)
+    deadline = started + job.session_seconds - margin
+    command = arguments(job, hardware, deadline - time.monotonic())
+    print("$ kaggle-digits", *command, flush=True)
+    environment = child_environment(hardware, data, package)
+    lines: deque[str] = deque(maxlen=LAST_LINES)
+    with _start(command, environment, output.folder, lines) as process:
+        code = _watch(process, deadline, grace=margin / 2, save=output.write_if_more_is_finished)
+    if code is None:
+        output.write("stopped")
+        print(
+            f"Stopped {margin:,.0f} s before the session's limit of {job.session_seconds:,} s. "
+            "Every finished epoch is kept.",
+            flush=True,
+        )
+        return 0
+    if code:
+        output.write("failed", "\n".join(lines))
+        return 1
+    output.write("finished")
+    return 0
+
+
+def arguments(job: Job, hardware: Hardware, seconds: float) -> list[str]:
+    """Return the command line that does ``job`` on ``hardware`` within ``seconds``."""
+    words = ["record"] if job.record else ["cv", "--recipe", job.recipe]
+    words += ["--folds", str(job.folds)]
+    if job.record:
+        # What a plan of too long a time trained would be stopped in the middle.
+        words += ["--budget", job.budget or f"{max(1, int(seconds / 60))}m"]
+    elif job.seeds > 1:
+        words += ["--seeds", str(job.seeds)]
+    options = {"--seed": job.seed, "--limit": job.limit, "--epochs": job.epochs}
+    for option, value in options.items():
+        words += [option, str(value)] if value else []
+    if precision := job.precision or hardware.precision:
+        words += ["--precision", precision]
+    jobs = min(len(hardware.gpus), job.folds * job.seeds)
+    if jobs > 1 and not job.record:
+        words += ["--jobs", str(jobs)]
+    return words
+
+
+def child_environment(hardware: Hardware, data: Path, package: Path) -> dict[str, str]:
+    """Return the variables of the process that trains."""
+    inherited = credentials.environment_without_credentials()
+    paths = [str(package), *filter(None, [inherited.get("PYTHONPATH")])]
+    variables = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+        "KERAS_BACKEND": hardware.backend,
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        # A variable and no option: the run's command then fits the machine that it goes home to.
+        DATA: str(data),
+    }
+    if len(hardware.gpus) > 1:  # each fold's process takes one of them
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(len(hardware.gpus))))
+    return inherited | variables
+
+
+# ------------------------------------------------------------------------------ what is there
+
+
+def find_data(root: Path) -> Path:
+    """Return the folder at or below ``root`` that holds a data set.
+
+    Kaggle mounts a competition's files in a folder of their own, and has moved it before.
+
+    Raises:
+        InputError: none does, or several do and none is called ``digit-recognizer``.
+
+    """
+    from kaggle_digits.datasets import finding
+    from kaggle_digits.kaggle_client.client_process import COMPETITION
+
+    found, problems = [], []
+    for folder in _folders(root):
+        try:
+            if finding.find(folder) is not None:
+                found.append(folder)
+        except InputError as error:
+            problems.append(str(error))
+    named = [folder for folder in found if folder.name == COMPETITION]
+    if len(found) == 1 or len(named) == 1:
+        return (named or found)[0]
+    if found:
+        raise InputError(
+            f"several folders below {root} hold data: {', '.join(map(str, found))}. Expected one. "
+            "Push again with --data and the right one."
+        )
+    there = ", ".join(str(folder) for folder in _folders(root) if folder != root) or "no folder"
+    detail = f" {problems[0]}" if problems else ""
+    raise InputError(
+        f"no data below {root}: it holds {there}.{detail} Expected the competition's train.csv "
+        f"and test.csv. Accept the rules at https://www.kaggle.com/competitions/{COMPETITION}/"
+        "rules, or name another folder with --data, then push again."
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return ``root`` and the folders below it, in order, as far as data is looked for."""
+    found = [root] if root.is_dir() else []
+    level = found
+    for _ in range(MAX_DEPTH):
+        level = [
+            path
+            for folder in level
+            for path in sorted(folder.iterdir())
+            if path.is_dir() and not path.name.startswith(".")
+        ]
+        found = [*found, *level][:MAX_FOLDERS]
+    return found
+
+
+def find_gpus() -> tuple[Gpu, ...]:
+    """Return the GPUs that NVIDIA's driver knows; none where there is no driver."""
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+            query, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    lines = re.findall(r"^(.+), (\d+\.\d+)$", said, re.MULTILINE)
+    return tuple(Gpu(name.strip(), float(capability)) for name, capability in lines)
+
+
+def count_usable_gpus(backend: str) -> int:
+    """Return how many GPUs ``backend`` can use; 0 if it cannot tell."""
+    try:
+        said = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+            [sys.executable, "-c", PROBES[backend]],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+        ).stdout
+        return int(said.split()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return 0
+
+
+def choose_hardware(
+    gpus: tuple[Gpu, ...],
+    *,
+    count: Callable[[str], int] = count_usable_gpus,
+    is_installed: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None,
+) -> Hardware:
+    """Return the first backend that can use the GPUs; without any, the first that is installed.
+
+    TensorFlow comes first: at home the same run then resumes without another backend.
+
+    Args:
+        gpus: that the driver knows.
+        count: tells how many of them a backend can use.
+        is_installed: tells whether a backend is there.
+
+    Raises:
+        InputError: no backend is installed.
+
+    """
+    installed = [name for name in BACKENDS if is_installed(name)]
+    if not installed:
+        raise InputError(
+            f"none of {', '.join(BACKENDS)} is installed. Expected one that Keras runs on, as in "
+            "Kaggle's default image: push again without pinning another image."
+        )
+    if not gpus:
+        return Hardware(installed[0])
+    for name in installed:
+        if usable := count(name):
+            return Hardware(name, gpus[:usable])
+    names = ", ".join(gpu.name for gpu in gpus)
+    note = f"no installed backend can use {names}: training on the processor"
+    return Hardware(installed[0], note=note)
+
+
+def _require_packages() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"this machine lacks the packages {', '.join(missing)}. Expected Kaggle's default "
+            "image for Python, which has them."
+        )
+
+
+def _say_what_is_there(job: Job, hardware: Hardware, data: Path) -> None:
+    gpus = ", ".join(f"{gpu.name} ({gpu.capability:g})" for gpu in hardware.gpus) or "no GPU"
+    precision = job.precision or hardware.precision or "the recipe's"
+    print(f"kaggle-digits {__version__}, Python {sys.version.split()[0]}")
+    print(f"Data         {data}")
+    print(f"Machine      {gpus}; Keras on {hardware.backend}, precision {precision}")
+    if hardware.note:
+        print(f"Note: {hardware.note}")
+    sys.stdout.flush()
+
+
+# ----------------------------------------------------------------------- the process that trains
+
+
+@contextlib.contextmanager
+def _start(
+    command: list[str], environment: dict[str, str], folder: Path, lines: deque[str]
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start the command line in ``folder``; its output goes to ours, the last of it to ``lines``.
+
+    Through a pipe: where a notebook runs this script, only what Python prints is in its log.
+    """
+    process = subprocess.Popen(  # noqa: S603 — our own command line
+        [sys.executable, "-m", "kaggle_digits", *command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+
+    def show() -> None:
+        for line in process.stdout or ():
+            lines.append(line.rstrip("\n"))
+            print(line, end="", flush=True)
+
+    reader = threading.Thread(target=show, daemon=True)
+    reader.start()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join(timeout=POLL)
+
+
+def _watch(
+    process: "subprocess.Popen[str]", deadline: float, grace: float, save: Callable[[], None]
+) -> int | None:
+    """Wait for the process; end it at ``deadline``. Return its exit code, None if it was ended."""
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=min(POLL, left))
+        save()
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        # It may have finished at the last moment.
+        return 0 if process.wait(timeout=grace) == 0 else None
+    process.kill()
+    process.wait()
+    return None
+
+
+# ---------------------------------------------------------------------------------- the manifest
+
+
+class _Output:
+    """The folder whose content Kaggle keeps, and the list of what belongs home."""
+
+    def __init__(self, folder: Path, push: str) -> None:
+        self.folder, self.push = folder, push
+        self.hashes: dict[tuple[str, int, int], str] = {}
+        self.finished = 0
+
+    def write_if_more_is_finished(self) -> None:
+        """Write the manifest whenever a fold is finished: nobody knows when a machine dies."""
+        finished = sum(1 for _ in self.folder.glob(f"{RUNS}/*/fold-*/finished.json"))
+        if finished != self.finished:
+            self.finished = finished
+            self.write("running")
+
+    def write(self, state: str, message: str = "") -> None:
+        """Write the manifest of what is there now."""
+        listed = [asdict(file) for file in self._files()]
+        value = {"push": self.push, "state": state, "files": listed, "message": message}
+        try:
+            files.write_json(self.folder / MANIFEST, value)
+        except KaggleDigitsError as error:
+            raise OutsideError(f"the output cannot be written: {error}") from error
+
+    def _files(self) -> Iterator[OutputFile]:
+        for path in sorted(self.folder.glob(f"{RUNS}/*/**/*")):
+            name = path.relative_to(self.folder).as_posix()
+            if RUN_FILE.fullmatch(name.split("/", 2)[2]) and path.is_file():
+                status = path.stat()
+                key = (name, status.st_mtime_ns, status.st_size)
+                if key not in self.hashes:
+                    self.hashes[key] = files.sha256_of(path)
+                yield OutputFile(name, status.st_size, self.hashes[key])
+
+
+def main(job: str, push: str, package: str) -> None:
+    """Run the script's job, given as JSON, and end the script with an exit code if it failed."""
+    if code := run(json.loads(job), push, package):
+        sys.exit(code)
