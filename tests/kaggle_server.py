@@ -14,15 +14,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 USER, KEY, TOKEN = "someone", "a-key-5f1c0c6a", "KGAT_a-token-77d0"
 SIGNATURE = "a-signature-90ab"
 SECRETS = (KEY, TOKEN, SIGNATURE, base64.b64encode(f"{USER}:{KEY}".encode()).decode())
 UPLOAD = f"http://localhost/upload/blob?signature={SIGNATURE}"
+OUTPUT = "http://localhost/output/"
 STORAGE = f"http://localhost/storage/digit-recognizer.zip?signature={SIGNATURE}"
 
 HANG, RESET, HTML, CUT = "hang", "reset", "html", "cut"
+STALL = "stall"  # of a file: half of it comes, and then nothing more
 # What was asked is done, and then the answer is lost or never comes.
 LOSE_ANSWER, DO_AND_HANG = "lose the answer", "do and hang"
 INACTIVE = "inactive"  # of a token that was revoked
@@ -52,6 +54,12 @@ class Server(ThreadingHTTPServer):
         self.late = 0  # looks at the list, before it holds a new submission
         self.hidden = 0  # of these, how many are to come
         self.clock = timedelta()  # how far Kaggle's clock is ahead of the one here
+        self.kernels: dict[str, list[dict[str, Any]]] = {}  # by user/name, each version as it came
+        self.sessions = ["QUEUED", "RUNNING", "COMPLETE"]  # what each look at a kernel tells
+        self.failure = ""  # of a kernel that ended in ERROR
+        self.log = ""
+        self.output: dict[str, bytes] = {}  # of a kernel, by file name
+        self.save_error = ""  # why a kernel is not taken
         self.left_out: tuple[str, ...] = ()  # fields that the list does not have
 
     def environment(self, *, timeout: float = 20, token: bool = False) -> dict[str, str]:
@@ -118,7 +126,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_error(407)
 
     def do_GET(self) -> None:
+        path = urlsplit(self.path).path
         self.server.calls.append("GET")
+        if path.startswith("/output/"):
+            self._send_output(unquote(path.removeprefix("/output/")))
+            return
         if self._fails("GET"):
             return
         whole, fault = self.server.archive, self.server.faults.get("GET")
@@ -130,6 +142,21 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         self.wfile.write(whole[start : len(whole) // 2] if fault == CUT else whole[start:])
+        self.close_connection = True
+
+    def _send_output(self, name: str) -> None:
+        """Send a kernel's output file; ``faults`` may name it, as ``GET runs/x/run.json``."""
+        key = f"GET {name}" if f"GET {name}" in self.server.faults else "GET"
+        if self._fails(key):
+            return
+        content, fault = self.server.output[name], self.server.faults.get(key)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if fault in (CUT, STALL) else content)
+        if fault == STALL:
+            self.wfile.flush()
+            self.server.closing.wait(60)
         self.close_connection = True
 
     def _is_signed_in(self) -> bool:
@@ -238,3 +265,45 @@ class Handler(BaseHTTPRequestHandler):
         ]
         more = str(start + 2) if start + 2 < len(self.server.board) else ""
         self._answer({"submissions": entries, "nextPageToken": more})
+
+    def _SaveKernel(self, body: dict[str, Any]) -> None:  # noqa: N802
+        if self.server.save_error:
+            self._answer({"error": self.server.save_error})
+            return
+        versions = self.server.kernels.setdefault(body["slug"], [])
+        versions.append(body)
+        url = f"https://www.kaggle.com/code/{body['slug']}"
+        answer = {"ref": body["slug"], "url": url, "versionNumber": len(versions), "error": ""}
+        self._answer_unless_lost("SaveKernel", answer)
+
+    def _versions_of(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what was pushed under the name that ``body`` asks for; answer 403 if nothing."""
+        versions = self.server.kernels.get(f"{body['userName']}/{body['kernelSlug']}", [])
+        if not versions:
+            self._answer({"code": 403, "message": "Permission 'kernels.get' was denied"}, 403)
+        return versions
+
+    def _GetKernel(self, body: dict[str, Any]) -> None:  # noqa: N802
+        if versions := self._versions_of(body):
+            metadata = {"currentVersionNumber": len(versions), "slug": body["kernelSlug"]}
+            self._answer({"metadata": metadata, "blob": {"source": versions[-1]["text"]}})
+
+    def _GetKernelSessionStatus(self, body: dict[str, Any]) -> None:  # noqa: N802
+        if self._versions_of(body):
+            left = self.server.sessions
+            status = left.pop(0) if len(left) > 1 else left[0]
+            # The default value of an enumeration is left out.
+            said = {} if status == "QUEUED" else {"status": status}
+            self._answer(said | {"failureMessage": self.server.failure})
+
+    def _ListKernelSessionOutput(self, body: dict[str, Any]) -> None:  # noqa: N802
+        if not self._versions_of(body):
+            return
+        names, start = sorted(self.server.output), int(body.get("pageToken") or 0)
+        end = start + 5
+        files = [
+            {"fileName": name, "url": f"{OUTPUT}{quote(name, safe='')}?signature={SIGNATURE}"}
+            for name in names[start:end]
+        ]
+        more = str(end) if end < len(names) else ""
+        self._answer({"files": files, "log": self.server.log, "nextPageToken": more})
