@@ -16,6 +16,8 @@ T ?=
 QUICK ?=
 UPDATE ?=
 ITEMS ?=
+# For `make test-oldest`: the Python of Kaggle's machines.
+PYTHON312 ?= python3.12
 
 # Quote $(1) as one word for the shell, whatever it contains.
 quoted = '$(subst ','\'',$(1))'
@@ -28,7 +30,7 @@ DIGITS := $(BIN)/kaggle-digits
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help submit test test-slow lint format docs dist data cv bench clean
+.PHONY: help submit test test-slow test-oldest lint format docs dist data cv bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +62,21 @@ test: lint ## run format check, lint, type check, and the tests that take minute
 
 test-slow: $(READY) ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+# A missing Python is not a failure: the message says how to name one.
+test-oldest: ## run the tests on Python 3.12 with the oldest admitted versions; T=PART runs a part
+	@if ! $(PYTHON312) -c '' 2> /dev/null; then \
+	  echo "Skipped: $(PYTHON312) is not installed. Name one: make PYTHON312=PATH test-oldest"; \
+	  exit 0; fi; \
+	set -e; mkdir -p build; $(PYTHON312) tests/oldest.py pyproject.toml > build/oldest.txt.new; \
+	if ! cmp -s build/oldest.txt.new build/oldest.txt; then \
+	  echo 'Setting up build/oldest: installing the oldest versions takes some minutes'; \
+	  $(PYTHON312) -m venv --clear build/oldest; \
+	  build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --requirement build/oldest.txt.new; \
+	  mv build/oldest.txt.new build/oldest.txt; fi; \
+	build/oldest/bin/python -m pytest --pythonwarnings ignore --numprocesses auto \
+	  --maxprocesses 4 --dist loadfile $(call part,$(T))
 
 lint: $(READY) ## run ruff (format and rules) and mypy
 	$(BIN)/ruff format --check .
