@@ -68,14 +68,14 @@ test-oldest: ## run the tests on Python 3.12 with the oldest admitted versions; 
 	@if ! $(PYTHON312) -c '' 2> /dev/null; then \
 	  echo "Skipped: $(PYTHON312) is not installed. Name one: make PYTHON312=PATH test-oldest"; \
 	  exit 0; fi; \
-	set -e; mkdir -p build; $(PYTHON312) tests/oldest.py pyproject.toml > build/oldest.txt.new; \
-	if ! cmp -s build/oldest.txt.new build/oldest.txt; then \
-	  echo 'Setting up build/oldest: installing the oldest versions takes some minutes'; \
-	  $(PYTHON312) -m venv --clear build/oldest; \
-	  build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --requirement build/oldest.txt.new; \
-	  mv build/oldest.txt.new build/oldest.txt; fi; \
-	build/oldest/bin/python -m pytest --pythonwarnings ignore --numprocesses auto \
+	set -e; mkdir -p .venv-oldest; $(PYTHON312) tests/oldest.py pyproject.toml > .venv-oldest/versions.txt.new; \
+	if ! cmp -s .venv-oldest/versions.txt.new .venv-oldest/versions.txt; then \
+	  echo 'Setting up .venv-oldest: installing the oldest versions takes some minutes'; \
+	  $(PYTHON312) -m venv .venv-oldest; \
+	  .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --requirement .venv-oldest/versions.txt.new; \
+	  mv .venv-oldest/versions.txt.new .venv-oldest/versions.txt; fi; \
+	.venv-oldest/bin/python -m pytest --pythonwarnings ignore --numprocesses auto \
 	  --maxprocesses 4 --dist loadfile $(call part,$(T))
 
 lint: $(READY) ## run ruff (format and rules) and mypy
@@ -100,5 +100,5 @@ bench: data ## run the benchmarks; QUICK=1 takes two minutes and compares with t
 	$(BIN)/python -m benchmarks --input $(call quoted,$(INPUT)) $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
 
 clean: ## remove .venv and caches; keeps data, runs and submissions
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find kaggle_digits tests benchmarks -name __pycache__ -exec rm -rf {} +

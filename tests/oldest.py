@@ -1,5 +1,6 @@
 """Print the oldest versions that pyproject.toml admits, one a line, for `make test-oldest`."""
 
+import itertools
 import re
 import sys
 import tomllib
@@ -13,9 +14,9 @@ NOT_FOR_TESTS = ("build", "kaggle-digits", "mypy", "pandas-stubs", "ruff", "twin
 def find_lower_bounds(path: Path) -> list[str]:
     """Return ``name==version`` for the lower bound of each dependency, optional ones included."""
     project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    optional = itertools.chain(*project["optional-dependencies"].values())
     bounds = []
-    for requirement in wanted:
+    for requirement in (*project["dependencies"], *optional):
         name, _, versions = requirement.partition(">=")
         if re.split(r"[\[<=]", name)[0] not in NOT_FOR_TESTS:
             bounds.append(f"{name}=={versions.partition(',')[0]}")

@@ -28,10 +28,7 @@ from kaggle_digits.kaggle_client.kernel_job import MANIFEST, RUN_FILE, RUNS, Job
 
 WORKING = "KAGGLE_DIGITS_WORKING"  # variables that override where Kaggle puts things
 DATA = "KAGGLE_DIGITS_INPUT"
-NEEDED = (
-    "filelock", "keras", "matplotlib", "numpy", "pandas", "PIL", "pyarrow", "rich", "scipy",
-    "sklearn", "typer",
-)  # fmt: skip
+NEEDED = ("filelock", "keras", "numpy", "pyarrow", "rich", "scipy", "sklearn", "typer")
 MAX_DEPTH = 3  # of folders below the input folder in which data is looked for
 MAX_FOLDERS = 1_000
 MAX_MARGIN = 300.0  # seconds before the session's end in which nothing is trained any more

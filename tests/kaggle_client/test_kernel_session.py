@@ -63,11 +63,10 @@ def test_backend_and_precision_by_what_is_there(gpus, usable, backend, precision
 
 
 def test_only_what_is_installed_is_a_backend():
-    asked = []
     hardware = kernel_session.choose_hardware(
-        (T4,), count=lambda name: asked.append(name) or 1, is_installed=lambda name: name == "torch"
+        (T4,), count={"torch": 1}.__getitem__, is_installed=lambda name: name == "torch"
     )
-    assert (hardware.backend, asked) == ("torch", ["torch"])
+    assert hardware.backend == "torch"
     with pytest.raises(InputError, match="none of tensorflow, jax, torch is installed"):
         kernel_session.choose_hardware((), is_installed=lambda _: False)
 
@@ -89,7 +88,7 @@ def job(**changes):
     [
         ({}, (), "cv --recipe bn20 --folds 5"),
         ({}, (T4, T4), "cv --recipe bn20 --folds 5 --precision float16 --jobs 2"),
-        ({"folds": 2, "seeds": 1}, (L4,) * 4, "cv --recipe bn20 --folds 2 --precision bfloat16 --jobs 2"),
+        ({"folds": 2}, (L4,) * 4, "cv --recipe bn20 --folds 2 --precision bfloat16 --jobs 2"),
         ({"precision": "float32"}, (T4,), "cv --recipe bn20 --folds 5 --precision float32"),
         (
             {"recipe": "my_net.py", "seeds": 3, "seed": 7, "limit": 900, "epochs": 4},
@@ -125,7 +124,9 @@ def test_secrets_do_not_reach_the_process_that_trains(monkeypatch):
     assert "CUDA_VISIBLE_DEVICES" not in variables or "CUDA_VISIBLE_DEVICES" in os.environ
 
 
-@pytest.mark.parametrize("place", ["", "digit-recognizer", "competitions/digit-recognizer", "a/b/c"])
+@pytest.mark.parametrize(
+    "place", ["", "digit-recognizer", "competitions/digit-recognizer", "a/b/c"]
+)
 def test_data_is_found_where_kaggle_may_mount_it(place, tmp_path):
     write_competition(tmp_path / place)
     (tmp_path / "somebody's-model").mkdir()
@@ -158,7 +159,7 @@ def test_data_that_is_not_found(folders, expected, tmp_path):
 def test_half_of_the_data_is_named(tmp_path):
     write_competition(tmp_path / "digit-recognizer")
     (tmp_path / "digit-recognizer" / "test.csv").unlink()
-    with pytest.raises(InputError, match="no data below .*train.csv"):
+    with pytest.raises(InputError, match=r"no data below .*train\.csv"):
         kernel_session.find_data(tmp_path)
 
 
@@ -244,8 +245,9 @@ def test_a_training_that_fails_leaves_its_last_lines(machine):
     program = "import sys; [print('line', i) for i in range(50)]; sys.exit('Error: no memory')"
     code, manifest = run(machine, program)
     assert (code, manifest["state"]) == (1, "failed")
-    assert manifest["message"].endswith("line 49\nError: no memory") or "Error: no memory" in (
-        manifest["message"]
+    assert (
+        manifest["message"].endswith("line 49\nError: no memory")
+        or "Error: no memory" in (manifest["message"])
     )
     assert "line 3\n" not in manifest["message"]
     assert len(manifest["files"]) == 3
@@ -294,5 +296,3 @@ def test_a_script_that_is_too_large(tmp_path):
 )
 def test_names_of_kernels(changes, name):
     assert job(**changes).default_name == name
-
-
