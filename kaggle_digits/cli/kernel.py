@@ -15,6 +15,7 @@ from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.client import Kaggle
+    from kaggle_digits.kaggle_client.kernel_fetch import Fetched
     from kaggle_digits.kaggle_client.kernel_job import Job
     from kaggle_digits.kaggle_client.kernel_ledger import KernelLedger, PushedKernel
     from kaggle_digits.kaggle_client.kernel_script import Prepared
@@ -194,7 +195,7 @@ def fetch(kernel: Kernel = None, json: options.Json = False) -> None:
         got = kernel_fetch.fetch(reference, options.RUNS, kaggle, pushed=entry, tell=_say_aside)
     if entry:
         ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
-    csv = _write_submission(got, is_record=entry is not None and entry.record)
+    csv = _write_submission(reference, got)
     if json:
         options.print_json(
             {
@@ -357,20 +358,23 @@ def _show_log(json: bool, log: list[str]) -> Any:
     return log.append if json else _say
 
 
-def _write_submission(got: Any, *, is_record: bool) -> Path | None:
-    """Write the CSV of a finished run, or of the mean of a finished record, to submissions/."""
+def _write_submission(kernel: str, got: "Fetched") -> Path | None:
+    """Write the CSV of a finished run, or of the mean of several, to submissions/.
+
+    A CSV that is there already stays as it is.
+    """
     from kaggle_digits import files, results
 
     if got.manifest.state != "finished":
         return None
-    name = "-".join(dict.fromkeys(folder.name for folder in got.runs))[:100]
+    several = len(got.runs) > 1
+    name = kernel.partition("/")[2] if several else got.runs[0].name
     csv = options.SUBMISSIONS / f"{name}.csv"
     if csv.exists():
         return None
-    if is_record and len(got.runs) > 1:
+    if several:
         results.ensemble(list(got.runs)).write_submission(csv)
     else:
-        csv = options.SUBMISSIONS / f"{got.runs[0].name}.csv"
         files.write_bytes(csv, (got.runs[0] / "submission.csv").read_bytes())
     return csv
 

@@ -19,7 +19,6 @@ class PushedKernel:
         push: the text in its script that no other push has.
         sha256: of all that decides what is trained.
         label: what is trained, short.
-        record: whether it trains the members of `record`.
         accelerator: Kaggle's name of it, or ``none``.
         session_seconds: after which Kaggle ends the session.
         version: Kaggle's number of this version of the kernel; None while it is unknown.
@@ -35,7 +34,6 @@ class PushedKernel:
     push: str
     sha256: str
     label: str
-    record: bool
     accelerator: str
     session_seconds: int
     version: int | None = None

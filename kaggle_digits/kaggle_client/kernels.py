@@ -152,7 +152,6 @@ def push(
             push=prepared.push,
             sha256=prepared.sha256,
             label=prepared.job.label,
-            record=prepared.job.record,
             accelerator=prepared.accelerator,
             session_seconds=prepared.job.session_seconds,
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kaggle_digits.kaggle_client.kernel_job import OutputFile
 from tests import kaggle_server, product
 from tests.helpers import write_competition
 from tests.kaggle_server import CUT, DO_AND_HANG, HANG, HTML, LOSE_ANSWER, RESET, STALL, USER
@@ -256,18 +257,20 @@ def test_what_failed_may_be_pushed_again(home, server):
     assert "version 2" in kernel(home, server, *PUSH)
 
 
-@pytest.mark.parametrize("status", ["QUEUED", "RUNNING", "CANCEL_REQUESTED", "AWAITING_GPU"])
+@pytest.mark.parametrize("status", ["QUEUED", "CANCEL_REQUESTED", "AWAITING_GPU"])
 def test_a_running_kernel_is_not_pushed_again(status, home, server):
     server.sessions = [status]
     kernel(home, server, *PUSH)
-    for force in ((), ("--force",)):
-        text = kernel(home, server, *PUSH, *force, code=2)
-        assert f"{KERNEL} is {status} on Kaggle: a second session would run beside it" in text
+    text = kernel(home, server, *PUSH, "--force", code=2)
+    assert f"{KERNEL} is {status} on Kaggle: a second session would run beside it" in text
     assert len(server.kernels[KERNEL]) == len(ledger(home)) == 1
+
+
+def test_another_name_runs_beside_it(home, server):
     server.sessions = ["RUNNING"]
-    assert "Pushed someone/other-name" in kernel(
-        home, server, *PUSH, "--name", "other-name", "--force"
-    )
+    kernel(home, server, *PUSH)
+    other = (*PUSH, "--name", "other-name", "--force")
+    assert "Pushed someone/other-name" in kernel(home, server, *other)
 
 
 @pytest.mark.parametrize(
@@ -531,15 +534,21 @@ def require_nothing_fetched(home):
     [
         "../evil", "runs/../../evil", "/evil", "runs/x/../evil", "runs/x/evil.py",
         "runs/.x/run.json", "runs/x/fold-1/../../../evil", "runs/x//run.json", "runs\\x\\run.json",
-        "runs/x/run.json\n", "submissions/evil.csv", "",
+        "runs/x/run.json\n", "runs/x/fold-1/run.json", "submissions/evil.csv", "runs", "",
+        "runs/../run.json",
     ],
 )  # fmt: skip
-def test_a_path_that_escapes(name, fetching, server):
-    server.output[name or "evil"] = b"evil"
-    entry = {"name": name, "size": 4, "sha256": "0" * 64}
-    change_manifest(server, files=[entry])
+def test_names_that_are_no_file_of_a_run(name):
+    with pytest.raises(ValueError, match="which is no file of a run"):
+        OutputFile(name, 4, "0" * 64)
+
+
+def test_a_path_that_escapes(fetching, server):
+    name = "runs/x/../../evil"
+    server.output[name] = b"evil"
+    change_manifest(server, files=[{"name": name, "size": 4, "sha256": "0" * 64}])
     text = kernel(fetching, server, "fetch", code=1)
-    assert "which is no file of a run. Nothing was fetched" in text
+    assert f"it lists '{name}', which is no file of a run. Nothing was fetched" in text
     require_nothing_fetched(fetching)
 
 
@@ -621,7 +630,7 @@ def test_a_damaged_run(inner, content, fetching, server):
     require_nothing_fetched(fetching)
 
 
-@pytest.mark.parametrize("status", ["QUEUED", "RUNNING", "AWAITING_GPU"])
+@pytest.mark.parametrize("status", ["QUEUED", "AWAITING_GPU"])
 def test_a_running_kernel_is_not_fetched(status, fetching, server):
     server.sessions = [status]
     text = kernel(fetching, server, "fetch", code=2)
