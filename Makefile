@@ -74,6 +74,8 @@ test-oldest: ## run the tests on Python 3.12 with the oldest admitted versions; 
 	  $(PYTHON312) -m venv .venv-oldest; \
 	  .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --requirement .venv-oldest/versions.txt.new; \
+	  .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --config-settings editable_mode=compat --editable .; \
 	  mv .venv-oldest/versions.txt.new .venv-oldest/versions.txt; fi; \
 	.venv-oldest/bin/python -m pytest --pythonwarnings ignore --numprocesses auto \
 	  --maxprocesses 4 --dist loadfile $(call part,$(T))

@@ -32,46 +32,73 @@ app = typer.Typer(help="Train on Kaggle's machines and bring the runs home.", no
 
 Kernel = Annotated[
     str | None,
-    typer.Argument(metavar="[USER/NAME]", help="The kernel; by default the last one pushed."),
+    typer.Argument(metavar="[USER/NAME]", help="The kernel.  [default: the last one pushed]"),
 ]
 
 
 @app.command()
 def push(
     recipe: options.Recipe = "bn20",
-    folds: Annotated[int, typer.Option(min=2, help="Parts; each is held out once.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, help="Times the whole is repeated.")] = 1,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Number of folds; each is held out once.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 5,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of repetitions, each with other splits.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 1,
     epochs: options.Epochs = None,
     precision: options.ChosenPrecision = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     record: Annotated[
-        bool, typer.Option("--record", help="Train the members of `record` instead of a recipe.")
+        bool,
+        typer.Option(
+            "--record",
+            help="Train the members of `record` instead of a recipe.",
+            rich_help_panel=options.TRAINING,
+        ),
     ] = False,
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME|FLOP", help="Of --record: such as 2h; by default all of the session."
+            metavar="TIME|FLOP",
+            help="Budget of --record, such as 2h.  [default: the session]",
+            rich_help_panel=options.TRAINING,
         ),
     ] = None,
     accelerator: Annotated[
         str,
-        typer.Option(metavar="NAME|none", help="Kaggle's name of the GPU, or none."),
+        typer.Option(metavar="NAME", help="Kaggle's name of the GPU; none trains without one."),
     ] = "NvidiaTeslaT4",
     timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="Kaggle ends the session after this time.")
+        str, typer.Option(metavar="TIME", help="Time after which Kaggle ends the session.")
     ] = "3h",
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The kernel's; by default by its settings.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the kernel.  [default: by its settings]"),
     ] = None,
     data: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder on Kaggle's machine with the data below it.")
+        str, typer.Option(metavar="DIR", help="Folder on Kaggle's machine to search for the data.")
     ] = "/kaggle/input",
     force: Annotated[
-        bool, typer.Option("--force", help="Push it even if the same was already pushed.")
+        bool, typer.Option("--force", help="Push even if the same training was already pushed.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write the folder and print what would be sent.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Write the folder and print what would be sent; send nothing."
+        ),
     ] = False,
 ) -> None:
     """Push a training to Kaggle, once.
@@ -131,7 +158,7 @@ def push(
 def status(
     kernel: Kernel = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for its end, and show its log.")
+        bool, typer.Option("--wait", help="Wait until the session ends; show its log.")
     ] = False,
     json: options.Json = False,
 ) -> None:

@@ -453,7 +453,7 @@ def test_a_kernel_that_ends_in_error(options, fetching, server):
 def test_an_unknown_status_and_faults_while_waiting(fetching, server):
     server.sessions = ["AWAITING_GPU"]
     process = product.started(
-        "kernel", "status", "--wait", cwd=fetching, **server.environment(), **QUICK
+        "kernel", "status", "--wait", cwd=fetching, **server.environment() | QUICK
     )
     assert product.read_until(process, "AWAITING_GPU")
     server.faults["GetKernelSessionStatus"] = 503
