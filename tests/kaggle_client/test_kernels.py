@@ -616,18 +616,15 @@ def test_a_run_without_its_description(fetching, server):
     [("/run.json", b"{}"), ("/metrics.json", b"[]"), ("/test.npz", b"PK"), ("/oof.npz", b"")],
 )
 def test_a_damaged_run(inner, content, fetching, server):
-    manifest, entry = entry_of(server, inner)
+    manifest = json.loads(server.output[MANIFEST])
+    [entry] = [
+        file for file in manifest["files"] if re.fullmatch(f"runs/[^/]*{inner}", file["name"])
+    ]
     entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    # The last of this name is the run's own; those of folds come before it.
-    if inner.endswith(".npz"):
-        entry = next(f for f in manifest["files"] if re.fullmatch(f"runs/[^/]*{inner}", f["name"]))
-        entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    for file in manifest["files"]:
-        if file["sha256"] == entry["sha256"]:
-            server.output[file["name"]] = content
+    server.output[entry["name"]] = content
     change_manifest(server, files=manifest["files"])
     text = kernel(fetching, server, "fetch", code=1)
-    assert f"is damaged ({inner[1:]}" in text
+    assert re.search(rf"the run \S+ of {KERNEL} is damaged \(\S*{inner[1:]}", text)
     require_nothing_fetched(fetching)
 
 
