@@ -28,7 +28,7 @@ LAYERS = [
     ["training"],
     ["exporting", "kaggle_client", "plots"],
     ["results"],
-    ["pipeline"],
+    ["pipeline", "report"],
     ["cli"],
     ["__main__", "__init__"],
 ]

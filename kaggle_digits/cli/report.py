@@ -1,0 +1,92 @@
+"""``kaggle-digits report``: finished runs and submissions as one page for the browser."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import escape, escape_lines
+
+if TYPE_CHECKING:
+    from kaggle_digits.report import Written
+    from kaggle_digits.runs import Run
+
+
+def command(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Finished runs; by default all in runs/."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="HTML", help="Where to write the page.")
+    ] = Path("report.html"),
+    submissions: Annotated[
+        bool, typer.Option("--submissions", help="List the submissions, too.")
+    ] = False,
+    input_: options.Input = Path("input"),
+    json: options.Json = False,
+) -> None:
+    """Write runs as one HTML page, with their images.
+
+    The page needs no network. It shows scores, learning curves, confusion matrices with the images
+    behind each cell, the worst and the disputed images, the weights of an ensemble, and how to
+    repeat each run. The same facts go to a .json file beside it.
+
+    The images are taken from --input, if that holds the data of the runs.
+    """
+    from kaggle_digits import report
+
+    report.require_target(output)
+    runs = _open_runs(folders or [])
+    written = report.write_report(
+        output,
+        runs,
+        data=input_,
+        title="Runs and submissions" if submissions else "Runs",
+        entries=options.opened_ledger().entries(),
+        show_ledger=submissions,
+        count_flop=True,
+    )
+    print_written(written, as_json=json)
+
+
+def print_written(written: "Written", *, as_json: bool) -> None:
+    """Print where the page is, and what could not be shown."""
+    if as_json:
+        options.print_json(
+            {
+                "html": str(written.html),
+                "json": str(written.json),
+                "bytes": written.bytes,
+                "left_out": written.left_out,
+            }
+        )
+        return
+    print(escape(f"report    {written.html} ({written.bytes / 1e6:.1f} MB)"))
+    print(escape(f"json      {written.json}"))
+    for reason in written.left_out:
+        print(escape_lines(f"left out  {reason}"))
+
+
+def _open_runs(folders: list[Path]) -> "list[Run]":
+    """Return the runs in ``folders``, or all finished runs in runs/."""
+    from kaggle_digits import runs
+    from kaggle_digits.errors import InputError
+
+    if folders:
+        opened = [runs.Run(folder) for folder in dict.fromkeys(folders)]
+        for run in opened:
+            run.require_finished()
+        return opened
+    readable, damaged = runs.list_runs(options.RUNS)
+    for one in damaged:
+        text = f"{one.folder / one.file} is damaged: {one.reason}. The run is left out here."
+        typer.echo(escape(text), err=True)
+    finished = [run for run in readable if run.facts.state == "finished"]
+    if not finished:
+        raise InputError(
+            f"there is no finished run in {options.RUNS.absolute()}. Train one, for example with "
+            f"`{options.program()} cv`, or name the folders of runs: {options.program()} report RUN"
+        )
+    return finished

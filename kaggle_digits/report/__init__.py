@@ -1,0 +1,5 @@
+"""Finished runs as one HTML page that needs no network, and the same facts as JSON."""
+
+from kaggle_digits.report.page import Written, require_target, write_report
+
+__all__ = ["Written", "require_target", "write_report"]

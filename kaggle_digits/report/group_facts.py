@@ -1,0 +1,183 @@
+"""What a report says about several runs or files together: disagreements and their ensemble."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kaggle_digits import results, submissions
+from kaggle_digits.evaluation import Scores, ensembling
+from kaggle_digits.runs import Run
+from kaggle_digits.runs.predictions import Predictions, read_out_of_fold
+from kaggle_digits.submissions import comparison
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MAX_DISPUTED = 48  # images
+MAX_LISTED = 200  # ids of images that a member mends or spoils
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """An image on which not all agree.
+
+    Attributes:
+        id: of the image.
+        label: index of its class; None for test images.
+        answers: of each run or file, index of the class.
+        probabilities: of each answer; empty for files.
+
+    """
+
+    id: int
+    label: int | None
+    answers: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Disputes:
+    """Where several runs or files disagree.
+
+    Attributes:
+        names: of the runs or files, in the order of the answers.
+        split: ``train`` for held-out images, ``test`` for test images.
+        images: how many images were compared.
+        differing: number of images on which two of them differ, names × names.
+        count: number of images on which not all agree.
+        shown: the most split of them, at most `MAX_DISPUTED`.
+
+    """
+
+    names: tuple[str, ...]
+    split: str
+    images: int
+    differing: tuple[tuple[int, ...], ...]
+    count: int
+    shown: tuple[Disputed, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run in an ensemble.
+
+    Attributes:
+        run: its folder.
+        weight: its share.
+        scores: on the images that every member held out.
+        mended: how many errors of this run the ensemble does not make.
+        needed: ids of images that the ensemble gets right, and wrong without this run.
+        harmful: ids of images that the ensemble gets wrong, and right without this run.
+
+    """
+
+    run: str
+    weight: float
+    scores: Scores
+    mended: int
+    needed: tuple[int, ...]
+    harmful: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several runs' mean, with weights from hill climbing on out-of-fold log loss."""
+
+    members: tuple[Member, ...]
+    scores: Scores
+
+
+def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs that answer the same test images with the same classes, in lists."""
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.test_fingerprint, run.class_names), []).append(run)
+    return list(groups.values())
+
+
+def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
+    """Return where the CSVs disagree about the test images.
+
+    Args:
+        named: two or more, each a name and the path of its CSV.
+
+    Raises:
+        InputError: a file cannot be read, or they answer different images.
+
+    """
+    compared = comparison.compare([(name, submissions.read(csv)) for name, csv in named])
+    shown = tuple(
+        Disputed(int(compared.ids[row]), None, tuple(compared.labels[:, row].tolist()), ())
+        for row in compared.disputed[:MAX_DISPUTED]
+    )
+    differing = tuple(tuple(row) for row in compared.differing.tolist())
+    return Disputes(
+        compared.names, "test", len(compared.ids), differing, len(compared.disputed), shown
+    )
+
+
+def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
+    """Return where the runs disagree about the images that all held out; None if there are none."""
+    oof = read_out_of_fold(list(runs))
+    if oof is None or oof.labels is None:
+        return None
+    answers = oof.probabilities.argmax(axis=2).astype(np.uint8)
+    sure = oof.probabilities.max(axis=2)
+    _, votes = comparison.majority_of(answers)
+    disputed = np.flatnonzero(votes < len(runs))
+    disputed = disputed[np.argsort(votes[disputed], kind="stable")]
+    shown = tuple(
+        Disputed(
+            int(oof.ids[row]),
+            int(oof.labels[row]),
+            tuple(answers[:, row].tolist()),
+            tuple(round(float(value), 4) for value in sure[:, row]),
+        )
+        for row in disputed[:MAX_DISPUTED]
+    )
+    differing = (answers[:, np.newaxis] != answers).sum(axis=2)
+    names = tuple(str(run.folder) for run in runs)
+    matrix = tuple(tuple(row) for row in differing.tolist())
+    return Disputes(names, "train", len(oof.ids), matrix, len(disputed), shown)
+
+
+def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
+    """Return the hill-climbed ensemble of the runs; None if they held out no images in common."""
+    oof = read_out_of_fold(list(runs))
+    if oof is None or oof.labels is None:
+        return None
+    blend = results.ensemble([run.folder for run in runs], "hill-climb")
+    if blend.scores is None:
+        return None
+    weights = np.array(blend.weights)
+    right = _find_right(oof, weights)
+    members = []
+    for number, (run, judged) in enumerate(zip(runs, blend.member_scores, strict=True)):
+        alone = oof.probabilities[number].argmax(axis=1) == oof.labels
+        without = _find_right(oof, np.where(np.arange(len(runs)) == number, 0, weights))
+        members.append(
+            Member(
+                str(run.folder),
+                round(float(weights[number]), 6),
+                judged,
+                int((right & ~alone).sum()),
+                _list_ids(oof, right & ~without),
+                _list_ids(oof, ~right & without),
+            )
+        )
+    return Ensemble(tuple(members), blend.scores)
+
+
+def _find_right(oof: Predictions, weights: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
+    """Return which images the weighted mean gets right, bool ``[n]``."""
+    if not weights.sum():  # one member has all the weight: without it nothing is left
+        return np.zeros(len(oof.ids), bool)
+    blended = ensembling.blend(oof.probabilities, "mean", weights)
+    return np.asarray(blended.argmax(axis=1) == oof.labels)
+
+
+def _list_ids(oof: Predictions, which: "npt.NDArray[np.bool_]") -> tuple[int, ...]:
+    return tuple(oof.ids[which][:MAX_LISTED].tolist())

@@ -1,0 +1,305 @@
+"""From finished runs to an HTML page and its JSON twin, with the same bytes each time."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggle_digits import __version__, datasets, files
+from kaggle_digits.errors import InputError
+from kaggle_digits.kaggle_client import score_bounds
+from kaggle_digits.report import curves, group_facts, run_facts, sheet
+from kaggle_digits.report.group_facts import Disputes, Ensemble
+from kaggle_digits.report.run_facts import Answer, RunFacts
+from kaggle_digits.report.sheet import Key, Sheet
+
+if TYPE_CHECKING:
+    from kaggle_digits.datasets.dataset import Splits
+    from kaggle_digits.kaggle_client.ledger import Entry
+    from kaggle_digits.runs import Run
+
+MIN_COMPARED = 2  # runs or files
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report shows. As JSON it is the page's twin.
+
+    Attributes:
+        version: of this program.
+        runs: in the order given.
+        answers: for each run, by the id of each of its worst images, what the runs on the same
+            data say about it.
+        ensembles: one for each group of runs on the same images.
+        disputes: where runs or files disagree.
+        ledger: what was submitted, the best first; None if that is not shown.
+        left_out: what could not be shown, each with the reason.
+
+    """
+
+    version: str
+    runs: tuple[RunFacts, ...]
+    answers: tuple[dict[int, tuple[Answer, ...]], ...]
+    ensembles: tuple[Ensemble, ...]
+    disputes: tuple[Disputes, ...]
+    ledger: tuple[dict[str, Any], ...] | None
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files that were written.
+
+    Attributes:
+        html: the page.
+        json: its twin.
+        bytes: size of the page.
+        left_out: what could not be shown, each with the reason.
+
+    """
+
+    html: Path
+    json: Path
+    bytes: int
+    left_out: tuple[str, ...]
+
+
+def require_target(path: Path) -> None:
+    """Raise InputError unless ``path`` ends in .html and can be written."""
+    if path.suffix.lower() != ".html":
+        raise InputError(f"received {path} for a page. Expected a name that ends in .html.")
+    files.require_writable(path)
+    files.require_writable(path.with_suffix(".json"))
+
+
+def write_report(
+    path: Path,
+    runs: "Sequence[Run]",
+    *,
+    data: Path,
+    title: str,
+    entries: "Sequence[Entry]" = (),
+    show_ledger: bool = False,
+    compared: Sequence[tuple[str, Path]] | None = None,
+    count_flop: bool = False,
+) -> Written:
+    """Write the page and, beside it, the same facts as ``.json``.
+
+    Args:
+        path: where to write the page.
+        runs: finished ones.
+        data: the folder with the images; the page has no images if the data is not there.
+        title: of the page.
+        entries: of the ledger of submissions.
+        show_ledger: whether the page lists them.
+        compared: names and paths of the CSVs to compare; None for those of the runs.
+        count_flop: whether to count the FLOP of each run's training, which starts Keras.
+
+    Raises:
+        InputError: a run is not finished, a CSV cannot be read, or the page cannot be written.
+
+    """
+    require_target(path)
+    splits, left_out = _load(data)
+    report = _gather(
+        runs,
+        splits,
+        entries,
+        show_ledger=show_ledger,
+        compared=compared,
+        count_flop=count_flop,
+        left_out=left_out,
+    )
+    page = _render(report, title, _draw_images(report, splits))
+    twin = path.with_suffix(".json")
+    with files.replacing_together(path, twin) as (new_page, new_twin):
+        new_page.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
+        text = files.json_text(_drop_nan(asdict(report)), indent=2)
+        new_twin.write_text(text + "\n", encoding="utf-8", newline="\n")
+    reasons = [
+        *report.left_out,
+        *(f"{run.run}: {why}" for run in report.runs for why in run.left_out),
+    ]
+    return Written(path, twin, len(page.encode("utf-8", "backslashreplace")), tuple(reasons))
+
+
+def _load(data: Path) -> "tuple[Splits | None, list[str]]":
+    try:
+        return datasets.load(data), []
+    except InputError as error:
+        return None, [f"No images are shown: {error}"]
+
+
+def _gather(
+    runs: "Sequence[Run]",
+    splits: "Splits | None",
+    entries: "Sequence[Entry]",
+    *,
+    show_ledger: bool,
+    compared: Sequence[tuple[str, Path]] | None,
+    count_flop: bool,
+    left_out: list[str],
+) -> Report:
+    gathered = tuple(
+        run_facts.gather_run(run, splits, entries, count_flop=count_flop) for run in runs
+    )
+    groups = group_facts.group_runs(runs)
+    ensembles: list[Ensemble] = []
+    disputes: list[Disputes] = []
+    for group in groups:
+        if len(group) < MIN_COMPARED:
+            continue
+        judged = [run for run in group if run.has("oof.npz")]
+        if len(judged) >= MIN_COMPARED:
+            ensembles += filter(None, [group_facts.blend_runs(judged)])
+            disputes += filter(None, [group_facts.compare_held_out(judged)])
+        if compared is None:
+            named = [(str(run.folder), run.submission) for run in group]
+            disputes.append(group_facts.compare_files(named))
+    if compared is not None and len(compared) >= MIN_COMPARED:
+        disputes.append(group_facts.compare_files(compared))
+    ledger = _describe_ledger(entries) if show_ledger else None
+    answers = tuple(
+        run_facts.find_answers(
+            next(group for group in groups if run in group),
+            [one.id for one in facts.held_out.worst] if facts.held_out else [],
+        )
+        for run, facts in zip(runs, gathered, strict=True)
+    )
+    return Report(
+        __version__, gathered, answers, tuple(ensembles), tuple(disputes), ledger, tuple(left_out)
+    )
+
+
+def _describe_ledger(entries: "Sequence[Entry]") -> tuple[dict[str, Any], ...]:
+    """Return the submissions, the best first, with the errors behind each score."""
+    ordered = sorted(
+        entries, key=lambda one: (one.public_score is None, -(one.public_score or 0.0), one.time)
+    )
+    return tuple(
+        entry.to_json()
+        | {
+            "gap": entry.gap,
+            "errors": None
+            if entry.public_score is None
+            else score_bounds.count_errors(entry.public_score, score_bounds.ROWS),
+        }
+        for entry in ordered
+    )
+
+
+def _draw_images(report: Report, splits: "Splits | None") -> Sheet:
+    """Return the images that the page shows, as far as the data is that of the runs."""
+    if splits is None:
+        return Sheet({}, 0, "")
+    wanted: list[Key] = []
+    shown = [run for run in report.runs if run.has_images and run.held_out]
+    with_images = {run.run for run in shown}
+    for disputes in report.disputes:
+        known = disputes.split == "test" or with_images >= set(disputes.names)
+        wanted += [(disputes.split, one.id) for one in disputes.shown if known]
+    for run in shown:
+        if run.held_out:
+            wanted += [("train", one.id) for one in run.held_out.worst]
+    ranked = [
+        (cell.label == cell.predicted, rank, image.id)
+        for run in shown
+        if run.held_out
+        for cell in run.held_out.cells
+        for rank, image in enumerate(cell.images)
+    ]
+    wanted += [("train", image_id) for *_, image_id in sorted(ranked)]
+    return sheet.draw_sheet(wanted, {"train": splits.train, "test": splits.test})
+
+
+def _render(report: Report, title: str, images: Sheet) -> str:
+    """Return the page; every value from outside is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("kaggle_digits.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _format_number, "score": _format_score, "flop": _format_flop}
+    page = environment.get_template("report.html").render(
+        report=report,
+        title=title,
+        panels=[curves.draw_curves(run.histories) if run.histories else () for run in report.runs],
+        size=(curves.WIDTH, curves.HEIGHT, curves.LEFT, curves.BOTTOM),
+        sheet=images,
+        columns=sheet.COLUMNS,
+        cells=[_list_cells(run, images) for run in report.runs],
+        numbers={run.run: number for number, run in enumerate(report.runs, start=1)},
+        shares=[_colour_cells(run) for run in report.runs],
+        names=_class_names(report),
+    )
+    return page + "\n"
+
+
+def _class_names(report: Report) -> tuple[str, ...]:
+    """Return what disputed labels are called: by the runs, or digits where only CSVs are shown."""
+    return report.runs[0].class_names if report.runs else tuple("0123456789")
+
+
+def _list_cells(run: RunFacts, images: Sheet) -> dict[str, Any]:
+    """Return what the page's script needs to show the images behind each cell of a run."""
+    if run.held_out is None:
+        return {"run": run.run, "names": list(run.class_names), "cells": {}}
+    cells = {
+        f"{cell.label}-{cell.predicted}": {
+            "count": cell.count,
+            "images": [
+                [
+                    one.id,
+                    images.places.get(("train", one.id), -1) if run.has_images else -1,
+                    one.probability_of_label,
+                ]
+                for one in cell.images
+            ],
+        }
+        for cell in run.held_out.cells
+    }
+    return {"run": run.run, "names": list(run.class_names), "cells": cells}
+
+
+def _colour_cells(run: RunFacts) -> dict[str, float]:
+    """Return how much colour each cell of the confusion matrix has, 0-1: errors alone have any."""
+    cells = run.held_out.cells if run.held_out else ()
+    most = max((cell.count for cell in cells if cell.label != cell.predicted), default=1)
+    return {
+        f"{cell.label}-{cell.predicted}": 0.0
+        if cell.label == cell.predicted
+        else round(cell.count / most, 3)
+        for cell in cells
+    }
+
+
+def _format_number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
+
+
+def _format_score(value: float | None, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.5f}"
+
+
+def _format_flop(value: float | None) -> str:
+    if value is None:
+        return ""
+    power = int(math.log10(value)) // 3 * 3 if value else 0
+    units = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+    return f"{value / 10**power:.3g} {units[power]}"
+
+
+def _drop_nan(value: Any) -> Any:
+    """Return ``value`` with null for nan, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _drop_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_drop_nan(inner) for inner in value]
+    return value

@@ -1,0 +1,312 @@
+"""What a report says about one run. NumPy; no Keras, except for counting FLOP."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kaggle_digits import evaluation
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Bin, Scores, WorstImage
+from kaggle_digits.formats.arrays import read_array
+from kaggle_digits.runs import Run
+from kaggle_digits.runs.predictions import read_out_of_fold
+from kaggle_digits.training import cross_validation
+from kaggle_digits.training.history import Epoch, read_history
+
+if TYPE_CHECKING:
+    from kaggle_digits.evaluation import Floats, Integers
+    from kaggle_digits.kaggle_client.ledger import Entry
+
+MAX_WORST = 24  # images
+MAX_CELL_IMAGES = 24  # of each cell of the confusion matrix
+
+
+@dataclass(frozen=True)
+class CellImage:
+    """An image behind a cell of the confusion matrix, and how probable its label was."""
+
+    id: int
+    probability_of_label: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The images with one label and one prediction.
+
+    Attributes:
+        label: index of the class.
+        predicted: index of the class.
+        count: number of images.
+        images: the least certain of them, at most `MAX_CELL_IMAGES`.
+
+    """
+
+    label: int
+    predicted: int
+    count: int
+    images: tuple[CellImage, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run says about an image that it held out."""
+
+    run: str
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the images that a run held out say about it.
+
+    Attributes:
+        scores: accuracy, log loss, errors.
+        calibration_error: the expected calibration error.
+        bins: of the calibration.
+        class_counts: held-out images of each class.
+        cells: those of the confusion matrix that hold images.
+        worst: the images whose label was least probable.
+
+    """
+
+    scores: Scores
+    calibration_error: float
+    bins: tuple[Bin, ...]
+    class_counts: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    worst: tuple[WorstImage, ...]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything that a report says about one finished run.
+
+    Attributes:
+        run: its folder, as it was given.
+        recipe: its name.
+        source: of the data.
+        models: folds × seeds.
+        epochs: of each model.
+        started: when, UTC, ISO 8601.
+        seconds: of training, without interruptions; None where unknown.
+        flop: of training, forward and backward; None where the models cannot be opened here.
+        train_images: number of images of its data set; None where unknown.
+        test_images: number of images that it predicts.
+        test_fingerprint: SHA-256 of them.
+        test_images_in_train: how many of them occur in the training images; None where unknown.
+        class_counts: training images of each class; None without the data.
+        class_names: in the order of the labels.
+        public_score: the best on the leaderboard; None while there is none.
+        gap: leaderboard minus out-of-fold accuracy; None while one of them is missing.
+        held_out: None where no image was held out.
+        histories: the epochs of each model.
+        command: what repeats the run.
+        environment: versions and machine of its start.
+        has_images: whether the images of its training data are shown.
+        left_out: what could not be shown, each with the reason.
+
+    """
+
+    run: str
+    recipe: str
+    source: str | None
+    models: int
+    epochs: int
+    started: str
+    seconds: float | None
+    flop: float | None
+    train_images: int | None
+    test_images: int
+    test_fingerprint: str
+    test_images_in_train: int | None
+    class_counts: tuple[int, ...] | None
+    class_names: tuple[str, ...]
+    public_score: float | None
+    gap: float | None
+    held_out: HeldOut | None
+    histories: tuple[tuple[Epoch, ...], ...]
+    command: str
+    environment: dict[str, Any]
+    has_images: bool
+    left_out: tuple[str, ...]
+
+
+def gather_run(
+    run: Run, splits: Splits | None, entries: "Sequence[Entry]", *, count_flop: bool
+) -> RunFacts:
+    """Return what a report says about ``run``.
+
+    Args:
+        run: a finished one.
+        splits: the data; None if there is none. It is used only if the fingerprint is the run's.
+        entries: of the ledger of submissions.
+        count_flop: whether to open a model, which starts Keras.
+
+    Raises:
+        InputError: the run is not finished or damaged.
+
+    """
+    run.require_finished()
+    facts, settings = run.facts, run.settings
+    left_out = []
+    held_out = _gather_held_out(run)
+    if held_out is None:
+        left_out.append("The run held out no images: it has no out-of-fold scores.")
+    counts, reason = _count_classes(run, splits)
+    if reason:
+        left_out.append(reason)
+    histories: tuple[tuple[Epoch, ...], ...] = ()
+    try:
+        histories = _read_histories(run)
+    except InputError as error:
+        left_out.append(f"No learning curves: {error}")
+    score = _best_score(run, entries)
+    accuracy = held_out.scores.accuracy if held_out else None
+    trained = _count_trained_images(run)
+    return RunFacts(
+        run=str(run.folder),
+        recipe=settings.recipe,
+        source=settings.source,
+        models=settings.members,
+        epochs=settings.training.epochs,
+        started=facts.started,
+        seconds=(run.metrics or {}).get("seconds"),
+        flop=_count_flop(run, trained * settings.training.epochs) if count_flop else None,
+        train_images=_count_images(run),
+        test_images=len(run.arrays("test")["ids"]),
+        test_fingerprint=settings.test_fingerprint,
+        test_images_in_train=run.test_images_in_train,
+        class_counts=counts,
+        class_names=run.class_names,
+        public_score=score,
+        gap=None if score is None or accuracy is None else score - accuracy,
+        held_out=held_out,
+        histories=histories,
+        command=facts.command,
+        environment=facts.environment,
+        has_images=counts is not None,
+        left_out=tuple(left_out),
+    )
+
+
+def find_answers(runs: Sequence[Run], ids: Sequence[int]) -> dict[int, tuple[Answer, ...]]:
+    """Return what each of the runs that held out an image says about it, by the image's id.
+
+    Args:
+        runs: on the same data.
+        ids: of the images.
+
+    """
+    found: dict[int, tuple[Answer, ...]] = {}
+    for run in runs:
+        oof = read_out_of_fold([run])
+        if oof is None:
+            continue
+        rows = {image_id: row for row, image_id in enumerate(oof.ids.tolist())}
+        for image_id in ids:
+            if (row := rows.get(image_id)) is not None:
+                predicted = int(oof.probabilities[0, row].argmax())
+                probability = round(float(oof.probabilities[0, row, predicted]), 4)
+                answer = Answer(str(run.folder), predicted, probability)
+                found[image_id] = (*found.get(image_id, ()), answer)
+    return found
+
+
+def _gather_held_out(run: Run) -> HeldOut | None:
+    oof = read_out_of_fold([run])
+    if oof is None or oof.labels is None:
+        return None
+    probabilities, labels = oof.probabilities[0], oof.labels
+    calibration = evaluation.calibration(probabilities, labels)
+    return HeldOut(
+        scores=evaluation.scores(probabilities, labels),
+        calibration_error=calibration.error,
+        bins=calibration.bins,
+        class_counts=tuple(np.bincount(labels, minlength=len(run.class_names)).tolist()),
+        cells=_find_cells(probabilities, labels, oof.ids),
+        worst=evaluation.find_worst_images(probabilities, labels, oof.ids, MAX_WORST),
+    )
+
+
+def _find_cells(probabilities: "Floats", labels: "Integers", ids: "Integers") -> tuple[Cell, ...]:
+    """Return the cells of the confusion matrix that hold images, the least certain images first."""
+    classes = probabilities.shape[1]
+    own = probabilities[np.arange(len(labels)), labels]
+    places = labels.astype(np.intp) * classes + probabilities.argmax(axis=1)
+    cells = []
+    for place in np.unique(places).tolist():
+        rows = np.flatnonzero(places == place)
+        first = rows[np.argsort(own[rows], kind="stable")[:MAX_CELL_IMAGES]]
+        images = tuple(CellImage(int(ids[row]), round(float(own[row]), 4)) for row in first)
+        cells.append(Cell(place // classes, place % classes, len(rows), images))
+    return tuple(cells)
+
+
+def _count_classes(run: Run, splits: Splits | None) -> tuple[tuple[int, ...] | None, str]:
+    """Return the training images of each class; or None and why they are not known."""
+    if splits is None:
+        return None, ""
+    try:
+        return cross_validation.select_run_images(run, splits, "train").class_counts, ""
+    except InputError as error:
+        return None, f"Its images are not shown: {error}"
+
+
+def _read_histories(run: Run) -> tuple[tuple[Epoch, ...], ...]:
+    histories = tuple(
+        tuple(read_history(run.fold(number) / "history.csv"))
+        for number in range(1, run.members + 1)
+    )
+    if len({len(history) for history in histories}) != 1 or not histories[0]:
+        raise InputError("the folds' history.csv have different numbers of epochs, or none")
+    return histories
+
+
+def _best_score(run: Run, entries: "Sequence[Entry]") -> float | None:
+    scores = [entry.public_score for entry in entries if entry.run == str(run.folder)]
+    return max((score for score in scores if score is not None), default=None)
+
+
+def _read_fold_ids(run: Run) -> "Integers | None":
+    """Return ``folds.npy``, int16 ``[seeds, images]``; None where it is missing or damaged."""
+    try:
+        if not run.has("folds.npy"):
+            return None
+        return read_array(run.inside("folds.npy"), cross_validation.FOLD_IDS, advice="")
+    except InputError:
+        return None
+
+
+def _count_images(run: Run) -> int | None:
+    fold_ids = _read_fold_ids(run)
+    return None if fold_ids is None else int(fold_ids.shape[1])
+
+
+def _count_trained_images(run: Run) -> int:
+    """Return the images of one epoch, summed over the models; 0 where that is unknown."""
+    fold_ids = _read_fold_ids(run)
+    if fold_ids is None:
+        return 0
+    folds = run.facts.settings.folds
+    return int(sum((fold_ids != fold).sum() for fold in range(1, folds + 1)))
+
+
+def _count_flop(run: Run, images: int) -> float | None:
+    """Return the FLOP of training on ``images`` images, from the layers of the first model."""
+    from kaggle_digits.backend import start_keras
+    from kaggle_digits.training import fit, planning
+
+    if not images:
+        return None
+    try:
+        start_keras()
+        if run.facts.settings.recipe_sha256:
+            run.recipe()  # registers its custom layers
+        return planning.count_flop(fit.load_model(run.models()[0], to_train=False)) * images
+    except (InputError, OSError, zipfile.BadZipFile):
+        return None
