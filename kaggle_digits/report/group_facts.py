@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MAX_DISPUTED = 48  # images
-MAX_LISTED = 200  # ids of images that a member mends or spoils
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,8 @@ class Member:
         weight: its share.
         scores: on the images that every member held out.
         mended: how many errors of this run the ensemble does not make.
-        needed: ids of images that the ensemble gets right, and wrong without this run.
+        needed: ids of images that the ensemble gets right, and wrong without this run. If it has
+            all the weight, the others count equally then.
         harmful: ids of images that the ensemble gets wrong, and right without this run.
 
     """
@@ -157,15 +157,15 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
     members = []
     for number, (run, judged) in enumerate(zip(runs, blend.member_scores, strict=True)):
         alone = oof.probabilities[number].argmax(axis=1) == oof.labels
-        without = _find_right(oof, np.where(np.arange(len(runs)) == number, 0, weights))
+        without = _find_right(oof, _weigh_others(weights, number))
         members.append(
             Member(
                 str(run.folder),
                 round(float(weights[number]), 6),
                 judged,
                 int((right & ~alone).sum()),
-                _list_ids(oof, right & ~without),
-                _list_ids(oof, ~right & without),
+                tuple(oof.ids[right & ~without].tolist()),
+                tuple(oof.ids[~right & without].tolist()),
             )
         )
     return Ensemble(tuple(members), blend.scores)
@@ -173,11 +173,12 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
 
 def _find_right(oof: Predictions, weights: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
     """Return which images the weighted mean gets right, bool ``[n]``."""
-    if not weights.sum():  # one member has all the weight: without it nothing is left
-        return np.zeros(len(oof.ids), bool)
     blended = ensembling.blend(oof.probabilities, "mean", weights)
     return np.asarray(blended.argmax(axis=1) == oof.labels)
 
 
-def _list_ids(oof: Predictions, which: "npt.NDArray[np.bool_]") -> tuple[int, ...]:
-    return tuple(oof.ids[which][:MAX_LISTED].tolist())
+def _weigh_others(weights: "npt.NDArray[np.float64]", left_out: int) -> "npt.NDArray[np.float64]":
+    """Return the weights without one member; equal ones if it has all the weight."""
+    others = np.arange(len(weights)) != left_out
+    kept = np.where(others, weights, 0.0)
+    return kept if kept.sum() else others.astype(np.float64)
