@@ -13,6 +13,7 @@ from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
+    from kaggle_digits.report import Written as PageFiles
     from kaggle_digits.runs.provenance import Provenance
     from kaggle_digits.submissions.comparison import Comparison, Paired
 
@@ -55,6 +56,7 @@ def command(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    html: options.Html = None,
     json: options.Json = False,
 ) -> None:
     """Show on which images CSVs or runs differ.
@@ -71,7 +73,7 @@ def command(
     csvs = [_csv(path) for path in paths]
     if picture is None and images is not None:
         picture = PICTURE
-    _require_writable(vote, picture, csvs)
+    _require_writable(vote, picture, html, csvs)
     compared = comparison.compare(
         [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
     )
@@ -87,8 +89,9 @@ def command(
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
         _note(vote, found)
+    page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
-        written = {"vote": vote, "picture": picture if drawn else None}
+        written = {"vote": vote, "picture": picture if drawn else None, "html": html}
         options.print_json(
             _describe(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
         )
@@ -100,6 +103,7 @@ def command(
         _scores(compared, scores, bounds),
         _held_out(paired),
         _written(vote, picture, drawn),
+        _written_page(page),
     ):
         print(escape_lines(line))
 
@@ -117,7 +121,9 @@ def _csv(path: Path) -> Path:
     return run.submission
 
 
-def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path]) -> None:
+def _require_writable(
+    vote: Path | None, picture: Path | None, html: Path | None, csvs: list[Path]
+) -> None:
     """Raise before any work what writing would raise after it."""
     from kaggle_digits import files, submissions
     from kaggle_digits.errors import InputError
@@ -128,6 +134,10 @@ def _require_writable(vote: Path | None, picture: Path | None, csvs: list[Path])
             raise InputError(
                 f"--vote {vote} would replace a file that is compared. Expected another name."
             )
+    if html is not None:
+        from kaggle_digits import report
+
+        report.require_target(html)
     if picture is not None:
         from kaggle_digits import plots
 
@@ -189,6 +199,20 @@ def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
         comparison.compare_pair(str(folders[a]), str(folders[b]), right[a], right[b])
         for a, b in combinations(range(len(folders)), 2)
     ]
+
+
+def _write_page(html: Path, paths: Sequence[Path], csvs: Sequence[Path], data: Path) -> "PageFiles":
+    """Write the page about the runs among ``paths``, and where all of them disagree."""
+    from kaggle_digits import report, runs
+
+    return report.write_report(
+        html,
+        [runs.Run(path) for path in dict.fromkeys(paths) if path.is_dir()],
+        data=data,
+        title="Comparison",
+        entries=options.opened_ledger().entries(),
+        compared=[(str(path), csv) for path, csv in zip(paths, csvs, strict=True)],
+    )
 
 
 def _draw(picture: Path, images: Path, compared: "Comparison") -> int:
@@ -320,6 +344,13 @@ def _written(vote: Path | None, picture: Path | None, drawn: int) -> Iterator[st
             if drawn
             else "\nno picture: there is nothing to dispute"
         )
+
+
+def _written_page(page: "PageFiles | None") -> Iterator[str]:
+    if page is not None:
+        yield f"\npage written to {page.html}"
+        for reason in page.left_out:
+            yield f"left out: {reason}"
 
 
 def _count(number: int, what: str) -> str:

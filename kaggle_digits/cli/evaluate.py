@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Images
     from kaggle_digits.evaluation import Calibration, Scores, WorstImage
     from kaggle_digits.plots import Drawn
+    from kaggle_digits.report import Written as PageFiles
     from kaggle_digits.runs import Run
     from kaggle_digits.runs.predictions import Prediction
 
@@ -71,6 +72,7 @@ def command(
         ),
     ] = None,
     input_: options.Input = Path("input"),
+    html: options.Html = None,
     json: options.Json = False,
 ) -> None:
     """Score a run on its held-out images, or a CSV.
@@ -80,8 +82,11 @@ def command(
 
     --plots draws learning curves, the confusion matrix, a reliability diagram and, if the run's
     data is in --input, the worst images. --show needs the data only for the image itself.
+    --html writes all of that as one page.
     """
     _require_belonging(folder, plots=plots, show=show, split=split)
+    if html is not None:
+        _require_page(html, folder, show)
     if folder.is_file():
         from kaggle_digits.cli.evaluate_csv import judge_csv
 
@@ -98,13 +103,17 @@ def command(
     judged = _judge(run, worst)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
-    if judged is None and tested is None and drawn is None:
+    if judged is None and tested is None and drawn is None and html is None:
         _refuse(run)
+    page = None if html is None else _write_page(run, html, input_)
     if json:
-        options.print_json(_describe(run, judged, tested, drawn))
+        options.print_json(_describe(run, judged, tested, drawn) | {"html": html and str(html)})
         return
     for line in chain(
-        _held_out(judged, _printable_names(run)), _describe_test_scores(tested), _written(drawn)
+        _held_out(judged, _printable_names(run)),
+        _describe_test_scores(tested),
+        _written(drawn),
+        _written_page(page),
     ):
         print(escape_lines(line))
 
@@ -133,6 +142,26 @@ def _require_belonging(
             f"received --plots and --show {show}: the one draws a run, the other one image. "
             "Expected one of them."
         )
+
+
+def _require_page(html: Path, folder: Path, show: int | None) -> None:
+    from kaggle_digits import report
+    from kaggle_digits.errors import InputError
+
+    if folder.is_file() or show is not None:
+        what = f"--show {show}" if show is not None else f"the file {folder}"
+        raise InputError(
+            f"received --html {html} and {what}. The page is about a run: name its folder, and "
+            "leave out --show."
+        )
+    report.require_target(html)
+
+
+def _write_page(run: "Run", html: Path, data: Path) -> "PageFiles":
+    from kaggle_digits import report
+
+    entries = options.opened_ledger().entries()
+    return report.write_report(html, [run], data=data, title=str(run.folder), entries=entries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +266,13 @@ def _written(drawn: "Drawn | None") -> Iterator[str]:
         yield f"drawn     {path}"
     for name, reason in drawn.left_out:
         yield f"left out  {name}: {reason}"
+
+
+def _written_page(page: "PageFiles | None") -> Iterator[str]:
+    if page is not None:
+        yield f"\npage      {page.html}"
+        for reason in page.left_out:
+            yield f"left out  {reason}"
 
 
 def _describe(

@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def parse(page: Path) -> Tags:
     return tags
 
 
-def read_twin(page: Path) -> dict:
+def read_twin(page: Path) -> Any:
     return json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
 
 
@@ -278,3 +279,46 @@ def test_a_name_that_is_not_utf8_is_kept(made, tmp_path):
     write_report(tmp_path / "a.html", [Run(folder)], data=made / "input", title="Runs")
     assert "run-\\udcff" in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert files.read_json(tmp_path / "a.json")["runs"][0]["run"] == str(folder)
+
+
+def test_evaluate_writes_a_page_about_the_run(made, tmp_path):
+    here = Path(shutil.copytree(made, tmp_path / "here"))
+    text = product.run("evaluate", "runs/first", "--html", "a.html", cwd=here).stdout
+    assert text.startswith("accuracy  0.86667 ± ")
+    assert text.endswith("\npage      a.html\n")
+    assert [run["run"] for run in read_twin(here / "a.html")["runs"]] == ["runs/first"]
+    said = product.run("evaluate", "runs/first", "--html", "a.html", "--json", cwd=here).stdout
+    assert json.loads(said)["html"] == "a.html"
+
+
+def test_compare_writes_a_page_about_files_and_runs(made, tmp_path):
+    here = Path(shutil.copytree(made, tmp_path / "here"))
+    csv = (here / "runs" / "first" / "submission.csv").read_text().splitlines()
+    csv[1] = f"1,{(int(csv[1][-1]) + 1) % 10}"
+    (here / "c<b>.csv").write_text("\n".join(csv) + "\n")
+    arguments = ("compare", "runs/first", "runs/second", "c<b>.csv", "--html", "a.html")
+    text = product.run(*arguments, cwd=here).stdout
+    assert "\npage written to a.html\n" in text
+    report = read_twin(here / "a.html")
+    held_out, test = report["disputes"]
+    assert held_out["names"] == ["runs/first", "runs/second"]
+    assert test["names"] == ["runs/first", "runs/second", "c<b>.csv"]
+    assert test["differing"][0][2] == 1
+    assert "c&lt;b&gt;.csv" in (here / "a.html").read_text()
+    product.run("compare", *["c<b>.csv"] * 2, "--html", "b.html", "--images", "input", cwd=here)
+    assert read_twin(here / "b.html")["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["evaluate", "runs/first", "--html", "a.txt"], "received a.txt for a page"),
+        (["evaluate", "runs/first", "--html", "a.html", "--show", "1"], "a.html and --show 1"),
+        (["evaluate", "input/train.csv", "--html", "a.html"], "and the file input/train.csv"),
+        (["compare", "runs/first", "runs/second", "--html", "a"], "received a for a page"),
+    ],
+)
+def test_wrong_pages_are_refused_before_any_work(made, arguments, expected):
+    done = product.run(*arguments, cwd=made, code=2)
+    assert expected in " ".join(done.stderr.split())
+    assert done.stdout == ""
