@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Finished runs; by default all in runs/."),
+        typer.Argument(metavar="[RUN]...", help="Finished runs.  [default: all in runs/]"),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="HTML", help="Where to write the page.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Page to write; the same facts as .json beside it.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = Path("report.html"),
     submissions: Annotated[
-        bool, typer.Option("--submissions", help="List the submissions, too.")
+        bool,
+        typer.Option(
+            "--submissions", help="Also list the submissions.", rich_help_panel=options.OUTPUT
+        ),
     ] = False,
     input_: options.Input = Path("input"),
     json: options.Json = False,
 ) -> None:
-    """Write runs as one HTML page, with their images.
+    """Write runs as one HTML page with their images.
 
     The page needs no network. It shows scores, learning curves, confusion matrices with the images
     behind each cell, the worst and the disputed images, the weights of an ensemble, and how to
