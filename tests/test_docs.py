@@ -222,7 +222,8 @@ def test_every_option_says_what_it_does_and_its_default():
 
 # Options that do something only if they are given.
 WITHOUT_DEFAULT = {
-    "from_", "as_", "augment", "html", "labels", "show", "vote", "images", "model", "save_debug", "file",
+    "from_", "as_", "augment", "html", "labels", "show", "vote", "images", "model", "save_debug",
+    "file",
 }  # fmt: skip
 
 
