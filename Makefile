@@ -56,8 +56,16 @@ cv: data ## get data, train 5 folds, write a CSV; resumes an interrupted run
 data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedded sample
 	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
+# Tests of pages use Debian's chromium. Without it they are skipped, and say so.
+.venv/.browser: $(READY)
+	@command -v chromium > /dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo 'Installing chromium for the tests of pages' && \
+	  { apt-get update; DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } > /dev/null 2>&1; } || \
+	  echo 'chromium is not installed: the tests of pages are skipped'
+	@touch $@
+
 # The tests of one file share trained runs, so they stay in one process.
-test: lint ## run format check, lint, type check, and the tests that take minutes; T=PART runs a part
+test: lint .venv/.browser ## run format check, lint, type check, and the tests that take minutes; T=PART runs a part
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call part,$(T))
 
 test-slow: $(READY) ## run the tests that take longer
