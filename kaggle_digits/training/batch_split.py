@@ -1,11 +1,11 @@
-"""Compute a batch in several splits side by side, one core each.
+"""Compute the splits of a batch in parallel, one core each.
 
-A small convolution gains little from several threads; whole splits of a batch do. In training each
-split is normalised by its own mean and variance (ghost batch normalisation, Hoffer et al., "Train
-longer, generalize better", 2017), so the number of splits belongs to a recipe's training and not to
-the machine.
+Several threads speed up a small convolution little, but they can compute whole splits of a batch at
+the same time. In training each split is normalised by its own mean and variance (ghost batch
+normalisation, Hoffer et al., "Train longer, generalize better", 2017), so the number of splits is
+a setting of the recipe's training, not of the machine.
 
-Starts Keras when it is imported, because a model is a class: import it inside functions.
+Importing this module starts Keras, because it subclasses a Keras model: import it inside functions.
 """
 
 from itertools import pairwise
@@ -21,13 +21,13 @@ Model: Any = keras.Model
 # Its name in checkpoints of earlier versions, which must still open.
 @keras.saving.register_keras_serializable(package="kaggle_digits", name="InParts")
 class BatchSplit(Model):  # type: ignore[misc]  # Keras has no types of its own
-    """A model that computes what ``network`` computes, each split of the batch by itself.
+    """Apply ``network`` to each split of the batch separately.
 
     Args:
-        network: a built Keras model; its weights are this model's.
+        network: a built Keras model, which shares its weights with this one.
         splits: number of splits. A batch smaller than that cannot be trained on: an empty split has
             no batch statistics.
-        **options: of every Keras model: name, dtype.
+        **options: options of every Keras model, such as name and dtype.
 
     """
 
@@ -38,10 +38,10 @@ class BatchSplit(Model):  # type: ignore[misc]  # Keras has no types of its own
         self.built = True
 
     def call(self, images: Any, *, training: bool = False) -> Any:
-        """Return the network's answers ``[n, classes]`` for ``images`` ``[n, h, w, c]``."""
+        """Return the network's output ``[n, classes]`` for ``images`` ``[n, h, w, c]``."""
         asked = count = ops.shape(images)[0]
         if not training:
-            # Copies of the first, so that no split is empty: backends fail at pooling nothing.
+            # Pad with copies of the first image: backends fail when they pool an empty split.
             spare = -count % self.splits
             images = ops.concatenate([images, *[images[:1]] * (self.splits - 1)])[: count + spare]
             count = count + spare
@@ -52,13 +52,13 @@ class BatchSplit(Model):  # type: ignore[misc]  # Keras has no types of its own
         return answers if training else answers[:asked]
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to make the same model, without its weights."""
+        """Return the configuration from which `from_config` makes the model, without weights."""
         network = keras.saving.serialize_keras_object(self.network)
         return {**super().get_config(), "network": network, "parts": self.splits}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "BatchSplit":
-        """Return the model of ``config``, as of `get_config`."""
+        """Return a model from the output of `get_config`."""
         options = dict(config)
         network = keras.saving.deserialize_keras_object(options.pop("network"))
         return cls(network, options.pop("parts"), **options)

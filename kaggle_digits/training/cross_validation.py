@@ -1,6 +1,7 @@
-"""Stratified folds × seeds: skip what is finished, resume what is not, gather the probabilities.
+"""Train stratified folds × seeds: skip finished folds, resume others, gather the probabilities.
 
-``train``'s single split is the same thing with one fold of which only one part is held out.
+The single split of ``train`` is the same with one fold, whose held-out images are the validation
+split.
 """
 
 import time
@@ -32,16 +33,16 @@ FOLD_IDS = Form("int16", ("seeds", "images"))
 
 
 class TrainingCallback(processes.FoldsCallback, Protocol):
-    """Whoever wants to see a run."""
+    """Receive the progress of a run."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
-        """The run has ``members`` models of ``epochs`` epochs over that many ``images`` each."""
+        """Receive the number of models, the epochs of each and each model's training images."""
 
     def fold_started(self, number: int) -> fit.FoldCallback:
-        """The model ``number`` (1 … members) is about to be trained; return who watches it."""
+        """Return the callback for the model ``number`` (1 … members), which is trained next."""
 
     def fold_done(self, number: int, judged: Scores | None, *, skipped: bool) -> None:
-        """The model is saved; ``judged`` on its held-out images, None if there are none."""
+        """Receive a saved model's scores on its held-out images; None without held-out images."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Result:
     Attributes:
         run: its folder.
         oof: scores over the held-out images, None if nothing was held out.
-        folds: the same a fold.
+        folds: scores of each fold over its held-out images.
         test: scores of the averaged models on the test images, None where they have no labels.
-        seconds: spent on training, interruptions not counted.
+        seconds: training time in seconds, without interruptions.
 
     """
 
@@ -65,9 +66,18 @@ class Result:
 
 
 def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
-    """Return the fold (1 … folds) that holds each image out, int16 ``[seeds, n]``.
+    """Return the fold (1 … folds) that holds each image out.
 
-    Every seed splits anew, so that its folds mix differently.
+    Each seed shuffles differently, so each repetition has other folds.
+
+    Args:
+        labels: uint8 ``[n]``.
+        folds: number of folds.
+        seeds: number of repetitions.
+        seed: the first seed; repetition ``k`` uses ``seed + k``.
+
+    Returns:
+        int16 ``[seeds, n]``.
 
     Raises:
         InputError: a class has fewer images than there are folds.
@@ -85,10 +95,18 @@ def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
 
 
 def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
-    """Return 1 for a stratified ``share`` of the images and 0 for the others, int16 ``[1, n]``.
+    """Hold out a stratified share of the images.
+
+    Args:
+        labels: uint8 ``[n]``.
+        share: share of the images to hold out, 0-1.
+        seed: seed of the shuffling.
+
+    Returns:
+        int16 ``[1, n]``: 1 for held-out images, 0 for the others.
 
     Raises:
-        InputError: a class would be missing on one side.
+        InputError: a class would be missing in one part.
 
     """
     from sklearn.model_selection import train_test_split
@@ -99,7 +117,7 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
         classes = len(np.unique(labels))
         if min(share, 1 - share) * len(labels) < classes:
             raise InputError(
-                f"--validation-split {share} of {len(labels)} images leaves a side with fewer "
+                f"--validation-split {share} of {len(labels)} images leaves one part with fewer "
                 f"images than the {classes} classes. Use more images or a share nearer to 0.5."
             )
         _, held_out = train_test_split(
@@ -110,11 +128,11 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
 
 
 def fewest_images(assignment: FoldIds, folds: int) -> int:
-    """Return how many images the model trains on that has the fewest of all.
+    """Return the number of training images of the fold that has the fewest.
 
     Args:
-        assignment: int16 ``[seeds, n]``, as of `assign_folds` or `assign_holdout`.
-        folds: of each seed.
+        assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
+        folds: number of folds per seed.
 
     """
     kept = [(row != fold).sum() for row in assignment for fold in range(1, folds + 1)]
@@ -122,10 +140,10 @@ def fewest_images(assignment: FoldIds, folds: int) -> int:
 
 
 def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
-    """Return a stratified choice of ``limit`` images in their old order; all for None.
+    """Return a stratified subset of ``limit`` images in their original order; all for None.
 
     Raises:
-        InputError: ``limit`` is not between the number of classes and of images.
+        InputError: ``limit`` leaves fewer images than classes, in the subset or outside it.
 
     """
     if limit is None or limit == len(train):
@@ -136,8 +154,8 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
     classes = len(np.unique(train.labels))
     if not classes <= limit <= len(train) - classes:
         raise InputError(
-            f"--limit {limit} does not fit the data: expected {classes} (one image a class) "
-            f"to {len(train) - classes}, or no --limit for all {len(train)} images."
+            f"--limit {limit} does not fit the data. Expected {classes} (one image per class) to "
+            f"{len(train) - classes}, or no --limit for all {len(train)} images."
         )
     chosen, _ = train_test_split(
         np.arange(len(train)), train_size=limit, stratify=train.labels, random_state=seed
@@ -149,7 +167,7 @@ def select_run_images(run: Run, splits: Splits, split: str) -> Dataset:
     """Return the images of ``split`` (``train`` or ``test``) that ``run`` was made with.
 
     Raises:
-        InputError: ``splits`` are other data than the run's.
+        InputError: ``splits`` are not the data of the run.
 
     """
     settings = run.settings
@@ -160,9 +178,9 @@ def select_run_images(run: Run, splits: Splits, split: str) -> Dataset:
         found, expected = splits.test, settings.test_fingerprint
     if found.fingerprint != expected:
         raise InputError(
-            f"{run.folder} was made with other {split} images: its fingerprint is "
-            f"{expected[:12]}…, that of the {splits.source} data is {found.fingerprint[:12]}…. "
-            "Expected the folder with the run's own data as --input."
+            f"{run.folder} was made with other {split} images. Received the {splits.source} data "
+            f"with the fingerprint {found.fingerprint[:12]}…, expected {expected[:12]}…. Name the "
+            "folder of the run's data with --input."
         )
     return found
 
@@ -173,7 +191,7 @@ def require_shape(recipe: Recipe, images: Images) -> None:
     if shape != recipe.image_shape:
         raise InputError(
             f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
-            "Choose a recipe for these images: `kaggle-digits recipes` lists what each takes."
+            "Choose a recipe for this shape: `kaggle-digits recipes` lists them."
         )
 
 
@@ -193,15 +211,18 @@ def require_all_classes(train: Dataset) -> None:
 def train_run(
     run: Run, splits: Splits, assignment: FoldIds, watcher: TrainingCallback, jobs: int = 1
 ) -> Result:
-    """Train what ``run`` still lacks, gather it, and return the finished run.
+    """Train the unfinished folds of ``run``, gather the predictions and return the finished run.
 
     Args:
         run: opened by `runs.open_for_training`; its settings say what to train.
-        splits: ``train`` with the images that ``assignment`` speaks of, and ``test``.
-        assignment: int16 ``[seeds, n]``, as of `assign_folds` or `assign_holdout`.
-        watcher: told about every step.
-        jobs: how many models are trained at the same time, each in a process of its own with
-            the threads that the settings name; 1 trains in this process.
+        splits: the images. ``train`` has the ``n`` images of ``assignment``.
+        assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
+        watcher: called after every step.
+        jobs: number of models trained at the same time, each in its own process with the number
+            of threads in the settings. 1 trains in this process.
+
+    Returns:
+        The result, with all files of the run written.
 
     """
     settings = run.settings
@@ -224,7 +245,7 @@ def train_run(
 
 
 def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: bool) -> None:
-    # Also after a crash between the mark and this line.
+    # A crash may have left the checkpoint of a fold that is already marked as finished.
     (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
     watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
 
@@ -243,20 +264,20 @@ def _train_folds(
 
 
 def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:
-    """Return the rows that the model ``number`` trains on, and those held out from it."""
+    """Return the training rows and the held-out rows of the model ``number``."""
     repeat, fold = divmod(number - 1, settings.folds)
     held_out = assignment[repeat] == fold + 1
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallback) -> None:
-    """Train the model ``number`` of the run in ``folder``; save it, its predictions and its mark.
+    """Train one fold and save its model, its predictions and ``finished.json``.
 
     Args:
-        folder: the run's, with its ``run.json`` and ``folds.npy``.
-        splits: the images that the run is made with.
-        number: 1 … members.
-        watcher: told about every step.
+        folder: the run's folder, with its ``run.json`` and ``folds.npy``.
+        splits: the images of the run.
+        number: number of the model, 1 … members.
+        watcher: called after every step.
 
     """
     run = Run(folder)
@@ -277,11 +298,11 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
         watcher=watcher,
     )
     started = time.perf_counter()
-    judged = _save_predictions(run.fold(number), model, splits, held_out)
+    fold_scores = _save_predictions(run.fold(number), model, splits, held_out)
     with files.replacing(run.fold(number) / "model.keras") as path:
         model.network.save(path, include_optimizer=False)
     seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
-    mark = {"seconds": round(seconds, 1), "scores": judged and asdict(judged)}
+    mark = {"seconds": round(seconds, 1), "scores": fold_scores and asdict(fold_scores)}
     files.write_json(run.fold(number) / "finished.json", mark)
 
 
@@ -326,7 +347,7 @@ def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
 
 
 def _gather_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
-    """Write ``oof.npz``: each held-out image's probabilities, the mean over the seeds."""
+    """Write ``oof.npz``: the probabilities of each held-out image, averaged over the seeds."""
     forms = {
         "rows": Form("integer", ("images",)),
         "probabilities": Form("floating", ("images", len(train.class_names))),
@@ -364,28 +385,35 @@ def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < needed:
         raise InputError(
-            f"{who} at least {needed} images of every class; the data has {counts.min()} of class "
+            f"{who} at least {needed} images per class; the data has {counts.min()} of class "
             f"{classes[counts.argmin()]}. Use fewer folds, more images or a larger --limit."
         )
 
 
 def predict(run: Run, images: Images) -> ensembling.Probabilities:
-    """Return the mean probabilities of a finished run's models, float64 ``[n, classes]``.
+    """Predict with all models of a finished run and average their probabilities.
+
+    Args:
+        run: a finished run.
+        images: uint8 ``[n, height, width, channels]``.
+
+    Returns:
+        float64 ``[n, classes]``.
 
     Raises:
-        InputError: the run is not finished, a model cannot be read, or the images have another
-            shape than the recipe takes.
+        InputError: the run is not finished, a model cannot be read, or the recipe takes images of
+            another shape.
 
     """
     paths = run.models()
     require_shape(run.recipe(), images)
     start_keras(fit.PREDICTION_SPLITS)
-    # One graph for all: the folds differ in nothing but their weights.
+    # One graph serves all folds: they differ only in their weights.
     network = fit.load_model(paths[0], to_train=False)
     if fit.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
         raise InputError(
             f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
-            "as the run's recipe does."
+            "as in the run's recipe."
         )
     model = fit.Predictor(network)
     answers = []

@@ -1,8 +1,8 @@
-"""One model on one split: fit with a checkpoint after every epoch, then predict.
+"""Train one model on one split, with a checkpoint after every epoch, and predict with it.
 
-Nothing random is carried from one epoch to the next: order, augmentation and dropout of an epoch
-are seeded by (seed, epoch) alone. So an epoch that was broken off can be run again and gives the
-same weights to the byte, and a checkpoint needs no generator states.
+No random state is carried from one epoch to the next: (seed, epoch) alone seeds the order, the
+augmentation and the dropout of an epoch. So an interrupted epoch can be repeated and gives the same
+weights to the byte, and a checkpoint needs no generator states.
 """
 
 import contextlib
@@ -36,26 +36,26 @@ from kaggle_digits.transforms.mixup import mixup
 
 Probabilities = npt.NDArray[np.float32]
 
-LOSS_SCALE = 1024.0  # float16 has no gradients below 6e-8: they are computed so many times as large
+LOSS_SCALE = 1024.0  # multiplies the gradients: float16 rounds those below 6e-8 to 0
 PREDICTION_BATCH = 512
 PREDICTION_SPLITS = 2  # the same everywhere: the last digits of a probability depend on it
 
 
 class FoldCallback(Protocol):
-    """Whoever wants to see a training run."""
+    """Receive the progress of one model's training."""
 
     def epochs_found(self, count: int) -> None:
-        """Training starts after ``count`` epochs that an earlier process finished."""
+        """Receive the number of epochs that an earlier process finished."""
 
     def images_trained(self, count: int) -> None:
-        """``count`` images of the running epoch have been trained on so far."""
+        """Receive the number of images trained on so far in the current epoch."""
 
     def epoch_done(self, epoch: Epoch) -> None:
-        """An epoch is finished and its checkpoint is on the disk."""
+        """Receive the figures of a finished epoch. Its checkpoint is on the disk."""
 
 
 class NullFoldCallback:
-    """A watcher that does nothing."""
+    """Ignore all progress."""
 
     def epochs_found(self, count: int) -> None:
         """Do nothing."""
@@ -81,18 +81,18 @@ def train_model(
 
     Args:
         recipe: the network.
-        training: how it is trained: the recipe's own, or overridden; other epochs as of
-            `Training.over`.
-        train: labelled images.
-        held_out: labelled images on which the model is validated after every epoch. It is never
-            trained on them.
+        training: the training settings: the recipe's own, or with overrides. Use `Training.over`
+            to change the number of epochs.
+        train: labelled images, uint8 ``[n, h, w, c]``.
+        held_out: labelled images on which the model is validated after every epoch, or None. They
+            are never trained on.
         seed: numbers that are unique to this model, such as ``(seed, fold)``.
         folder: where ``checkpoint.keras`` and ``history.csv`` are kept.
         watcher: called after every step and every epoch.
 
     Returns:
-        the trained network, a plain Keras model in float32 whatever precision it was trained in,
-        inside of what predicts with it; and one `Epoch` for each epoch.
+        A `Predictor` with the trained network, and one `Epoch` for each epoch. The network is a
+        plain Keras model in float32, whatever precision it was trained in.
 
     Raises:
         InputError: the loss is no longer finite, or the checkpoint cannot be read.
@@ -103,7 +103,7 @@ def train_model(
     training = resolve_precision(training)
     train = replace(train, images=deslant_images(train.images, recipe.deslant))
     model, history = _start_or_resume(recipe, training, train, seed=seed, folder=folder)
-    # The same layers in float32: what is judged after each epoch is what is saved.
+    # The same layers in float32: the network validated after each epoch is the one that is saved.
     judge = Predictor(_with_momentum(recipe.complete(), training))
     judge.network.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
@@ -119,14 +119,14 @@ def train_model(
 
 
 def resolve_precision(training: Training) -> Training:
-    """Return ``training`` with the precision that ``auto`` stands for here."""
+    """Return ``training`` with the precision ``auto`` replaced by this machine's faster one."""
     if training.precision != "auto":
         return training
     return replace(training, precision=faster_precision())
 
 
 class Predictor:
-    """Predicts with a Keras model on all cores. Its graph is built at first use.
+    """Predict with a Keras model on all cores. The graph is built at first use.
 
     Attributes:
         network: the plain Keras model. Its weights may be replaced between predictions.
@@ -150,11 +150,14 @@ def predict_probabilities(model: Any, images: Images) -> Probabilities:
 
 
 def load_model(path: Path, *, to_train: bool = True) -> Any:
-    """Return the Keras model at ``path``, in Keras's safe mode: no code in it is run.
+    """Load the Keras model at ``path`` in Keras's safe mode, which runs no code from the file.
 
     Args:
         path: a ``.keras`` file.
-        to_train: with its loss and optimizer, if they are in the file.
+        to_train: whether to load the loss and the optimizer too, if the file has them.
+
+    Returns:
+        The Keras model.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -166,15 +169,18 @@ def load_model(path: Path, *, to_train: bool = True) -> Any:
 
 
 def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, int]:
-    """Return which images ``model`` takes; raise InputError unless it tells their classes.
+    """Check that ``model`` classifies images and return the image shape that it takes.
 
     Args:
-        model: as `load_model` returns it.
-        path: where it is from, for the message.
-        classes: how many.
+        model: a Keras model, as `load_model` returns it.
+        path: the model's file, named in the message.
+        classes: expected number of classes.
 
     Returns:
-        height, width, channels.
+        Height, width (both in pixels) and channels.
+
+    Raises:
+        InputError: the model's input or output has another shape.
 
     """
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
@@ -182,16 +188,16 @@ def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, 
     fits = len(shape) == len(("height", "width", "channels")) and all(shape)
     if not fits or math.prod(shape) > keras_models.MAX_VALUES or gives != (None, classes):
         raise InputError(
-            f"{path} takes {takes} and gives {gives}. Expected [n, height, width, channels] and "
-            f"[n, {classes}]: it is not a model of this run. Remove its folder and run the run's "
-            "command again."
+            f"{path} is not a model of this run: its input is {takes}, its output {gives}. "
+            f"Expected [n, height, width, channels] and [n, {classes}]. Remove its folder and "
+            "repeat the command that started the run."
         )
     height, width, channels = shape
     return height, width, channels
 
 
 def load_weights(network: Any, path: Path) -> None:
-    """Give ``network`` the weights of the model at ``path``, whose layers are the same.
+    """Load the weights of the model at ``path`` into ``network``, which has the same layers.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -208,13 +214,13 @@ def _reading(path: Path) -> Iterator[None]:
     except KaggleDigitsError:
         raise
     except Exception as error:
-        # Each library has its own exceptions, and a damaged file makes any line of them stumble.
-        # Keras may quote the whole model after its first sentence.
-        said = str(error).partition(". ")[0].rstrip(".")
-        reason = said if path.exists() else "there is no such file"
+        # A damaged file can fail on any line of Keras, h5py or zipfile, each with its own
+        # exceptions. Keras may quote the whole model after its first sentence.
+        first_sentence = str(error).partition(". ")[0].rstrip(".")
+        reason = first_sentence if path.exists() else "no such file"
         raise InputError(
-            f"{path} is not a model that can be read: {reason}. Expected the .keras file that "
-            "`train` or `cv` wrote; remove its folder and run them again to train it anew."
+            f"{path} is not a readable model: {reason}. Expected the .keras file that `train` or "
+            "`cv` wrote. To train it again, remove its folder and repeat the command."
         ) from error
 
 
@@ -246,9 +252,9 @@ def _start_or_resume(
 
 
 def _build_state(model: Any, classes: int) -> None:
-    """Make the variables of optimizer and metrics now.
+    """Create the variables of the optimizer and the metrics before the first step.
 
-    TensorFlow traces a graph twice, for seconds each, if it makes variables the first time.
+    TensorFlow traces a graph twice, taking seconds each time, if the first trace creates variables.
     """
     model.optimizer.build(model.trainable_variables)
     target = np.eye(1, classes, dtype=np.float32)
@@ -270,8 +276,8 @@ def _network(recipe: Recipe, training: Training) -> Any:
         finally:
             keras.config.set_dtype_policy(before)
     network = _with_momentum(network, training)
-    # Keras would give a float16 model, but not one inside another, an optimizer that skips steps.
-    # A resumed run counts steps.
+    # Keras gives a float16 model an optimizer that skips steps, but not if the model lies inside
+    # another one. A resumed run counts the steps, so none may be skipped.
     if training.batch_splits == 1 and training.precision != "float16":
         return network
     from kaggle_digits.training.batch_split import BatchSplit
@@ -280,7 +286,7 @@ def _network(recipe: Recipe, training: Training) -> Any:
 
 
 def _with_momentum(network: Any, training: Training) -> Any:
-    """Return ``network``, its batch normalisation limited to the momentum of ``training``."""
+    """Limit the momentum of batch normalisation to that of ``training``; return ``network``."""
     import keras
 
     if training.batch_norm_momentum is not None:
@@ -317,7 +323,7 @@ def _optimizer(training: Training, steps_per_epoch: int) -> Any:
     config = {"learning_rate": rate}
     if training.precision == "float16":
         config["loss_scale_factor"] = LOSS_SCALE
-    if training.weight_decay or training.optimizer == "adamw":  # whose default is not 0
+    if training.weight_decay or training.optimizer == "adamw":  # its default is not 0
         config["weight_decay"] = training.weight_decay
     if training.optimizer == "sgd":
         config |= {"momentum": 0.9, "nesterov": True}
@@ -376,7 +382,7 @@ def _train_epoch(
 
 
 def _augmentation(training: Training, epoch: int) -> Affine | None:
-    """Return how images are moved in that epoch (1 … epochs), None if they are not."""
+    """Return the augmentation of that epoch (1 … epochs), or None without augmentation."""
     if (
         training.augmentation
         and epoch > training.epochs - training.final_epochs_without_augmentation
@@ -386,7 +392,7 @@ def _augmentation(training: Training, epoch: int) -> Affine | None:
 
 
 def _shuffle(images: int, training: Training, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return an epoch's images in their order: all, but for a rest too small to be divided."""
+    """Return the order of an epoch's images, without a last batch too small to be split."""
     order = rng.permutation(images)
     return order[: training.steps(images) * training.batch_size]
 
@@ -394,8 +400,8 @@ def _shuffle(images: int, training: Training, rng: np.random.Generator) -> npt.N
 def _score_held_out(judge: Predictor, held_out: Dataset | None) -> tuple[float, float]:
     if held_out is None or held_out.labels is None:
         return math.nan, math.nan
-    judged = scores(judge.predict(held_out.images), held_out.labels)
-    return judged.log_loss, judged.accuracy
+    validation = scores(judge.predict(held_out.images), held_out.labels)
+    return validation.log_loss, validation.accuracy
 
 
 def _derive_seed(*seed: int) -> int:
@@ -404,7 +410,7 @@ def _derive_seed(*seed: int) -> int:
 
 
 def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
-    """Start the generators of dropout and the like anew, so that they depend on ``seed`` alone."""
+    """Reset the generators of dropout and similar layers, so that they depend on ``seed`` alone."""
     network = getattr(model, "network", model)  # inside a BatchSplit
     for index, layer in enumerate(network.layers):
         generator = getattr(layer, "seed_generator", None)

@@ -1,4 +1,4 @@
-"""The finished epochs of a model, as ``history.csv`` keeps them. Standard library alone."""
+"""Read and write ``history.csv``, the finished epochs of a model. Standard library only."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ MAX_SHOWN = 40  # characters of a cell that a message shows
 
 @dataclass(frozen=True)
 class Epoch:
-    """A finished epoch: one row of ``history.csv``. ``val_*`` are nan without held-out images."""
+    """A finished epoch: one row of ``history.csv``. ``val_*`` are NaN without held-out images."""
 
     epoch: int
     loss: float
@@ -26,7 +26,7 @@ class Epoch:
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:
-    """Write one row an epoch, columns as in `Epoch`."""
+    """Write one row per epoch, with the fields of `Epoch` as columns."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(Epoch))

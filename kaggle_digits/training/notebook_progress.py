@@ -1,4 +1,4 @@
-"""Progress bars in Jupyter: plain HTML that is replaced in place, so no widget needs installing."""
+"""Show progress bars in Jupyter as plain HTML, updated in place, without a widget package."""
 
 import html
 import math
@@ -35,7 +35,7 @@ class NotebookBars:
     epochs: int = 0
     folds: list[_Fold] = field(default_factory=list)
     handle: Any = None
-    shown: float = 0.0  # when, by the monotonic clock
+    shown: float = 0.0  # time of the last update, monotonic clock
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """Show an empty bar for every fold."""
@@ -47,7 +47,7 @@ class NotebookBars:
         self.handle = display(HTML(self._table()), display_id=True)
 
     def fold_started(self, number: int) -> "_FoldBar":
-        """Return what is told about that fold."""
+        """Return the callback for that fold."""
         self.folds[number - 1].text = "starting"
         self.show()
         return _FoldBar(self, self.folds[number - 1])
@@ -61,7 +61,7 @@ class NotebookBars:
         self.show()
 
     def show(self, *, always: bool = True) -> None:
-        """Replace what the cell shows; unless ``always``, a few times per second at most."""
+        """Update the cell; unless ``always``, at most a few times per second."""
         from IPython.display import HTML
 
         if always or time.monotonic() - self.shown > PAUSE:
@@ -85,7 +85,7 @@ class _FoldBar:
     finished: int = 0  # epochs
 
     def epochs_found(self, count: int) -> None:
-        """Begin after the epochs that an earlier process finished."""
+        """Advance the bar by the epochs that an earlier process finished."""
         self.finished = count
         self.fold.done = count * self.fold.images
 
@@ -97,9 +97,11 @@ class _FoldBar:
     def epoch_done(self, epoch: "Epoch") -> None:
         """Show the epoch's figures."""
         self.finished = epoch.epoch
-        judged = (
+        validation = (
             "" if math.isnan(epoch.val_accuracy) else f", val accuracy {epoch.val_accuracy:.4f}"
         )
-        self.fold.text = f"epoch {epoch.epoch}/{self.bars.epochs}, loss {epoch.loss:.4f}{judged}"
+        self.fold.text = (
+            f"epoch {epoch.epoch}/{self.bars.epochs}, loss {epoch.loss:.4f}{validation}"
+        )
         self.fold.done = self.finished * self.fold.images
         self.bars.show()

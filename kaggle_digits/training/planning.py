@@ -1,8 +1,8 @@
-"""The record: different networks, cross-validated and averaged, as many as a budget of time allows.
+"""Plan ``record``: as many cross-validated networks as a budget of time or work allows.
 
-A plan says which members, how many epochs and repetitions, and how long that will take by a rate
-that was measured on this machine. It is made once and kept, so that the same command goes on with
-it after a crash. NumPy and the files alone, but for measuring the rate.
+A plan holds the members, the epochs, the repetitions and the estimated time, from a speed measured
+on this machine. It is made once and kept, so that the same command resumes it after a crash.
+Only measuring the speed needs Keras.
 """
 
 import math
@@ -25,12 +25,15 @@ from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.training import cross_validation, fit
 
-# By what each was found to add to those before it; the last not beside deslanted ones.
+# In the order of their measured gain over the members before them. The last one gains nothing
+# beside deslanted members.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
-ENOUGH_EPOCHS = 12  # from here on another member gains more than further epochs of the first
-FEWEST_EPOCHS = 4  # below, the recipe `fast` is the better one
-SECONDS_A_MODEL = 12.0  # its graph, its predictions and its files
-RESERVE = 0.9  # of the budget is planned: the rate was measured for seconds and holds for hours
+ENOUGH_EPOCHS = 12  # beyond this, another member gains more than further epochs of the first
+MIN_EPOCHS = 4  # with fewer, the recipe `fast` is better
+SECONDS_A_MODEL = 12.0  # for building the graph, predicting and writing files
+RESERVE = (
+    0.9  # share of the budget that is planned: a speed measured in seconds must hold for hours
+)
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 FLOP = {"t": 1e12, "p": 1e15}
 MEASURED_BATCHES = 40
@@ -38,16 +41,16 @@ MEASURED_BATCHES = 40
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained.
+    """The models that ``record`` trains.
 
     Attributes:
-        members: recipes.
-        folds: of each cross-validation.
-        seeds: repetitions of each, with other splits.
-        epochs: of each model.
-        flop: of the whole training.
-        rate: FLOP a second of the training, by what was measured before.
-        seconds: what it is estimated to take.
+        members: names of the recipes.
+        folds: number of folds of each cross-validation.
+        seeds: number of repetitions of each cross-validation, with other splits.
+        epochs: number of epochs of each model.
+        flop: FLOP of the whole training.
+        rate: training speed in FLOP per second, from the measurement.
+        seconds: estimated time in seconds.
 
     """
 
@@ -62,11 +65,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a plan may take.
+    """The most time or work that a plan may take.
 
     Attributes:
-        amount: seconds or FLOP; infinite if it does not matter.
-        unit: which of them.
+        amount: seconds or FLOP; infinite for no limit.
+        unit: ``s`` or ``FLOP``.
 
     """
 
@@ -74,17 +77,17 @@ class Budget:
     unit: Literal["s", "FLOP"]
 
     def holds(self, plan: Plan) -> bool:
-        """Tell whether ``plan`` fits: with a reserve of time, to the letter of FLOP."""
+        """Return whether ``plan`` fits. Time keeps a reserve; FLOP are compared exactly."""
         if self.unit == "FLOP":
             return plan.flop <= self.amount
         return plan.seconds <= RESERVE * self.amount
 
 
 def parse_budget(text: str) -> Budget:
-    """Return the budget in ``90s``, ``30m``, ``8h``, ``500T`` or ``2P``: 10¹² and 10¹⁵ FLOP.
+    """Parse a budget such as ``90s``, ``30m``, ``8h``, ``500T`` (10¹² FLOP) or ``2P`` (10¹⁵ FLOP).
 
     Raises:
-        InputError: it is none of these.
+        InputError: the text has another form.
 
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|t|p)(?:flop)?", text.strip().lower())
@@ -99,10 +102,10 @@ def parse_budget(text: str) -> Budget:
 
 
 def count_flop(network: Any) -> float:
-    """Return the floating-point operations that training on one image takes.
+    """Return the FLOP of training on one image.
 
-    Convolutions and dense layers alone: two for each multiply-add, three passes (forward, gradient
-    of the weights, gradient of the inputs).
+    Only convolutions and dense layers count: two operations for each multiply-add, three passes
+    (forward, gradient of the weights, gradient of the inputs).
     """
     multiply_adds = 0
     for layer in network.layers:
@@ -116,7 +119,7 @@ def count_flop(network: Any) -> float:
 
 
 def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
-    """Return the FLOP that training each member on one image takes, by its name."""
+    """Return the FLOP of training each member on one image, by the member's name."""
     start_keras(2)
     return {name: count_flop(find(name).network()) for name in members}
 
@@ -124,11 +127,11 @@ def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
 def configure_members(
     images: int, folds: int, precision: Precision | None, members: Sequence[str] = MEMBERS
 ) -> dict[str, Training]:
-    """Return how each member is trained on this machine, by its name.
+    """Return the training settings of each member on this machine, by the member's name.
 
     Args:
-        images: in the training data; batches of few images are smaller, and slower.
-        folds: of the cross-validation.
+        images: number of training images. With few images, batches are smaller and slower.
+        folds: number of folds of the cross-validation.
         precision: overrides the recipes' precision; None keeps it.
         members: names or files of recipes.
 
@@ -136,8 +139,8 @@ def configure_members(
     kept = _images_of_a_fold(images, folds)
     trainings = {name: find(name).training.for_images(kept) for name in members}
     return {
-        name: fit.resolve_precision(replace(one, precision=precision or one.precision))
-        for name, one in trainings.items()
+        name: fit.resolve_precision(replace(training, precision=precision or training.precision))
+        for name, training in trainings.items()
     }
 
 
@@ -146,33 +149,33 @@ def _images_of_a_fold(images: int, folds: int) -> int:
 
 
 def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) -> dict[str, float]:
-    """Return the seconds that an image takes an epoch, by member, each tried for some seconds.
+    """Measure the seconds per image and epoch of each member, training each for some seconds.
 
-    Augmentation and the judgement of what is held out are in it, by their shares.
+    The time includes augmentation and the validation on held-out images.
 
     Args:
-        trainings: as of `configure_members`.
-        folds: of the cross-validation.
-        folder: where their files may lie meanwhile.
+        trainings: settings from `configure_members`.
+        folds: number of folds of the cross-validation.
+        folder: existing folder for temporary files.
 
     """
     return {
-        name: _measure_member(find(name), one, folds, folder / find(name).name)
-        for name, one in trainings.items()
+        name: _measure_member(find(name), training, folds, folder / find(name).name)
+        for name, training in trainings.items()
     }
 
 
-def _measure_member(recipe: Recipe, how: Training, folds: int, folder: Path) -> float:
-    start_keras(how.batch_splits)
+def _measure_member(recipe: Recipe, training: Training, folds: int, folder: Path) -> float:
+    start_keras(training.batch_splits)
     folder.mkdir()
     random = np.random.default_rng(0)
-    count = MEASURED_BATCHES * how.batch_size
+    count = MEASURED_BATCHES * training.batch_size
     images = random.integers(0, 256, (count, *recipe.image_shape), np.uint8)
     labels = random.integers(0, 10, count).astype(np.uint8)
     train = Dataset(images, labels, np.arange(count))
     _, history = fit.train_model(
         recipe,
-        how.over(2),
+        training.over(2),
         train,
         train.take(np.arange(count // (folds - 1))),
         seed=(0,),
@@ -189,18 +192,18 @@ def make_plan(
     seconds: dict[str, float],
     flop: dict[str, float],
 ) -> Plan:
-    """Return the largest plan whose estimate fits.
+    """Return the largest plan that fits the budget.
 
-    Enough epochs of the first member come first: they gain more than other members with few epochs
-    (docs/LOG.md). Then come the other members, then the recipes' full epochs, then repetitions with
-    other splits.
+    The budget is spent in this order: enough epochs of the first member, which gain more than
+    further members with few epochs (docs/LOG.md); the other members; the recipes' full number of
+    epochs; repetitions with other splits.
 
     Args:
-        budget: None asks for every member, its recipe's epochs, three repetitions.
-        images: in the training data.
-        folds: of each cross-validation.
-        seconds: of training on an image, by member; those that help most come first.
-        flop: of the same.
+        budget: None plans every member, its recipe's epochs and three repetitions.
+        images: number of training images.
+        folds: number of folds of each cross-validation.
+        seconds: seconds per image and epoch, by member, the most useful member first.
+        flop: FLOP per image and epoch, by member.
 
     Raises:
         InputError: not even one member of four epochs fits.
@@ -210,7 +213,7 @@ def make_plan(
     most = find(all_members[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
 
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
-        seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its part
+        seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its own images
         total = seen * sum(flop[name] for name in members)
         trained = seen * sum(seconds[name] for name in members)
         whole = trained + folds * seeds * len(members) * SECONDS_A_MODEL
@@ -221,40 +224,40 @@ def make_plan(
     fits = [
         plan(all_members[:count], seeds, epochs)
         for count in range(1, len(all_members) + 1)
-        for epochs in range(FEWEST_EPOCHS, most + 1)
+        for epochs in range(MIN_EPOCHS, most + 1)
         for seeds in ([1] if epochs < most else range(1, 21))
         if budget.holds(plan(all_members[:count], seeds, epochs))
     ]
     if not fits:
-        raise InputError(_describe_too_short(budget, plan(all_members[:1], 1, FEWEST_EPOCHS)))
+        raise InputError(_describe_too_short(budget, plan(all_members[:1], 1, MIN_EPOCHS)))
     return max(
         fits,
-        key=lambda one: (
-            min(one.epochs, ENOUGH_EPOCHS),
-            len(one.members),
-            one.epochs,
-            one.seeds,
+        key=lambda plan: (
+            min(plan.epochs, ENOUGH_EPOCHS),
+            len(plan.members),
+            plan.epochs,
+            plan.seeds,
         ),
     )
 
 
-def _describe_too_short(budget: Budget, least: Plan) -> str:
+def _describe_too_short(budget: Budget, smallest: Plan) -> str:
     if budget.unit == "FLOP":
-        given, needed = f"{budget.amount / 1e12:g}T", f"{math.ceil(least.flop / 1e12)}T"
+        given, needed = f"{budget.amount / 1e12:g}T", f"{math.ceil(smallest.flop / 1e12)}T"
     else:
-        given, needed = f"{budget.amount:g}s", f"{math.ceil(least.seconds / RESERVE / 60)}m"
+        given, needed = f"{budget.amount:g}s", f"{math.ceil(smallest.seconds / RESERVE / 60)}m"
     return (
-        f"--budget {given} is too short: on this machine {least.folds} folds of {least.epochs} "
-        f"epochs take {needed}. Give that, or take the recipe `fast`."
+        f"--budget {given} is too short: on this machine {smallest.folds} folds of "
+        f"{smallest.epochs} epochs take {needed}. Use --budget {needed} or more, or train with `cv --recipe fast`."
     )
 
 
 def circumstances(train: Dataset, trainings: dict[str, Training]) -> dict[str, Any]:
-    """Return what a plan was made for: other images, members or arithmetic need another one."""
+    """Return what a plan depends on: other images, members or settings need another plan."""
     made_for: dict[str, Any] = {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
-        "members": {name: asdict(one) for name, one in trainings.items()},
+        "members": {name: asdict(training) for name, training in trainings.items()},
     }
     own = {name: file for name in trainings if (file := find(name).file) is not None}
     if own:
@@ -280,18 +283,21 @@ def require_members(members: Sequence[str], train: Dataset) -> None:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The file that keeps a plan."""
+    """The content of the file that keeps a plan."""
 
     plan: Plan
     made_for: dict[str, Any]
 
 
 def load_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
-    """Return the plan that an earlier call left at ``path``, None if there is none for this.
+    """Load the plan that an earlier call saved.
 
     Args:
-        path: of the file.
-        made_for: as of `circumstances`.
+        path: the file.
+        made_for: the current `circumstances`.
+
+    Returns:
+        The plan; None if the file is missing or its plan was made for something else.
 
     Raises:
         InputError: the file is damaged.
@@ -304,14 +310,14 @@ def load_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
         kept = typed_json.build(_Kept, typed_json.parse(text), strict=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is damaged: {error}. Expected the plan that `record` wrote; remove it to plan "
-            "anew."
+            f"{path} is damaged: {error}. Expected the plan that `record` wrote. Remove the file "
+            "to make a new plan."
         ) from error
     return kept.plan if _add_defaults(kept.made_for) == _add_defaults(made_for) else None
 
 
 def _add_defaults(made_for: dict[str, Any]) -> dict[str, Any]:
-    """Return what a plan of an earlier version was made for, settings since added at defaults."""
+    """Add the settings that an earlier version did not know, with their defaults."""
     defaults = {f.name: f.default for f in fields(Training) if f.default is not MISSING}
     members = made_for.get("members", {})
     trainings = {name: rename_old_settings(dict(members[name])) for name in members}
@@ -319,6 +325,6 @@ def _add_defaults(made_for: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_plan(path: Path, plan: Plan, made_for: dict[str, Any]) -> None:
-    """Write ``plan`` and what it was made for to ``path``."""
+    """Write ``plan`` and its circumstances to ``path``."""
     made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     files.write_json(path, {"plan": asdict(plan), "made_for": made_for, "made": made})

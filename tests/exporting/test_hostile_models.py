@@ -266,7 +266,7 @@ def test_an_architecture_nested_without_end_is_refused(parts, tmp_path):
         archive.writestr("model.weights.h5", parts[1])
     with pytest.raises(InputError, match=r"m.keras cannot be opened"):
         exporting.open_model(path)
-    with pytest.raises(InputError, match=r"m.keras is not a model that can be read"):
+    with pytest.raises(InputError, match=r"m.keras is not a readable model"):
         fit.load_model(path)
 
 

@@ -53,7 +53,7 @@ def test_holdout_is_stratified():
 
 @pytest.mark.parametrize("share", [0.01, 0.995])
 def test_holdout_too_small_for_the_classes(share):
-    with pytest.raises(InputError, match="leaves a side with fewer images than the 10 classes"):
+    with pytest.raises(InputError, match="leaves one part with fewer images than the 10 classes"):
         assign_holdout(np.repeat(np.arange(10), 10).astype(np.uint8), share, seed=0)
 
 

@@ -123,7 +123,7 @@ def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
     assert planning.load_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
     assert planning.load_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
     path.write_text("{")
-    with pytest.raises(InputError, match="remove it to plan anew"):
+    with pytest.raises(InputError, match="Remove the file to make a new plan"):
         planning.load_plan(path, MADE_FOR)
 
 

@@ -86,7 +86,7 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     _, text = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "was killed by SIGKILL. Every finished epoch is kept" in text
-    assert "If memory ran out, start anew with fewer --jobs" in text
+    assert "If memory ran out, start a new run with fewer --jobs" in text
     assert "Traceback" not in text
 
     process = product.started(*DENSE, "--input", data, cwd=tmp_path)

@@ -156,9 +156,9 @@ def test_divergence_is_named(data, tmp_path):
 def test_a_damaged_model_is_named(content, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
+    with pytest.raises(InputError, match=r"model\.keras is not a readable model"):
         fit.load_model(path)
-    with pytest.raises(InputError, match=r"model\.keras is not a model that can be read"):
+    with pytest.raises(InputError, match=r"model\.keras is not a readable model"):
         fit.load_weights(small_network(), path)
 
 

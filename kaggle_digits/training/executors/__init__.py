@@ -1,1 +1,1 @@
-"""Where the folds of a run are trained."""
+"""Executors: where the folds of a run are trained."""

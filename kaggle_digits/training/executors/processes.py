@@ -1,9 +1,8 @@
-"""Folds trained at the same time, each in a process of its own.
+"""Train several folds at the same time, each in its own process.
 
-The processes get their fold numbers one after another, so each pays TensorFlow's start once. The
-data set lies in files that all of them map: the system keeps one copy of it in memory, and each
-process takes from it what its fold trains on. What they say comes back through pipes; a process
-whose parent is gone ends itself.
+A process trains one fold after another, so it starts TensorFlow only once. All processes map the
+same files with the data set: the system keeps one copy in memory, and each process reads the images
+of its fold. Progress comes back through pipes. A process ends itself when its parent is gone.
 """
 
 import contextlib
@@ -37,26 +36,25 @@ SHARED = {
     "ids": Form("integer", ("images",)),
 }
 GPUS = "CUDA_VISIBLE_DEVICES"
-AGAIN = "Run the same command again: it shares the images anew."
+AGAIN = "Run the same command again: it rewrites the file."
 
 
 class FoldsCallback(Protocol):
-    """Whoever wants to see several folds at once."""
+    """Receive the progress of several folds."""
 
     def fold_started(self, number: int) -> FoldCallback:
-        """Return who watches the fold."""
+        """Return the callback for that fold."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process needs to train folds of a run.
+    """Everything that a process needs to train folds of a run.
 
     Attributes:
-        train_fold: trains the fold of that number and leaves its files; a function that can be
-            imported.
-        folder: the run's.
-        threads: of each process.
-        splits: what is trained on; its arrays go to the processes as files.
+        train_fold: function that trains one fold and writes its files. It must be importable.
+        folder: the run's folder.
+        threads: number of threads per process.
+        splits: the images. The processes read them from files.
 
     """
 
@@ -80,7 +78,7 @@ def train_folds(
     """Train the folds ``numbers``, ``jobs`` at a time, and yield each number when it is done.
 
     Raises:
-        KaggleDigitsError: what a fold's training raised.
+        KaggleDigitsError: the training of a fold failed.
         OutsideError: a process was killed.
 
     """
@@ -91,7 +89,7 @@ def train_folds(
         busy = {worker.pipe: worker for worker in workers}
         while busy:
             for pipe in connection.wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # what was waited for came back
+                worker = busy[pipe]  # type: ignore[index]  # `wait` returns the objects that it was given
                 if not _handle_message(worker):
                     continue
                 yield worker.fold
@@ -103,12 +101,12 @@ def train_folds(
 
 def _give(worker: _Worker, number: int, folds: FoldsCallback) -> None:
     worker.fold, worker.watcher = number, folds.fold_started(number)
-    with contextlib.suppress(OSError):  # it ended: what is heard from it next says so
+    with contextlib.suppress(OSError):  # it ended: the next receive reports that
         worker.pipe.send(number)
 
 
 def _handle_message(worker: _Worker) -> bool:
-    """Take one message of ``worker`` to its watcher; return whether its fold is done."""
+    """Pass one message of ``worker`` to its callback; return whether its fold is done."""
     try:
         name, value = worker.pipe.recv()
     except (EOFError, OSError):
@@ -125,15 +123,15 @@ def _describe_end(worker: _Worker) -> str:
     code = worker.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     return (
-        f"the process that trained fold {worker.fold} {how}. Every finished epoch is kept: start "
-        "the command again to go on. If memory ran out, start anew with fewer --jobs: with other "
-        "threads a fold it is another run."
+        f"the process that trained fold {worker.fold} {how}. Every finished epoch is kept: run the "
+        "same command again to resume. If memory ran out, start a new run with fewer --jobs: "
+        "changing the number of threads per fold starts a new run."
     )
 
 
 @contextlib.contextmanager
 def _share(task: Task) -> Iterator[tuple[Any, ...]]:
-    """Put the data set where every process can map it, and yield what a process is started with."""
+    """Write the data set to files that every process can map; yield the arguments of `serve`."""
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(files.workspace(task.folder))
@@ -151,7 +149,7 @@ def _share(task: Task) -> Iterator[tuple[Any, ...]]:
             for name, path in paths.items():
                 _save(path, arrays[name])
             described[part] = (paths, dataset.class_names)
-        # Little enough for a pipe: a process that ends before it reads them holds up nobody.
+        # Small enough for a pipe's buffer: a process that ends before reading does not block us.
         yield (task.train_fold, task.folder, task.threads, task.splits.source, described)
 
 
@@ -166,7 +164,7 @@ def _save(path: Path, images: Any) -> None:
 def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
     context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []
-    # At the end they are killed, busy or not. The files that they leave go with the folder.
+    # At the end all workers are killed, even busy ones. Their files are removed with the folder.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
             with child_processes.ignoring(signal.SIGINT, signal.SIGTERM):
@@ -221,7 +219,7 @@ def serve(
         except (EOFError, OSError):
             return
         answer = _outcome(train_fold, folder, splits, number, pipe)
-        with contextlib.suppress(OSError):  # nobody listens any more: the next number says so
+        with contextlib.suppress(OSError):  # the parent is gone: the next receive ends this
             pipe.send(answer)
         if answer[0] == "failed":
             return
@@ -238,14 +236,14 @@ def _outcome(
         train_fold(folder, splits, number, _Relay(pipe))
     except KaggleDigitsError as error:
         return "failed", error
-    except Exception as error:  # noqa: BLE001 — it is raised where the user can be told
+    except Exception as error:  # noqa: BLE001 — raised again in the parent
         if "--debug" in sys.argv:
             traceback.print_exc()
         if known := out_of_memory(error):
             return "failed", known
         return "failed", OutsideError(
-            f"fold {number} broke off: unexpected {type(error).__name__}: {error}. Every finished "
-            "epoch is kept: start the command again to go on, with --debug to see where it is from."
+            f"fold {number} failed: unexpected {type(error).__name__}: {error}. Every finished "
+            "epoch is kept: run the same command again to resume, with --debug for the traceback."
         )
     return "done", None
 
@@ -259,7 +257,7 @@ def _map_dataset(paths: dict[str, Path], class_names: tuple[str, ...]) -> Datase
 
 
 class _Relay:
-    """The watcher in a process: sends what it is told to the parent."""
+    """Send the progress of a fold to the parent process."""
 
     def __init__(self, pipe: "connection.Connection[Any, Any]") -> None:
         self.pipe = pipe
