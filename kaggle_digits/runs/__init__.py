@@ -1,4 +1,4 @@
-"""Runs on the disk: their folders, their predictions and where their CSVs come from."""
+"""Runs on the disk: their folders, their predictions and the provenance of their CSVs."""
 
 from kaggle_digits.runs.folder import (
     RUNS,

@@ -1,7 +1,7 @@
-"""How far a CSV agrees with what finished runs say about the same test images. No Keras.
+"""Compare a CSV with the predictions of finished runs on the same test images. No Keras.
 
-A CSV of unknown origin may have the right ids and still answer other images, or in another order:
-then it agrees with a run on about one row in ten.
+A CSV without provenance may have the right ids but labels of other images, or in another order.
+Such a CSV agrees with a run on about one row in ten.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from kaggle_digits.runs.folder import Run
 from kaggle_digits.submissions import Submission
 
 MIN_PLAUSIBLE = 0.9  # share of rows: recipes for digits agree on 97 % and more
-MAX_RUNS = 50  # the newest; each takes some milliseconds
-MAX_BYTES = 1 << 20  # of a run's CSV; the competition's takes 0.2 MB
+MAX_RUNS = 50  # the newest ones; reading one takes some milliseconds
+MAX_BYTES = 1 << 20  # of a run's CSV; one for the competition takes 0.2 MB
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many rows of a CSV say what a run's own CSV says.
+    """Number of rows on which a CSV and a run's own CSV agree.
 
     Attributes:
         run: the run's folder.
-        rows: on how many they agree.
-        total: of how many.
+        rows: number of rows with the same label.
+        total: number of rows.
 
     """
 
@@ -38,20 +38,20 @@ class Agreement:
 
     @property
     def share(self) -> float:
-        """Of all rows, 0-1."""
+        """Share of rows with the same label, 0-1."""
         return self.rows / self.total
 
 
 def find_closest(answers: Submission, test_fingerprint: str, root: Path) -> Agreement | None:
-    """Return how far ``answers`` agree with the run that they agree with most.
+    """Find the run whose CSV agrees most with ``answers``.
 
     Args:
-        answers: of the CSV in question.
-        test_fingerprint: of the images that it is meant for.
-        root: the folder of runs; of those, finished ones on the same test images count.
+        answers: the content of the CSV.
+        test_fingerprint: SHA-256 of the test images that the CSV is meant for.
+        root: the folder of runs. Only finished runs on the same test images count.
 
     Returns:
-        None if there is no such run.
+        The agreement with that run; None if there is no such run.
 
     """
     order = np.argsort(answers.ids)
@@ -64,7 +64,7 @@ def find_closest(answers: Submission, test_fingerprint: str, root: Path) -> Agre
         if np.array_equal(theirs.ids[their_order], answers.ids[order]):
             same = answers.labels[order] == theirs.labels[their_order]
             found.append(Agreement(str(run.folder), int(same.sum()), len(same)))
-    return max(found, key=lambda one: one.rows, default=None)
+    return max(found, key=lambda agreement: agreement.rows, default=None)
 
 
 def _runs_on(test_fingerprint: str, root: Path) -> list[Run]:
@@ -78,7 +78,7 @@ def _runs_on(test_fingerprint: str, root: Path) -> list[Run]:
 
 
 def _read_csv(run: Run) -> Submission | None:
-    """Return the run's CSV; None if it is no regular file, too large or damaged."""
+    """Return the run's CSV; None if it is not a regular file, too large or damaged."""
     with contextlib.suppress(OSError, InputError):
         status = run.submission.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:

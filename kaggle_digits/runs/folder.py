@@ -1,19 +1,19 @@
-"""The layout of a run's folder; nothing else knows it.
+"""Read and write a run's folder. No other module knows its layout.
 
-    run.json         every setting, the data's fingerprints, class names, versions, when, how far,
-                     how many test images occur in the training images
+    run.json         every setting, the data's fingerprints, class names, versions, times, state,
+                     number of test images that occur in the training images
     recipe.py        the recipe's own Python file, where it is not a built-in one
     train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
     folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
-    fold-K/          checkpoint.keras while it trains; then model.keras, history.csv, oof.npz,
-                     test.npz and, last of all, finished.json
-    oof.npz          rows, ids, labels and probabilities of the images that were held out
-    test.npz         ids, probabilities and, where the data set has them, labels of the test images
+    fold-K/          checkpoint.keras during training; then model.keras, history.csv, oof.npz,
+                     test.npz and, last, finished.json
+    oof.npz          rows, ids, labels and probabilities of the held-out images
+    test.npz         ids, probabilities and, if the data set has them, labels of the test images
     metrics.json     scores of the run, of each fold and, with labels, of the test images
     submission.csv   ImageId,Label
 
-A file appears under its final name only when it is whole, so what exists can be relied on. A run
-may come from somebody else: links and special files are refused, what the files hold is checked.
+A file gets its final name only when it is complete, so an existing file can be relied on. A run may
+come from somebody else: links and special files are rejected, and the content is checked.
 """
 
 import contextlib
@@ -47,30 +47,32 @@ SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")
-REWRITTEN = "Run the command that made the run again: it rewrites the file."
+REWRITTEN = "Repeat the command that made the run: it rewrites the file."
 HASHED = {"hashes": Form("uint64", ("images",))}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run's result. The same settings, versions and machine repeat it to the byte.
+    """All settings that determine a run's result.
+
+    The same settings, versions and machine reproduce the result to the byte.
 
     Attributes:
         command: ``train`` or ``cv``.
-        recipe: its name.
-        recipe_sha256: of the Python file that the recipe was read from; None if it is built in.
-        training: the recipe's, with what the command line overrode.
-        deslant: the recipe's.
-        folds: models a seed; 1 for ``train``.
-        seeds: how many times the whole cross-validation is repeated.
-        seed: the first of them.
-        validation_split: share held out by ``train``; None for ``cv``.
-        limit: stratified number of training images used; None for all.
-        source: where the images come from.
-        train_fingerprint: SHA-256 of the training images and labels used.
+        recipe: name of the recipe.
+        recipe_sha256: SHA-256 of the recipe's Python file; None if the recipe is built in.
+        training: the recipe's training settings, with the overrides of the command line.
+        deslant: the recipe's deslanting; None for no deslanting.
+        folds: number of models per seed; 1 for ``train``.
+        seeds: number of repetitions of the whole cross-validation.
+        seed: the first seed.
+        validation_split: share of images held out by ``train``, 0-1; None for ``cv``.
+        limit: size of the stratified subset of training images; None for all.
+        source: name of the data set.
+        train_fingerprint: SHA-256 of the used training images and labels.
         test_fingerprint: SHA-256 of the test images.
-        backend: Keras's.
-        threads: of each model's training; None for all that the machine has.
+        backend: Keras backend.
+        threads: number of threads per model; None for all cores.
 
     """
 
@@ -91,13 +93,13 @@ class Settings:
     recipe_sha256: str | None = None
 
     def flat(self) -> dict[str, Any]:
-        """Return every setting under a dotted name, as JSON would give it back."""
+        """Return every setting under a dotted name, with values as JSON represents them."""
         nested = json.loads(json.dumps(asdict(self)))
         return dict(_flattened(nested))
 
     @property
     def members(self) -> int:
-        """How many models the run trains."""
+        """Number of models that the run trains."""
         return self.folds * self.seeds
 
 
@@ -111,12 +113,12 @@ def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 @dataclass(frozen=True)
 class DamagedRun:
-    """A run that is left out.
+    """A run that is left out because a file is damaged.
 
     Attributes:
-        folder: the run's.
-        file: name of the first file that is damaged.
-        reason: what is wrong with it.
+        folder: the run's folder.
+        file: name of the first damaged file.
+        reason: what is wrong with that file.
 
     """
 
@@ -127,24 +129,22 @@ class DamagedRun:
 
 @dataclass(frozen=True)
 class Run(RunFolder):
-    """A run's folder on the disk. Only its arrays need NumPy: listing starts at once."""
+    """A run's folder on the disk. Only reading arrays needs NumPy: listing starts at once."""
 
     @property
     def _description(self) -> dict[str, Any]:
-        """The JSON object in ``run.json``, of which everything in `facts` is checked."""
+        """The JSON object in ``run.json``. The fields in `facts` are checked."""
         if not self.has("run.json"):
             raise InputError(
-                f"{self.folder} is not a run: it has no readable run.json. "
-                "Expected a folder made by `train` or `cv`; `kaggle-digits runs` lists them."
+                f"{self.folder} is not a run: it has no readable run.json. Expected a folder made "
+                "by `train` or `cv`. `kaggle-digits runs` lists the runs."
             )
-        advice = (
-            "Expected the JSON that `train` or `cv` wrote; remove the folder and run them again."
-        )
+        advice = "Expected the JSON that `train` or `cv` wrote. Remove the folder and train again."
         return records.read(self.folder / "run.json", records.Description, advice=advice)
 
     @property
     def facts(self) -> records.Description:
-        """What ``run.json`` says, whatever version wrote it.
+        """The content of ``run.json`` that all versions share.
 
         Raises:
             InputError: the file is missing or damaged.
@@ -154,14 +154,14 @@ class Run(RunFolder):
 
     @property
     def settings(self) -> Settings:
-        """The settings in ``run.json``; what a run of an earlier version lacks is at its default.
+        """The settings in ``run.json``. Settings that an earlier version lacked have defaults.
 
         Raises:
-            InputError: they are none that this version knows.
+            InputError: this version does not know a setting.
 
         """
         values = self._description["settings"]
-        values.pop("external", None)  # a mark of earlier versions that judged no content
+        values.pop("external", None)  # a flag of earlier versions, without effect
         if isinstance(values.get("training"), dict):
             values["training"] = recipes.rename_old_settings(values["training"])
         if values.get("recipe") in recipes.ALIASES:
@@ -171,13 +171,12 @@ class Run(RunFolder):
         except ValueError as error:
             raise InputError(
                 f"{self.folder / 'run.json'} holds settings that this version does not know: "
-                f"{error}. Expected those of `train` or `cv`; go on with it in the version that "
-                "wrote it, or choose another --run."
+                f"{error}. Resume the run with the version that wrote it, or choose another --run."
             ) from error
 
     @property
     def test_images_in_train(self) -> int | None:
-        """Number of test images that occur in the training images; None where it is unknown."""
+        """Number of test images that occur in the training images; None if unknown."""
         return self.facts.test_images_in_train
 
     @property
@@ -189,13 +188,13 @@ class Run(RunFolder):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What each column of the probabilities is called."""
-        # Runs of the first version did not note it: they knew digits alone.
+        """Name of each column of the probabilities."""
+        # The first version did not record the names: it knew only digits.
         return self.facts.class_names or tuple("0123456789")
 
     @property
     def submission(self) -> Path:
-        """Where the run's own CSV lies once it is finished."""
+        """Path of the run's own CSV, which exists once the run is finished."""
         return self.inside("submission.csv")
 
     def fold(self, number: int) -> Path:
@@ -204,7 +203,7 @@ class Run(RunFolder):
 
     @property
     def members(self) -> int:
-        """How many models the run has when it is finished."""
+        """Number of models of the finished run."""
         self._require_settings("folds", "seeds")
         settings = self.facts.settings
         return settings.folds * settings.seeds
@@ -284,19 +283,19 @@ class Run(RunFolder):
         return read_arrays(path, names=names, advice=advice)
 
     def keep_recipe(self, recipe: Recipe) -> None:
-        """Copy the recipe's own Python file into the folder: the run is complete by itself."""
+        """Copy the recipe's own Python file into the folder, so that the run is self-contained."""
         if recipe.file is not None:
             files.write_bytes(self.folder / RECIPE_FILE, recipe.file.read_bytes())
 
     def recipe(self, *, trusted: bool = False) -> Recipe:
-        """Return the recipe that the run was started with; run its own file if it has one.
+        """Return the recipe of the run. A recipe from a Python file is loaded by running the file.
 
         Args:
-            trusted: whether the user has named the file in this same command.
+            trusted: whether the user named the file in the current command.
 
         Raises:
-            InputError: the recipe is not known here, its file is not the one of the start, or the
-                user has never named it.
+            InputError: the recipe is unknown, its file was changed since the run was started, or
+                the user has never allowed the file.
 
         """
         settings = self.settings
@@ -306,20 +305,20 @@ class Run(RunFolder):
         if not path.is_file() or files.sha256_of(path) != settings.recipe_sha256:
             raise InputError(
                 f"{path} is missing or was changed after the run was started. Expected the file "
-                "that run.json names by its SHA-256. Restore it, or train again with --recipe."
+                "with the SHA-256 in run.json. Restore it, or train again with --recipe."
             )
         if not trusted and not recipes.trust.is_trusted(settings.recipe_sha256):
             raise InputError(
-                f"{path} is a Python program that is run to open this run's models, and it was "
-                "never named on this machine. Read it; if you trust it, allow it once with: "
+                f"{path} is a Python program that must be executed to open this run's models, and "
+                "it was never allowed on this machine. Read it. If you trust it, allow it with: "
                 f"kaggle-digits recipes {path}"
             )
         return recipes.loading.load_file(path)
 
     def note_leaks(self, splits: "Splits") -> None:
-        """Record which images train it, and how many of the test images are among them.
+        """Record hashes of the training images and the number of test images among them.
 
-        The hashes let `predict` count the same for other test images later.
+        `predict` uses the hashes to count the same for other test images later.
         """
         from kaggle_digits.datasets import leaks
 
@@ -328,7 +327,7 @@ class Run(RunFolder):
         self.update(test_images_in_train=leaks.count_hashed(splits.test.images, hashes))
 
     def count_trained_on(self, images: "Images") -> int | None:
-        """Return how many of ``images`` trained this run; None where it did not record that.
+        """Return how many of ``images`` this run was trained on; None if it has no record.
 
         Args:
             images: uint8 ``[n, height, width, channels]``.
@@ -341,7 +340,7 @@ class Run(RunFolder):
         return leaks.count_hashed(images, self._read(HASHES, HASHED)["hashes"])
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
-        """Return what ``finished.json`` says of a fold, None while it is not finished."""
+        """Return the content of a fold's ``finished.json``; None while it is not finished."""
         name = f"fold-{number}/finished.json"
         if not self.has(name):
             return None
@@ -356,7 +355,7 @@ class Run(RunFolder):
                 raise DamagedRunError(self.folder / "run.json", f"it has no setting {name}")
 
     def require_whole(self) -> None:
-        """Raise an InputError unless everything can be read that lists and finds runs."""
+        """Raise an InputError unless every file that lists and comparisons need is readable."""
         needed = ("recipe", "source", "folds", "seeds", "training")
         self._require_settings(*needed)
         for name in needed:
@@ -371,7 +370,7 @@ class Run(RunFolder):
             self.fold_scores(number)
 
     def other_versions(self) -> list[str]:
-        """Return what is installed in another version than when the run was started."""
+        """Return the packages whose version has changed since the run was started."""
         before = self.facts.environment
         return [
             f"{name} {before[name]} → {version}"
@@ -380,7 +379,7 @@ class Run(RunFolder):
         ]
 
     def update(self, **changes: Any) -> None:
-        """Rewrite ``run.json`` with ``changes`` at its top."""
+        """Rewrite ``run.json`` with ``changes`` at its top level."""
         files.write_json(self.folder / "run.json", self._description | changes)
 
 
@@ -388,17 +387,17 @@ class Run(RunFolder):
 def open_for_training(
     folder: Path, settings: Settings, *, class_names: tuple[str, ...], command: str
 ) -> Iterator[Run]:
-    """Create the run's folder, or go on in it; nobody else may write to it meanwhile.
+    """Create the run's folder or open an existing run, locked against other processes.
 
     Args:
-        folder: the run's; made if it is not there.
-        settings: what a run that is there must have been started with.
-        class_names: of the data, noted in a new run.
-        command: what goes on with the run, to be shown where it is not finished.
+        folder: the run's folder; created if it is missing.
+        settings: the settings of the run. An existing run must have the same.
+        class_names: names of the classes, recorded in a new run.
+        command: the command that resumes the run, recorded in a new run.
 
     Raises:
-        InputError: the folder holds a run with other settings or data, or something else, or is
-            being written by another process, or cannot be written.
+        InputError: the folder holds a run with other settings or data, or something else; another
+            process uses it; or it cannot be written.
 
     """
     run = Run(folder)
@@ -433,7 +432,7 @@ def _describe(settings: Settings, class_names: tuple[str, ...], command: str) ->
 
 def _require_same(run: Run, settings: Settings) -> None:
     before, now_ = run.settings.flat(), settings.flat()
-    nothing = "none of it"  # no value: one of two may be nested, and hold values that are None
+    nothing = "no such setting"  # None will not do: it is the value of some settings
     different = [
         f"  {name}: the run has {before.get(name, nothing)!r}, "
         f"this command has {now_.get(name, nothing)!r}"
@@ -445,13 +444,13 @@ def _require_same(run: Run, settings: Settings) -> None:
         raise InputError(
             f"{run.folder} holds a run with other settings or data:\n"
             + "\n".join(different)
-            + f"\nGive the same settings to go on with it{precision}; to start a new one, give "
-            "another --run or move this folder away."
+            + f"\nUse the same settings to resume it{precision}. To start a new run, use another "
+            "--run or move this folder away."
         )
 
 
 def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
-    """Return how to ask for the run's precision, which otherwise depends on the processor."""
+    """Return the option that sets the run's precision, whose default depends on the processor."""
     name = "training.precision"
     return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
 
@@ -462,13 +461,13 @@ def _require_run_or_empty(folder: Path) -> None:
     foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
     if foreign:
         raise InputError(
-            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. "
-            "Expected a run's folder or a new one; choose another --run."
+            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. Expected the folder "
+            "of a run or a new folder. Choose another --run."
         )
 
 
 def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
-    """Return the runs directly below ``root`` that can be read, oldest first, and the others."""
+    """Return the readable runs directly below ``root``, oldest first, and the damaged ones."""
     found, damaged = [], []
     for folder in sorted(root.glob("*")):
         if not os.path.lexists(folder / "run.json"):
@@ -484,7 +483,7 @@ def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions that a run's result depends on, and the commit of this code if known."""
+    """Return the versions that a run's result depends on, and the git commit if it is known."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -506,7 +505,7 @@ def _git_commit() -> str | None:
     from kaggle_digits.credentials import environment_without_credentials
 
     here = Path(kaggle_digits.__file__).resolve().parent.parent
-    if not (here / ".git").exists():  # installed: the version says it all
+    if not (here / ".git").exists():  # an installed package is identified by its version
         return None
     try:
         result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
@@ -516,7 +515,7 @@ def _git_commit() -> str | None:
             text=True,
             check=False,
         )
-    except OSError:  # there is no git, or it may not be run
+    except OSError:  # git is missing or not executable
         return None
     return result.stdout.strip() or None
 

@@ -1,4 +1,4 @@
-"""What finished runs say about images: each alone, several about the same ones. NumPy alone."""
+"""Read the predictions of finished runs, of one image or of all. NumPy only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What several runs say about the same images.
+    """Predictions of several runs for the same images.
 
     Attributes:
         ids: int64 ``[n]``.
-        probabilities: float32 ``[k, n, classes]``, one member a run.
+        probabilities: float32 ``[k, n, classes]``, one row per run.
         labels: uint8 ``[n]``; None for test images.
 
     """
@@ -30,12 +30,12 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one run says about one image.
+    """Prediction of one run for one image.
 
     Attributes:
-        id: as of the data set.
+        id: id of the image in the data set.
         probabilities: float32 ``[classes]``.
-        label: the right answer; None where nobody gave it.
+        label: the true class; None if it is unknown.
 
     """
 
@@ -50,12 +50,12 @@ class Prediction:
 
 
 def find_image(run: Run, split: str, image: int) -> Prediction:
-    """Return what ``run`` says about the image with that id.
+    """Find the prediction of ``run`` for one image.
 
     Args:
-        run: a finished one.
-        split: ``train`` for the images that were held out, or ``test``.
-        image: its id.
+        run: a finished run.
+        split: ``train`` for the held-out training images, or ``test``.
+        image: id of the image.
 
     Raises:
         InputError: the run has no prediction of that image.
@@ -64,7 +64,10 @@ def find_image(run: Run, split: str, image: int) -> Prediction:
     name, what = {"train": ("oof", "held-out train"), "test": ("test", "test")}[split]
     run.require_finished()
     if not run.has(f"{name}.npz"):
-        raise InputError(f"{run.folder} has no predictions of {what} images: none were held out.")
+        raise InputError(
+            f"{run.folder} has no predictions of {what} images: no image was held out. Expected a "
+            "run of `cv`, or of `train` with a validation split."
+        )
     arrays = run.arrays(name)
     ids = arrays["ids"]
     rows = np.flatnonzero(ids == image)
@@ -80,10 +83,10 @@ def find_image(run: Run, split: str, image: int) -> Prediction:
 
 
 def read_test(runs: list[Run]) -> Predictions:
-    """Return the runs' test probabilities.
+    """Read the runs' test probabilities.
 
     Raises:
-        InputError: a run is not finished, or was made for other test images.
+        InputError: a run is not finished, or predicts other test images.
 
     """
     members = [run.arrays("test") for run in runs]
@@ -96,8 +99,8 @@ def read_test(runs: list[Run]) -> Predictions:
             )
         if not np.array_equal(member["ids"], members[0]["ids"]):
             raise InputError(
-                f"{run.folder} has other ids of test images than {runs[0].folder}, and the same "
-                "fingerprint: one of them was changed. Expected runs as `cv` leaves them."
+                f"{run.folder} has other ids of test images than {runs[0].folder}, but the same "
+                "fingerprint: one of the two was changed. Expected unchanged runs; train again."
             )
         _require_same_classes(run, member, members[0])
     stack = np.stack([member["probabilities"] for member in members])
@@ -105,7 +108,12 @@ def read_test(runs: list[Run]) -> Predictions:
 
 
 def read_out_of_fold(runs: list[Run]) -> Predictions | None:
-    """Return the out-of-fold probabilities of the images that every run held out; None if none."""
+    """Read the out-of-fold probabilities of the images that all runs held out.
+
+    Returns:
+        The predictions; None if the runs share no held-out images with the same labels.
+
+    """
     members = [run.arrays("oof") for run in runs if run.has("oof.npz")]
     if len(members) < len(runs):
         return None
@@ -126,6 +134,6 @@ def _require_same_classes(run: Run, member: dict[str, Array], first: dict[str, A
     classes, expected = member["probabilities"].shape[1], first["probabilities"].shape[1]
     if classes != expected:
         raise InputError(
-            f"{run.folder} knows {classes} classes. Expected {expected}, as the first run does: "
-            "choose runs on the same data."
+            f"{run.folder} knows {classes} classes. Expected {expected}, as in the first run. "
+            "Choose runs on the same data."
         )

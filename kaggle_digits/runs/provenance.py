@@ -1,7 +1,7 @@
-"""Which runs a CSV came from, told by its bytes. Standard library alone: listing starts at once.
+"""Find the provenance of a CSV by its SHA-256. Standard library only: listing starts at once.
 
-A run keeps its own CSV. What was made of runs later, a blend or a prediction, has no folder, so
-`blends.jsonl` beside the CSVs notes one line a file.
+A run keeps its own CSV. Blends and later predictions have no folder, so `blends.jsonl`, in the
+folder of the CSVs, holds one line per file.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ BLENDS = "blends.jsonl"
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a CSV was made of.
+    """The runs and the data that a CSV was made from.
 
     Attributes:
-        run: the run's folder; of a blend, all of them.
-        recipe: that run's, or all of them.
-        oof_accuracy: out-of-fold; None where nothing was held out.
-        source: of the data.
-        test_fingerprint: of the images that it answers; None where it is not known.
-        test_images_in_train: how many of these images trained one of its models; None where that
-            is unknown.
+        run: folder of the run; for a blend, the folders of all runs.
+        recipe: name of the run's recipe, or of all recipes.
+        oof_accuracy: out-of-fold accuracy, 0-1; None if no image was held out.
+        source: name of the data set.
+        test_fingerprint: SHA-256 of the test images; None if unknown.
+        test_images_in_train: number of these images among the training images of the models; None
+            if unknown.
 
     """
 
@@ -47,16 +47,16 @@ class Provenance:
 
 @dataclass(frozen=True)
 class _Noted:
-    """What a line of the notes says beside the origin."""
+    """The part of a line in the notes that is not the provenance."""
 
     sha256: str
 
 
 def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | None:
-    """Return what the CSV with these bytes was made of; None if nothing here knows it.
+    """Find the provenance of a CSV; None if it is unknown.
 
     Args:
-        sha256: of the CSV's bytes.
+        sha256: SHA-256 of the CSV's bytes.
         root: the folder of runs.
         submissions: the folder with the notes about blends.
 
@@ -72,12 +72,12 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
 
 
 def note(csv: Path, origin: Provenance, submissions: Path) -> None:
-    """Note what ``csv`` was made of.
+    """Record the provenance of ``csv``.
 
     Args:
-        csv: the file, written.
-        origin: such as `trace_runs` returns.
-        submissions: the folder to note it in.
+        csv: the written file.
+        origin: its provenance, from `trace_runs` for example.
+        submissions: the folder with the notes.
 
     """
     path = submissions / BLENDS
@@ -86,11 +86,11 @@ def note(csv: Path, origin: Provenance, submissions: Path) -> None:
     with files.lock(path.with_name(f".{BLENDS}.lock"), busy=busy):
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         others = [old for old in before.splitlines() if old != line]
-        files.write_text(path, "".join(f"{one}\n" for one in [*others, line]))
+        files.write_text(path, "".join(f"{entry}\n" for entry in [*others, line]))
 
 
 def trace_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
-    """Return the origin of what ``members`` say together about their own test images."""
+    """Return the provenance of a blend of ``members`` on their own test images."""
     settings = members[0].facts.settings
     return Provenance(
         run=" + ".join(str(run.folder) for run in members),
@@ -103,7 +103,7 @@ def trace_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance
 
 
 def trace_prediction(run: Run, splits: "Splits") -> Provenance:
-    """Return the origin of what ``run`` says about the test images of ``splits``."""
+    """Return the provenance of the predictions of ``run`` for the test images of ``splits``."""
     return replace(
         trace_runs([run], None),
         source=splits.source,
@@ -113,10 +113,10 @@ def trace_prediction(run: Run, splits: "Splits") -> Provenance:
 
 
 def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance | None:
-    """Return the origin of a majority's labels; None if nothing is known of any of the files.
+    """Return the provenance of a majority vote; None if the provenance of all files is unknown.
 
     Args:
-        voters: the CSVs, and what is known of each.
+        voters: the CSVs, each with its provenance or None.
 
     """
     known = [origin for _, origin in voters if origin is not None]
@@ -135,14 +135,14 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
 
 
 def _most(counts: Iterable[int | None]) -> int | None:
-    """Return the largest of ``counts``; None if all that are known are 0 and one is unknown."""
+    """Return the largest count; None if all known counts are 0 and at least one is unknown."""
     found = list(counts)
     most = max((count for count in found if count is not None), default=0)
     return most if most or None not in found else None
 
 
 def _blends(path: Path) -> Iterator[tuple[str, Provenance]]:
-    """Yield each note that can be read."""
+    """Yield each readable note."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

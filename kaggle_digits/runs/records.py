@@ -1,6 +1,6 @@
-"""What the JSON files of a run must say before anything is done with it. Standard library alone.
+"""Check the JSON files of a run before it is used. Standard library only.
 
-Only what is used without asking for more is listed here: runs of other versions hold more, or less.
+Only the fields that every reader relies on are listed: runs of other versions have more or fewer.
 """
 
 import re
@@ -12,7 +12,7 @@ from kaggle_digits import files
 from kaggle_digits.formats import typed_json
 from kaggle_digits.runs.safe_folder import DamagedRunError, unreadable
 
-SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # what may become a part of a file's name
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # allowed as a part of a file name
 MAX_SHOWN = 40  # characters
 MAX_TEXT = 10_000  # characters
 MAX_CLASSES = 1_000
@@ -22,16 +22,16 @@ MAX_MEMBERS = 10_000  # models of a run; lists of runs count them one by one
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """Of ``training`` in the settings."""
+    """The checked fields of ``training`` in the settings."""
 
     epochs: int
 
 
 @dataclass(frozen=True)
 class SettingFacts:
-    """Of ``settings`` in ``run.json``."""
+    """The checked fields of ``settings`` in ``run.json``."""
 
-    recipe: str = ""  # part of a file's name, as is the source
+    recipe: str = ""  # becomes part of a file name, like the source
     source: str | None = None
     folds: int = 1
     seeds: int = 1
@@ -62,7 +62,7 @@ class SettingFacts:
 
 @dataclass(frozen=True)
 class Description:
-    """``run.json``."""
+    """The checked fields of ``run.json``."""
 
     state: Literal["running", "finished"]
     settings: SettingFacts
@@ -85,7 +85,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Scores:
-    """As of `evaluation`, which needs NumPy."""
+    """The same fields as `evaluation.Scores`, without importing NumPy."""
 
     accuracy: float
     log_loss: float
@@ -96,7 +96,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Reached:
-    """What lists show of scores."""
+    """The scores that lists show."""
 
     accuracy: float | None = None
     log_loss: float | None = None
@@ -104,7 +104,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Metrics:
-    """``metrics.json``."""
+    """The checked fields of ``metrics.json``."""
 
     oof: Reached | None = None
     test: Scores | None = None
@@ -120,16 +120,16 @@ class FoldMark:
 
 
 def read(path: Path, kind: type, *, advice: str, strict: bool = False) -> dict[str, Any]:
-    """Return the JSON object in the file ``path``, which is no link.
+    """Read the JSON object in the file ``path`` and check it.
 
     Args:
-        path: of the file.
-        kind: the dataclass that it must fit.
-        advice: the end of the message about a damaged file: what the user can do.
-        strict: whether it may hold nothing else.
+        path: the file, not a link.
+        kind: the dataclass whose fields the object must have.
+        advice: end of the message about a damaged file: what the user can do.
+        strict: whether to reject other fields.
 
     Raises:
-        DamagedRunError: it cannot be read or is damaged.
+        DamagedRunError: the file cannot be read or is damaged.
 
     """
     try:

@@ -1,7 +1,7 @@
-"""Careful access to a run's folder, which may come from somebody else. Standard library alone.
+"""Access a run's folder safely: it may come from somebody else. Standard library only.
 
-Links and special files are refused: they may lead to files that are not the run's, wait for ever,
-or have no end. What the files mean is the business of `runs`.
+Links and special files are rejected: they may point outside the folder, block for ever or have no
+end. `runs` interprets the content of the files.
 """
 
 import errno
@@ -14,14 +14,14 @@ from kaggle_digits.errors import InputError, OutsideError
 
 FOLD = re.compile(r"fold-[1-9]\d{0,4}")
 LOCK = ".lock"
-# What earlier versions left under these names when they were killed.
+# Temporary files that earlier versions left behind when they were killed.
 ABANDONED = re.compile(
     r"\.(run|folds|checkpoint|model|history|oof|test|finished|metrics|submission)\.\d+\.tmp"
     r"\.(json|npy|keras|csv|npz)|\.(train|test)-(images|labels|ids)\.tmp\.npy"
 )
 ADVICE = (
-    "Expected what `train` or `cv` wrote; remove the run's folder and run them again, or choose "
-    "another run."
+    "Expected the file that `train` or `cv` wrote. Remove the run's folder and train again, or "
+    "choose another run."
 )
 NO_LINKS = (
     "It may lead out of the run's folder, so it is not used. Remove it, or choose another run."
@@ -29,7 +29,7 @@ NO_LINKS = (
 
 
 class DamagedRunError(InputError):
-    """A file of a run is not what this program wrote.
+    """A file of a run does not have the content that this program writes.
 
     Attributes:
         path: the file.
@@ -43,7 +43,7 @@ class DamagedRunError(InputError):
 
 
 class UnreadableRunError(DamagedRunError):
-    """A file of a run may be whole, but the system does not let it be read."""
+    """The system does not allow reading a file of a run."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         self.path, self.reason = path, str(error.strerror or error)
@@ -58,7 +58,7 @@ class UnreadableRunError(DamagedRunError):
 
 def unreadable(path: Path, error: OSError, advice: str = ADVICE) -> DamagedRunError:
     """Return the error for a file that could not be opened."""
-    if error.errno in (errno.EINVAL, errno.ENOENT):  # of no kind that is read, or missing
+    if error.errno in (errno.EINVAL, errno.ENOENT):  # a special file, or missing
         return DamagedRunError(path, error.strerror, advice)
     return UnreadableRunError(path, error)
 
@@ -70,13 +70,13 @@ class RunFolder:
     folder: Path
 
     def inside(self, name: str) -> Path:
-        """Return the path ``name`` in the folder; nothing need be there.
+        """Return the path of ``name`` in the folder. It need not exist.
 
         Args:
-            name: such as ``fold-1/model.keras``; never text that a file holds.
+            name: relative path such as ``fold-1/model.keras``; never text read from a file.
 
         Raises:
-            DamagedRunError: there, or on the way, is a link or a special file.
+            DamagedRunError: the path or one of its folders is a link or a special file.
 
         """
         path = self.folder
@@ -88,10 +88,10 @@ class RunFolder:
         return path
 
     def has(self, name: str) -> bool:
-        """Return whether there is a file ``name`` in the folder.
+        """Return whether the file ``name`` exists in the folder.
 
         Raises:
-            DamagedRunError: it is no regular file.
+            DamagedRunError: it is not a regular file.
 
         """
         path = self.inside(name)
@@ -100,18 +100,18 @@ class RunFolder:
         return path.exists()
 
     def folders(self) -> list[Path]:
-        """Return the folder and those of the folds, as they lie there; no links."""
+        """Return the run's folder and the existing folders of its folds, without links."""
         folds = [path for path in self.folder.iterdir() if FOLD.fullmatch(path.name)]
         return [self.folder, *(path for path in folds if path.is_dir() and not path.is_symlink())]
 
     def require_no_links(self) -> None:
-        """Raise a DamagedRunError if a link or a special file lies where this program writes."""
+        """Raise DamagedRunError if there is a link or a special file where this program writes."""
         for folder in self.folders():
             for path in folder.iterdir():
                 self.inside(str(path.relative_to(self.folder)))
 
     def remove_abandoned(self) -> None:
-        """Remove what killed processes left in these folders, by names that nothing else has."""
+        """Remove the temporary files of killed processes, which have unmistakable names."""
         for folder in self.folders():
             files.remove_abandoned(folder)
             for path in folder.iterdir():
@@ -120,5 +120,5 @@ class RunFolder:
 
 
 def is_ours(name: str) -> bool:
-    """Return whether only this program gives the name, before there is a ``run.json``."""
+    """Return whether only this program uses the name, even before ``run.json`` exists."""
     return name == LOCK or any(pattern.fullmatch(name) for pattern in (files.WORKSPACE, ABANDONED))

@@ -248,7 +248,8 @@ def _describe_too_short(budget: Budget, smallest: Plan) -> str:
         given, needed = f"{budget.amount:g}s", f"{math.ceil(smallest.seconds / RESERVE / 60)}m"
     return (
         f"--budget {given} is too short: on this machine {smallest.folds} folds of "
-        f"{smallest.epochs} epochs take {needed}. Use --budget {needed} or more, or train with `cv --recipe fast`."
+        f"{smallest.epochs} epochs take {needed}. Use --budget {needed} or more, or run "
+        "`kaggle-digits cv --recipe fast`."
     )
 
 

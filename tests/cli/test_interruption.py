@@ -143,7 +143,9 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
         deslanted["settings"]["deslant"] = {"width": width}
         path.write_text(json.dumps(deslanted))
         done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
-        assert f"deslant.width: the run has {width}, this command has 'none of it'" in done.stderr
+        assert (
+            f"deslant.width: the run has {width}, this command has 'no such setting'" in done.stderr
+        )
     later = copy.deepcopy(whole)
     later["settings"]["training"]["moonlight"] = 1
     path.write_text(json.dumps(later))

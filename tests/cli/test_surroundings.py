@@ -360,7 +360,7 @@ def test_precision_is_a_setting_and_named_in_the_run(data, tmp_path):
     assert "training.precision: the run has 'bfloat16', this command has 'float32'" in (
         refused.stderr
     )
-    assert "Give the same settings to go on with it (here --precision bfloat16)" in refused.stderr
+    assert "Use the same settings to resume it (here --precision bfloat16)" in refused.stderr
     again = product.run(*train, "--run", run, "--precision", "bfloat16", cwd=tmp_path)
     assert "finished before" in again.stderr
     wrong = product.run(*train, "--precision", "float8", cwd=tmp_path, code=2)

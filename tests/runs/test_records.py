@@ -63,7 +63,7 @@ def test_a_damaged_run_json_says_what_is_wrong_with_it(description, problem, run
         run.models()
     assert str(caught.value).startswith(f"{run.folder / 'run.json'} is damaged: ")
     assert problem in str(caught.value)
-    assert "remove the folder and run them again" in str(caught.value)
+    assert "Remove the folder and train again" in str(caught.value)
 
 
 def test_a_setting_that_is_missing_is_named(run):
@@ -142,7 +142,7 @@ def test_arrays_that_do_not_belong_to_the_run(changes, problem, run):
     with pytest.raises(InputError, match=r"oof\.npz") as caught:
         run.arrays("oof")
     assert problem in str(caught.value)
-    assert "Run the command that made the run again: it rewrites the file." in str(caught.value)
+    assert "Repeat the command that made the run: it rewrites the file." in str(caught.value)
 
 
 def test_the_environment_names_the_commit_of_the_checkout():

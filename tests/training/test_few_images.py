@@ -244,4 +244,4 @@ def test_a_run_of_an_earlier_version_resumes_as_it_was_started(command, tmp_path
     # What the command itself changes is refused as ever, with both values.
     text = command(*CV, "--batch-size", "64")
     assert "training.batch_size: the run has 256, this command has 64" in text
-    assert "Give the same settings to go on with it" in text
+    assert "Use the same settings to resume it" in text
