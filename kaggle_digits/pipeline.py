@@ -1,7 +1,7 @@
 """The pipeline: load → check the recipe → split → open the run → train → gather → write.
 
-The command line and a notebook call the same function with the same frozen configuration. Nothing
-here prints; what a user wants to see goes through the callback.
+The command line and notebooks call the same function with the same frozen configuration. Nothing
+here prints: progress goes to the callback.
 """
 
 import math
@@ -30,27 +30,27 @@ from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 
 DEFAULT_SPLIT = 0.2
 MOMENT = 0.3  # seconds
-MANY = sys.maxsize  # images: so many that a recipe is trained as it stands
+MANY = sys.maxsize  # images: enough to train a recipe without adapting it
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What to train. None leaves the recipe's value, or the default.
+    """Configuration of a run. None keeps the recipe's value or the default.
 
     Attributes:
-        recipe: network and training.
-        folds: parts of the training images; each is held out once. 1 with ``validation_split``.
-        seeds: how many times the whole cross-validation is repeated with other splits.
-        seed: the first of them.
-        validation_split: share of the images held out by the only model; None cross-validates.
+        recipe: network and training settings.
+        folds: number of folds; each is held out once. 1 with ``validation_split``.
+        seeds: number of repetitions of the whole cross-validation, with other splits.
+        seed: the first seed.
+        validation_split: share of images that a single model holds out, 0-1; None cross-validates.
         epochs: number of epochs.
         batch_size: images per step.
-        learning_rate: at the start, or at the peak of the schedule.
-        precision: of the arithmetic in training: auto, float32, bfloat16 or float16.
-        limit: number of training images to use, chosen stratified; None uses all.
-        jobs: folds trained at the same time, each in a process of its own.
-        run: the run's folder; None names one in ``runs/`` after the settings.
-        submission: the CSV to write; None names one in ``submissions/`` after the settings.
+        learning_rate: initial learning rate, or the peak of the schedule.
+        precision: precision of training: auto, float32, bfloat16 or float16.
+        limit: size of the stratified subset of training images; None uses all.
+        jobs: number of folds trained at the same time, each in its own process.
+        run: the run's folder; None names a folder in ``runs/`` after the settings.
+        submission: the CSV to write; None names a file in ``submissions/`` after the settings.
 
     """
 
@@ -77,23 +77,23 @@ def cross_validate(
     callback: TrainingCallback | None = None,
     **settings: Any,
 ) -> FinishedRun:
-    """Train a recipe by stratified k-fold cross-validation, or resume or find such a run.
+    """Train a recipe by stratified k-fold cross-validation.
 
-    The same call resumes a run that was interrupted, after its last finished epoch, and returns at
-    once if the run is finished.
+    The same call resumes an interrupted run after its last finished epoch. It returns at once if
+    the run is finished.
 
     Args:
-        recipe: a recipe, the name of one, or the path of a Python file that defines ``RECIPE``.
-        data: what `load` returned, or the folder with the data: images uint8
+        recipe: a recipe, its name, or the path of a Python file that defines ``RECIPE``.
+        data: the result of `load`, or the folder with the data: images uint8
             ``[n, height, width, channels]``, labels uint8 ``[n]``.
         folds: number of folds; each is held out once.
-        callback: called at every step (`TrainingCallback`). None shows progress bars in Jupyter,
-            and nothing elsewhere.
+        callback: `TrainingCallback` that receives the progress. None shows progress bars in
+            Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
             learning_rate, precision, limit, jobs, run, submission.
 
     Returns:
-        the finished run; its CSV is in ``submissions/`` as well.
+        The finished run. Its CSV is also written to ``submissions/``.
 
     Raises:
         InputError: a setting does not fit the recipe or the data, or the run's folder holds a run
@@ -118,18 +118,20 @@ def train(
     callback: TrainingCallback | None = None,
     **settings: Any,
 ) -> FinishedRun:
-    """Train one model on one stratified split, or resume or find such a run.
+    """Train one model on one stratified split.
+
+    The same call resumes an interrupted run. It returns at once if the run is finished.
 
     Args:
-        recipe: a recipe, the name of one, or the path of a Python file that defines ``RECIPE``.
-        data: what `load` returned, or the folder with the data.
-        validation_split: share of the training images that is held out, 0 to below 1.
-        callback: called at every step (`TrainingCallback`). None shows progress bars in Jupyter,
-            and nothing elsewhere.
+        recipe: a recipe, its name, or the path of a Python file that defines ``RECIPE``.
+        data: the result of `load`, or the folder with the data.
+        validation_split: share of the training images to hold out, 0 to below 1.
+        callback: `TrainingCallback` that receives the progress. None shows progress bars in
+            Jupyter and nothing elsewhere.
         settings: as for `cross_validate`.
 
     Returns:
-        the finished run; its CSV is in ``submissions/`` as well.
+        The finished run. Its CSV is also written to ``submissions/``.
 
     Raises:
         InputError: as for `cross_validate`.
@@ -176,10 +178,10 @@ def _run(
 
 
 def load_data(folder: Path, config: TrainConfig) -> Splits:
-    """Return the data set in ``folder``; a large one is read while Keras starts.
+    """Load the data set in ``folder``. A large one is read while Keras starts.
 
     Raises:
-        InputError: nothing is there, or it is broken or incomplete.
+        InputError: the data set is missing, damaged or incomplete.
 
     """
     with ThreadPoolExecutor(1) as pool:
@@ -198,17 +200,18 @@ def run_training(
     watching: Callable[[runs.Run], AbstractContextManager[TrainingCallback]] | None = None,
     tell: Callable[[str | None], object] = lambda _: None,
 ) -> tuple[Result, Path]:
-    """Train, resume or find finished what ``config`` asks for, and write its submission.
+    """Train or resume the run of ``config`` and write its submission.
 
     Args:
         config: what to train.
         splits: the images.
-        command: what a user runs to resume; kept in ``run.json``.
-        watching: called with the open run, before training; returns what is told about every step.
-        tell: takes a note on the settings, None if there is nothing to note.
+        command: the command that resumes the run; kept in ``run.json``.
+        watching: called with the open run before training; returns a context manager that yields
+            the callback.
+        tell: called with a note on the settings, or None if there is nothing to note.
 
     Returns:
-        the finished run's scores, and the CSV that was written.
+        The finished run with its scores, and the path of the written CSV.
 
     Raises:
         InputError: a setting does not fit the data, or the run's folder holds something else.
@@ -243,7 +246,7 @@ def run_training(
 
 
 def name_run(config: TrainConfig, splits: Splits) -> str:
-    """Return a name that differs wherever the settings do, short for the common ones."""
+    """Return a name for the run: unique for its settings, short for common ones."""
     split = config.validation_split
     parts = [
         config.recipe.name,
@@ -285,9 +288,9 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
 
 
 def _resume_settings(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
-    """Return the settings with which the run in ``folder`` resumes.
+    """Return the settings with which to resume the run in ``folder``.
 
-    Earlier versions trained on few images as on many: a run that one of them started resumes so.
+    Earlier versions did not adapt the training to few images. Their runs resume without it.
     """
     earlier = replace(settings, training=adapt_training(config, MANY))
     if (folder / "run.json").exists() and runs.Run(folder).settings == earlier:
@@ -296,7 +299,7 @@ def _resume_settings(folder: Path, settings: runs.Settings, config: TrainConfig)
 
 
 def describe_few_images(training: Training, config: TrainConfig, images: int) -> str | None:
-    """Return what few images change in the recipe's training; None if they change nothing."""
+    """Describe how the recipe's training is adapted to few images; None if it is not."""
     many, few = adapt_training(config, MANY), adapt_training(config, images)
     changes = ", ".join(
         f"{name.replace('_', ' ')} {getattr(few, name):g} instead of {getattr(many, name):g}"
@@ -308,18 +311,18 @@ def describe_few_images(training: Training, config: TrainConfig, images: int) ->
     if training == many:
         return (
             "the run was started by a version that did not adapt to few images, and keeps its "
-            f"settings. A new one, with --run, has {changes}."
+            f"settings. A new run (--run) uses {changes}."
         )
     return f"few images, {images:,} for each model: {changes}."
 
 
 def adapt_training(config: TrainConfig, images: int) -> Training:
-    """Return the recipe's training on ``images`` images, with what the configuration overrides."""
+    """Return the recipe's training settings for ``images`` images, with the overrides."""
     training = config.recipe.training
     rate = config.learning_rate
     if rate is not None and not 0 < rate < math.inf:
         raise InputError(
-            f"--learning-rate {rate:g} trains nothing: expected more than 0, such as 0.001."
+            f"--learning-rate {rate:g} is not usable. Expected a number above 0, such as 0.001."
         )
     batch_size = config.batch_size or training.batch_size
     if batch_size < training.batch_splits:
@@ -342,18 +345,18 @@ def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.FoldI
 
 
 def _threads(jobs: int) -> int:
-    """Return the threads of each of ``jobs`` folds that are trained at the same time."""
+    """Return the number of threads per fold when ``jobs`` folds train at the same time."""
     return max(1, cores() // jobs)
 
 
 class NullCallback:
-    """A watcher of a run that does nothing."""
+    """Ignore the progress of a run."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """Do nothing."""
 
     def fold_started(self, number: int) -> UnwatchedFold:
-        """Return a watcher that does nothing."""
+        """Return a callback that does nothing."""
         del number
         return UnwatchedFold()
 

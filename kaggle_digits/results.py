@@ -1,6 +1,6 @@
-"""What a notebook gets back: a finished run, a blend of runs, a comparison of files.
+"""Results for notebooks: a finished run, a blend of runs, a comparison of files.
 
-Each shows itself as a short table in Jupyter. pandas and Keras are imported when needed.
+Jupyter shows each as a short table. pandas and Keras are imported when needed.
 """
 
 import html
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """Probabilities of images, and what is known of them.
+    """Predicted probabilities of images.
 
     Attributes:
         ids: int64 ``[n]``, the ids of the images.
-        probabilities: float32 ``[n, classes]``; each row has the sum 1.
+        probabilities: float32 ``[n, classes]``; each row sums to 1.
         labels: uint8 ``[n]``; None for test images without known labels.
 
     """
@@ -61,7 +61,7 @@ class FinishedRun:
     folder: Path
 
     def __post_init__(self) -> None:
-        """Refuse a folder that holds no finished run."""
+        """Raise InputError unless the folder holds a finished run."""
         self._run.require_finished()
 
     @property
@@ -70,18 +70,18 @@ class FinishedRun:
 
     @cached_property
     def settings(self) -> runs.Settings:
-        """Everything that decides the run's result."""
+        """All settings that determine the run's result."""
         return self._run.settings
 
     @cached_property
     def scores(self) -> Scores | None:
         """Out-of-fold scores; None if no image was held out."""
-        judged = (self._run.metrics or {}).get("oof")
-        return Scores(**judged) if judged else None
+        oof_scores = (self._run.metrics or {}).get("oof")
+        return Scores(**oof_scores) if oof_scores else None
 
     @cached_property
     def oof(self) -> Probabilities:
-        """Out-of-fold probabilities: each image judged by the models that did not train on it.
+        """Out-of-fold probabilities: each image is predicted by models not trained on it.
 
         Raises:
             InputError: no image was held out.
@@ -135,15 +135,15 @@ class FinishedRun:
         return Path(path)
 
     def _repr_html_(self) -> str:
-        settings, judged = self.settings, self.scores
+        settings, oof_scores = self.settings, self.scores
         rows = {
             "recipe": settings.recipe,
             "models": f"{settings.members} × {settings.training.epochs} epochs",
             "out-of-fold accuracy": "no image was held out"
-            if judged is None
-            else f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} "
-            f"({judged.errors:,} errors in {judged.images:,} images)",
-            "log loss": "" if judged is None else f"{judged.log_loss:.5f}",
+            if oof_scores is None
+            else f"{oof_scores.accuracy:.5f} ± {oof_scores.standard_error:.5f} "
+            f"({oof_scores.errors:,} errors in {oof_scores.images:,} images)",
+            "log loss": "" if oof_scores is None else f"{oof_scores.log_loss:.5f}",
             "folder": str(self.folder),
         }
         return _html_table(rows) + self._learning_curves()
@@ -164,10 +164,10 @@ def open_run(folder: str | Path) -> FinishedRun:
     """Open the finished run in a folder.
 
     Args:
-        folder: such as ``runs/bn20-5-fold``.
+        folder: the run's folder, such as ``runs/bn20-5-fold``.
 
     Raises:
-        InputError: the folder holds no run, or one that is not finished.
+        InputError: the folder holds no run, or an unfinished one.
 
     Example:
         >>> kd.open_run("runs/example").settings.recipe
@@ -179,16 +179,17 @@ def open_run(folder: str | Path) -> FinishedRun:
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """What several runs say together.
+    """The blended predictions of several runs.
 
     Attributes:
         runs: the members.
         method: how their probabilities were combined.
-        weights: one per member, with the sum 1.
+        weights: one weight per member; they sum to 1.
         test: probabilities of the test images.
         labels: uint8 ``[n]``, the most probable class of each test image.
-        scores: out-of-fold scores on the images that every member held out; None if there are none.
-        member_scores: of each member, on the same images; empty if there are none.
+        scores: out-of-fold scores on the images that every member held out; None without such
+            images.
+        member_scores: scores of each member on the same images; empty without such images.
 
     Example:
         >>> blend = kd.ensemble(["runs/example", "runs/example"])
@@ -206,7 +207,7 @@ class Blend:
     member_scores: tuple[Scores, ...]
 
     def write_submission(self, path: str | Path) -> Path:
-        """Write the labels as ``ImageId,Label``, note their provenance, and return the path."""
+        """Write the labels as ``ImageId,Label``, record their provenance and return the path."""
         from kaggle_digits.runs import provenance
 
         csv = Path(path)
@@ -217,15 +218,16 @@ class Blend:
         return csv
 
     def _repr_html_(self) -> str:
-        judged = self.scores
+        oof_scores = self.scores
         rows = {
             f"{weight:.3f}": str(run.folder)
             for weight, run in zip(self.weights, self.runs, strict=True)
         }
         rows["out-of-fold accuracy"] = (
             "no image was held out by every run"
-            if judged is None
-            else f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} ({judged.errors:,} errors)"
+            if oof_scores is None
+            else f"{oof_scores.accuracy:.5f} ± {oof_scores.standard_error:.5f} "
+            f"({oof_scores.errors:,} errors)"
         )
         return _html_table(rows)
 
@@ -239,11 +241,11 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
             weights by out-of-fold log loss.
 
     Returns:
-        the blend: float32 ``[n, classes]`` probabilities, uint8 ``[n]`` labels, and scores.
+        The blend: probabilities float32 ``[n, classes]``, labels uint8 ``[n]``, and scores.
 
     Raises:
-        InputError: a run is not finished, predicts other test images, or the method needs images
-            that every run held out and there are none.
+        InputError: a run is not finished or predicts other test images; or the method needs images
+            that every run held out, and there are no such images.
 
     Example:
         >>> blend = kd.ensemble(["runs/example"], method="mean")
@@ -267,16 +269,17 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
     if method == "hill-climb":
         if oof is None or oof.labels is None:
             raise InputError(
-                "--method hill-climb needs images that every run held out, with the same labels; "
-                "these runs have none. Use runs of `cv` on the same data, or --method mean."
+                "--method hill-climb needs images that every run held out, with the same labels. "
+                "These runs share no such images. Use runs of `cv` on the same data, or --method "
+                "mean."
             )
         weights = ensembling.hill_climb(oof.probabilities, oof.labels)
     blended = ensembling.blend(test.probabilities, method, weights)
-    judged: Scores | None = None
-    judged_members: tuple[Scores, ...] = ()
+    oof_scores: Scores | None = None
+    member_scores: tuple[Scores, ...] = ()
     if oof is not None and oof.labels is not None:
-        judged = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
-        judged_members = tuple(scores(member, oof.labels) for member in oof.probabilities)
+        oof_scores = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
+        member_scores = tuple(scores(member, oof.labels) for member in oof.probabilities)
     shares = [1 / len(finished)] * len(finished) if weights is None else weights.tolist()
     return Blend(
         finished,
@@ -284,17 +287,17 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         tuple(shares),
         Probabilities(test.ids, blended.astype(np.float32), None),
         blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
-        judged,
-        judged_members,
+        oof_scores,
+        member_scores,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class FileComparison:
-    """Where submissions differ.
+    """Agreement and differences of submissions.
 
     Attributes:
-        details: every figure of the comparison.
+        details: all figures of the comparison.
 
     Example:
         >>> found = kd.compare(["submissions/sample.csv", "runs/example"])
@@ -307,7 +310,7 @@ class FileComparison:
 
     @property
     def agreement(self) -> "pd.DataFrame":
-        """Share of the images on which two files agree, files × files."""
+        """Share of images on which two files agree, 0-1, shape files × files."""
         import pandas as pd
 
         names = list(self.details.names)
@@ -315,7 +318,7 @@ class FileComparison:
 
     @property
     def disputed(self) -> "pd.DataFrame":
-        """One row per image on which the files differ, the most split first: the files' labels."""
+        """The files' labels of each disputed image, the image with the most disagreement first."""
         import pandas as pd
 
         rows = self.details.disputed
@@ -335,13 +338,13 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     """Compare submissions image by image.
 
     Args:
-        items: CSVs with ``ImageId,Label``, finished runs, or runs' folders; two or more.
+        items: two or more CSVs with ``ImageId,Label``, finished runs, or runs' folders.
 
     Returns:
-        the share on which each pair agrees, and the images on which they differ.
+        The agreement of each pair and the images on which the files differ.
 
     Raises:
-        InputError: a file cannot be read, or they answer different images.
+        InputError: a file cannot be read, or the files have different image ids.
 
     Example:
         >>> found = kd.compare(["submissions/sample.csv", "runs/example"])
