@@ -1,6 +1,6 @@
-"""The registry of recipes: one network, one file. Add a network by adding its file to the list.
+"""The registry of recipes: one file per network. Add a network by adding its file to the list.
 
-Importing this does not import Keras.
+Importing this module does not import Keras.
 """
 
 from kaggle_digits.errors import InputError
@@ -88,12 +88,12 @@ def find(name: str) -> Recipe:
 
 
 def find_built_in(name: str) -> Recipe:
-    """Return the built-in recipe called ``name``: nothing is imported or run for it.
+    """Return the built-in recipe called ``name``, without importing or running any file.
 
-    For names that come from a file. `find` is for names that the user has typed.
+    Use it for names read from a file, and `find` for names that the user typed.
 
     Raises:
-        InputError: there is none.
+        InputError: no built-in recipe has that name.
 
     """
     name = ALIASES.get(name, name)

@@ -1,4 +1,4 @@
-"""``bn20``: 20 layers with batch normalisation, RMSprop, trained the way that serves them best."""
+"""``bn20``: 20 layers with batch normalisation and RMSprop, with tuned training settings."""
 
 from functools import partial
 from typing import Any
@@ -16,16 +16,18 @@ def network(
     initializer: str = "glorot_uniform",
     pooled_first: bool = False,
 ) -> Any:
-    """Return the 20 layers, uncompiled, after one layer that scales uint8 to [0, 1].
+    """Build the uncompiled model: the 20 layers after a layer that scales uint8 to 0 … 1.
 
     Args:
-        normalised_axis: of the ``[n, height, width, channels]`` batch; -1 is the channels.
-        momentum: of the running mean and variance. Keras's own 0.99 has not forgotten its start
-            after the few hundred steps that a small data set has; 0.9 needs a few dozen.
-        activation: after each convolution and the hidden dense layer.
-        initializer: of the kernels of every layer before such an activation.
-        pooled_first: pools before activating and normalising. Of a rising activation the pooled
-            values are the same, and a quarter of the numbers is left to normalise.
+        normalised_axis: normalised axis of the ``[n, height, width, channels]`` batch; -1 is the
+            channels.
+        momentum: momentum of the running mean and variance. With Keras's default of 0.99 the
+            initial statistics still count after the few hundred steps of a small data set; with
+            0.9 they vanish after a few dozen.
+        activation: activation after each convolution and the hidden dense layer.
+        initializer: kernel initializer of every layer before such an activation.
+        pooled_first: whether to pool before the activation and the normalisation. A monotonic
+            activation gives the same pooled values, with a quarter of the numbers to normalise.
 
     """
     layers = start_keras().layers
@@ -52,7 +54,7 @@ def network(
             layers.Flatten(),
             layers.Dense(3168, kernel_initializer=initializer),
             layers.Activation(activation),
-            layers.Dense(10, dtype="float32"),  # logits: bfloat16 knows but three digits
+            layers.Dense(10, dtype="float32"),  # logits: bfloat16 has only about three digits
             layers.Activation("softmax"),
         ],
     )

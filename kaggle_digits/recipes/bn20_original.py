@@ -1,8 +1,8 @@
-"""``bn20-original``: the source document to the letter.
+"""``bn20-original``: the code of the source notebook, unchanged.
 
-It normalises over axis 1, which with channels-last images is the row and not the channel; its text
-promises SELU, its code says ReLU. Both are kept, because this recipe is what others are measured
-against.
+It normalises over axis 1, which is the row and not the channel of channels-last images. Its text
+promises SELU, its code uses ReLU. This recipe keeps what the code does, because it is the baseline
+of the other recipes.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training
 
 RECIPE = Recipe(
     name="bn20-original",
-    summary="the source document to the letter",
+    summary="the source notebook, unchanged",
     source=bn20.RECIPE.source,
     measured=f"0.99071 on 20 % held out of {SPLIT}, one seed",
     network=partial(bn20.network, normalised_axis=1, momentum=0.99),

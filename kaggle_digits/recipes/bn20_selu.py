@@ -1,4 +1,4 @@
-"""``bn20-selu``: what the source document's text promised: SELU with LeCun-normal kernels."""
+"""``bn20-selu``: the variant in the source notebook's text: SELU with LeCun-normal kernels."""
 
 from functools import partial
 

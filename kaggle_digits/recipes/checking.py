@@ -1,4 +1,4 @@
-"""Try a network of one's own before hours of training: shapes, probabilities, saving."""
+"""Check a user's network before hours of training: shapes, probabilities, saving."""
 
 import json
 from typing import Any
@@ -11,19 +11,19 @@ from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
 
-MAX_SUM_ERROR = 0.01  # of ten probabilities; bfloat16 at the end of a network is off by 0.004
+MAX_SUM_ERROR = 0.01  # of ten probabilities; a bfloat16 output layer is off by 0.004
 
 
 def check_network(recipe: Recipe, classes: int) -> None:
-    """Build the recipe's network once, save and load its layers, and let it answer two images.
+    """Build the recipe's network, save and load its layers, and predict two images with it.
 
     Args:
-        recipe: read from a file.
+        recipe: a recipe from a file.
         classes: number of classes in the data.
 
     Raises:
-        InputError: the network cannot be built, takes other images than `Recipe.image_shape`, gives
-            no probabilities for ``classes`` classes, or holds a layer that cannot be loaded again.
+        InputError: the network cannot be built; its input is not `Recipe.image_shape`; its output
+            is not the probabilities of ``classes`` classes; or a layer cannot be loaded again.
 
     """
     assert recipe.file is not None  # noqa: S101 — built-in networks have tests instead
@@ -106,7 +106,7 @@ def _require_probabilities(network: Any, recipe: Recipe, where: str) -> None:
     sums = answers.sum(axis=1)
     if not np.isfinite(answers).all() or (answers < 0).any() or abs(sums - 1).max() > MAX_SUM_ERROR:
         raise InputError(
-            f"{where}: for a blank image the network answers {np.round(answers[0], 3).tolist()}, "
+            f"{where}: for a blank image the network returns {np.round(answers[0], 3).tolist()}, "
             "which are not probabilities. Expected ten numbers from 0 to 1 with the sum 1: end it "
             'with layers.Dense(10, activation="softmax").'
         )

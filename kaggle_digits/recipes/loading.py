@@ -1,4 +1,4 @@
-"""Find a recipe: built in, in a Python file of one's own, or in an installed package."""
+"""Find a recipe: built in, in a Python file, or in an installed package."""
 
 import difflib
 import hashlib
@@ -29,18 +29,18 @@ EXAMPLE = (
 
 
 def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
-    """Return the recipe that ``name`` stands for.
+    """Find the recipe for ``name``.
 
     Args:
-        name: of a built-in recipe or of an entry point in the group ``kaggle_digits.recipes``; the
+        name: name of a built-in recipe or of an entry point in the group ``kaggle_digits.recipes``;
             path of a Python file that defines ``RECIPE``; or ``package.module:NAME``.
         built_in: the recipes of this package, by name.
 
     Returns:
-        the recipe; `Recipe.file` says where it was read from unless it is built in.
+        The recipe. `Recipe.file` is the file that it was read from, None if it is built in.
 
     Raises:
-        InputError: there is no such recipe, or its file is not one.
+        InputError: the recipe is unknown, or its file defines none.
 
     """
     if name in built_in:
@@ -56,7 +56,7 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
     if recipe.name in built_in:
         raise InputError(
             f"{recipe.file} names its recipe {recipe.name!r}, the name of a built-in one. "
-            "Expected another name: runs are called after it."
+            "Expected another name: it becomes part of the names of runs."
         )
     return recipe
 
@@ -80,11 +80,11 @@ def load_file(path: Path) -> Recipe:
 def load_module(path: Path) -> ModuleType:
     """Run the Python file at ``path`` once in this process and return it as a module.
 
-    The module is named after its content, so that the same file is not run twice and registers its
+    The module is named after its content. So the same file is not run twice, and registers its
     custom layers once.
 
     Raises:
-        InputError: the file cannot be read, or raises.
+        InputError: the file cannot be read, or raises an exception.
 
     """
     try:
@@ -108,7 +108,7 @@ def load_module(path: Path) -> ModuleType:
     backend_name()  # chooses the backend before the file may import Keras
     try:
         with quiet_stderr():
-            exec(compile(content, str(path), "exec"), module.__dict__)  # noqa: S102 — it was asked for
+            exec(compile(content, str(path), "exec"), module.__dict__)  # noqa: S102 — the user named it
     except Exception as error:
         del sys.modules[name]
         raise InputError(describe_fault(error, path)) from error
@@ -116,7 +116,7 @@ def load_module(path: Path) -> ModuleType:
 
 
 def describe_fault(error: BaseException, path: Path) -> str:
-    """Return file, line and reason of what a recipe's file raised."""
+    """Return the message for an exception in a recipe's file: file, line, reason and advice."""
     if isinstance(error, SyntaxError):
         line = error.lineno
     else:
@@ -125,7 +125,7 @@ def describe_fault(error: BaseException, path: Path) -> str:
     said = str(error).strip().partition("\n")[0]
     return (
         f"{path}, line {line}: {type(error).__name__}: {said}. "
-        "Expected a recipe that can be built. Mend that line and run the same command again; "
+        "Expected a recipe that can be built. Fix that line and run the same command again. "
         "--debug shows the whole traceback."
     )
 
@@ -175,9 +175,9 @@ def _require_recipe(module: ModuleType, attribute: str, path: Path) -> Recipe:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", found.name):
         raise InputError(
             f"{path}, line {_line_of(path, attribute)}: received the name {found.name!r}. Expected "
-            "at most 64 lower-case letters, digits and -._: runs and CSVs are called after it."
+            "at most 64 lower-case letters, digits and -._: it becomes part of file names."
         )
-    try:  # what run.json will have to say of it
+    try:  # the settings must be readable from run.json
         typed_json.build(Training, asdict(found.training))
     except ValueError as error:
         raise InputError(

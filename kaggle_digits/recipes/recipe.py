@@ -1,4 +1,4 @@
-"""What a recipe is: a network and how it is trained. Imports neither Keras nor NumPy."""
+"""Define a recipe: a network and its training settings. Imports neither Keras nor NumPy."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,16 +10,16 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.transforms.affine import Affine
 from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
-# What the recipes' figures were measured on: not Kaggle's own split of these digits.
+# The data of the recipes' figures: not Kaggle's own split of these digits.
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
 
 Precision = Literal["float32", "bfloat16", "float16", "auto"]
 MIN_STEPS = 40  # per epoch: with fewer, batches become smaller
 MIN_TOTAL_STEPS = 300  # in all epochs: with fewer, there are more epochs
 MAX_EPOCHS_FACTOR = 4
-MIN_PART = 16  # images in a part of a batch: fewer have no reliable mean and variance
-MIN_UPDATES = 229  # per epoch: then even a momentum of 0.99 leaves less than `MAX_INITIAL`
-MAX_INITIAL = 0.1  # share of batch normalisation's initial statistics that an epoch may leave
+MIN_PART = 16  # images in a split of a batch: fewer give no reliable mean and variance
+MIN_UPDATES = 229  # per epoch: enough to get below `MAX_INITIAL` even with a momentum of 0.99
+MAX_INITIAL = 0.1  # weight of batch normalisation's initial statistics after one epoch
 # Names of settings in files of earlier versions.
 RENAMED_SETTINGS = {
     "parts": "batch_splits",
@@ -30,32 +30,33 @@ MAX_MOMENTUM = 0.9  # of batch normalisation where an epoch has fewer than `MIN_
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a network is trained; every value goes into ``run.json``.
+    """Training settings of a network. Every value is recorded in ``run.json``.
 
     Attributes:
-        optimizer: what `keras.optimizers.get` knows by that name, with its defaults; ``sgd`` has a
-            Nesterov momentum of 0.9.
-        learning_rate: at the start, or at the peak of the schedule.
-        schedule: ``constant``; ``cosine``: falls to 0 at the last step; ``exponential``: is
-            multiplied by ``decay`` after every epoch.
-        decay: of the exponential schedule.
-        warmup_epochs: the cosine rises linearly from 0 during the first of its epochs.
-        batch_size: images a step.
-        epochs: passes over the training images.
-        augmentation: random affine maps, drawn anew for every image in every epoch.
-        final_epochs_without_augmentation: number of last epochs in which images are only mirrored,
-            if at all: validation images are not distorted either.
-        mixup: 0 is off; else each training image is blended with another one of its epoch, and
-            their targets alike, the other's share the smaller of two drawn from Beta(mixup, mixup).
-        label_smoothing: share of the target spread evenly over the classes.
-        weight_decay: share of each weight taken away a step, times the learning rate.
-        precision: of the arithmetic in training. ``bfloat16`` and ``float16`` keep the weights, the
-            output layer and the saved model in float32; ``auto`` is float32 or bfloat16, whichever
-            is faster on this processor.
-        batch_splits: number of splits of a batch, computed side by side, one core each. Batch
-            normalisation sees one split at a time (ghost batch normalisation).
-        batch_norm_momentum: batch normalisation has at most this momentum of its running mean and
-            variance; None for the network's own. Networks without it ignore this.
+        optimizer: name of a Keras optimizer, with Keras's defaults; ``sgd`` uses a Nesterov
+            momentum of 0.9.
+        learning_rate: initial learning rate, or the peak of the schedule.
+        schedule: ``constant``; ``cosine``, which falls to 0 at the last step; ``exponential``,
+            which multiplies the learning rate by ``decay`` after every epoch.
+        decay: factor of the exponential schedule, per epoch.
+        warmup_epochs: number of epochs in which the cosine schedule rises linearly from 0.
+        batch_size: images per step.
+        epochs: number of passes over the training images.
+        augmentation: random affine maps, drawn for every image in every epoch.
+        final_epochs_without_augmentation: number of last epochs in which images are not distorted,
+            only mirrored if ``augmentation`` says so: validation images are not distorted either.
+        mixup: parameter of mixup; 0 is off. Each training image and its target are blended with
+            another image of the epoch. The other image's share is the smaller of s and 1 - s, with
+            s from Beta(mixup, mixup).
+        label_smoothing: share of the target spread evenly over the classes, 0-1.
+        weight_decay: share of each weight subtracted per step, times the learning rate.
+        precision: precision of training. ``bfloat16`` and ``float16`` keep the weights, the output
+            layer and the saved model in float32. ``auto`` is float32 or bfloat16, whichever is
+            faster on this processor.
+        batch_splits: number of splits of a batch, computed in parallel, one core each. Batch
+            normalisation uses the statistics of one split (ghost batch normalisation).
+        batch_norm_momentum: upper limit of the momentum of batch normalisation's running mean and
+            variance; None for no limit. Networks without batch normalisation ignore it.
 
     Example:
         >>> training = kd.Training(
@@ -83,9 +84,9 @@ class Training:
     batch_norm_momentum: float | None = None
 
     def steps(self, images: int) -> int:
-        """Return how many batches an epoch of ``images`` images has.
+        """Return the number of batches in an epoch of ``images`` images.
 
-        A last batch with fewer images than `batch_splits` is left out.
+        A last batch with fewer images than `batch_splits` is dropped.
         """
         whole, rest = divmod(images, self.batch_size)
         return whole + (rest >= self.batch_splits)
@@ -98,17 +99,17 @@ class Training:
         batch_size: int | None = None,
         learning_rate: float | None = None,
     ) -> "Training":
-        """Return the training on ``images`` images; on many, the same.
+        """Adapt the settings to the number of training images. Many images change nothing.
 
-        On few images an epoch has few steps. So batches become smaller, and the learning rate with
-        them; there are more epochs if even so the steps are too few to learn; and the running
+        With few images an epoch has few steps. So batches get smaller, and the learning rate with
+        them. If the steps are still too few to converge, there are more epochs. The running
         statistics of batch normalisation follow faster.
 
         Args:
-            images: number of images that a model is trained on.
-            epochs: the user's; None to choose it here.
-            batch_size: the user's; the learning rate then stays what it is.
-            learning_rate: the user's.
+            images: number of training images of a model.
+            epochs: overrides the number of epochs; None chooses it here.
+            batch_size: overrides the batch size; the learning rate is then not adapted.
+            learning_rate: overrides the learning rate; None chooses it here.
 
         """
         if images // self.batch_size >= MIN_STEPS:
@@ -129,30 +130,30 @@ class Training:
         return replace(chosen, batch_norm_momentum=_momentum(chosen, images))
 
     def over(self, epochs: int) -> "Training":
-        """Return the same over ``epochs`` epochs, of which a quarter at most stay undistorted."""
+        """Return the settings with ``epochs`` epochs, at most a quarter without augmentation."""
         undistorted = min(self.final_epochs_without_augmentation, epochs // 4)
         return replace(self, epochs=epochs, final_epochs_without_augmentation=undistorted)
 
 
 def _batch_size(training: Training, images: int) -> int:
-    """Return the batch size with which an epoch has `MIN_STEPS` steps, if the given one has fewer.
+    """Return a batch size with at least `MIN_STEPS` steps per epoch.
 
-    No part of a batch gets fewer than `MIN_PART` images.
+    No split of a batch gets fewer than `MIN_PART` images.
     """
     smallest = MIN_PART * training.batch_splits
-    least = max(images // MIN_STEPS, smallest)
-    if least >= training.batch_size:
+    minimum = max(images // MIN_STEPS, smallest)
+    if minimum >= training.batch_size:
         return training.batch_size
-    # The last batch of an epoch is what the others leave, and needs enough images just as well.
-    # No rest will not do: another fold of the run may have one image more.
-    sizes = range(least, training.batch_size + 1)
-    return next((size for size in sizes if images % size >= min(size / 2, smallest)), least)
+    # The last batch of an epoch has the remaining images, and needs enough of them too. A remainder
+    # of 0 is not accepted: another fold of the run may have one image more.
+    sizes = range(minimum, training.batch_size + 1)
+    return next((size for size in sizes if images % size >= min(size / 2, smallest)), minimum)
 
 
 def _learning_rate(training: Training, batch_size: int) -> float:
-    """Return the learning rate for batches of that size, to two digits: by the root of the ratio.
+    """Scale the learning rate by the square root of the batch sizes' ratio, to two digits.
 
-    Adadelta's stays: it scales its steps by itself, and did better so (docs/LOG.md).
+    Adadelta keeps its learning rate: it scales its steps itself, and scored better (docs/LOG.md).
     """
     if batch_size == training.batch_size or training.optimizer == "adadelta":
         return training.learning_rate
@@ -161,38 +162,39 @@ def _learning_rate(training: Training, batch_size: int) -> float:
 
 
 def _epochs(training: Training, images: int) -> int:
-    """Return the epochs in which `MIN_TOTAL_STEPS` are trained, if the given ones have fewer."""
+    """Return the number of epochs with at least `MIN_TOTAL_STEPS` steps in all."""
     needed = math.ceil(MIN_TOTAL_STEPS / max(1, training.steps(images)))
     return max(training.epochs, min(needed, MAX_EPOCHS_FACTOR * training.epochs))
 
 
 def _momentum(training: Training, images: int) -> float:
-    """Return the momentum that leaves `MAX_INITIAL` of the initial statistics after an epoch."""
-    updates = max(1, training.steps(images)) * training.batch_splits  # one for each part
+    """Return the momentum that reduces the initial statistics to `MAX_INITIAL` in one epoch."""
+    updates = max(1, training.steps(images)) * training.batch_splits  # one for each split
     return min(MAX_MOMENTUM, round(math.pow(MAX_INITIAL, 1 / updates), 3))
 
 
 def rename_old_settings(training: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a `Training`, read from a file, under their names of today."""
+    """Rename the settings of a `Training` read from a file of an earlier version."""
     return {RENAMED_SETTINGS.get(name, name): value for name, value in training.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One network with its training.
+    """A network and its training settings.
 
     Attributes:
-        name: as the command line knows it.
-        summary: one line.
-        source: where the network comes from.
-        measured: what it was measured to reach, and on what.
-        network: builds the Keras model, uint8 ``[n, *image_shape]`` → probabilities ``[n, 10]``.
-            `sequential` begins it. Scaling is inside.
-        image_shape: height, width, channels.
-        training: how it is trained unless the command line overrides it.
-        deslant: what is done to images before the network sees them; None for nothing. Training
-            distorts what comes of it, not what goes in.
-        file: the Python file that it was read from; None if it is built in.
+        name: name on the command line.
+        summary: description in one line.
+        source: origin of the network.
+        measured: measured accuracy, with the data and the method of measurement.
+        network: function that builds the Keras model: uint8 ``[n, *image_shape]`` in,
+            probabilities ``[n, 10]`` out. The model scales its input itself, as those of
+            `sequential` do.
+        image_shape: height and width in pixels, channels.
+        training: training settings. The command line can override them.
+        deslant: deslanting applied to images before the network; None for no deslanting.
+            Augmentation is applied to the deslanted images.
+        file: the Python file of the recipe; None if it is built in.
 
     Example:
         >>> recipe = kd.Recipe(
@@ -219,9 +221,9 @@ class Recipe:
     file: Path | None = None
 
     def complete(self) -> Any:
-        """Return the Keras model that takes images as they come: deslanting and network in one.
+        """Return one Keras model of deslanting and network, which takes unprocessed images.
 
-        Its weights are the network's. It is what is saved and exported: complete by itself.
+        It has the network's weights. This self-contained model is saved and exported.
         """
         network = self.network()
         if self.deslant is None:
@@ -229,19 +231,19 @@ class Recipe:
         keras = start_keras()
         images = keras.Input(self.image_shape, dtype="uint8")
         values = deslant_tensor(images, self.deslant)
-        # One flat model exports better than a model in a model; branches cannot be flattened so.
+        # A flat model exports better than a nested one. Models with branches cannot be flattened.
         for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
             values = layer(values)
         return keras.Model(images, values)
 
 
 def sequential(image_shape: tuple[int, int, int], layers: Sequence[Any]) -> Any:
-    """Return the Keras model of ``layers`` behind an input of uint8 images and their scaling.
+    """Build a Keras model that scales uint8 images to 0 … 1 and applies ``layers``.
 
     Args:
-        image_shape: height, width, channels.
+        image_shape: height and width in pixels, channels.
         layers: Keras layers, from ``[n, *image_shape]`` in 0 … 1 to probabilities. The last one
-            computes in float32 whatever the others do: bfloat16 knows but three digits.
+            always computes in float32: bfloat16 has about three significant digits.
 
     """
     keras = start_keras()

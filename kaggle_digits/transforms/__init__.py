@@ -1,1 +1,1 @@
-"""What is done to images before a network sees them."""
+"""Transforms of images before they enter a network: augmentation, deslanting, mixup."""

@@ -1,4 +1,4 @@
-"""How far images are moved by augmentation. Needs neither Keras nor NumPy."""
+"""Settings of the affine augmentation. Needs neither Keras nor NumPy."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,16 +6,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Affine:
-    """How images are moved. Each number is the largest of a uniform draw around none.
+    """Random affine augmentation. Each number is the limit of a uniform distribution around 0.
 
     Attributes:
-        rotation: degrees.
-        shift: share of the height and of the width.
-        zoom: 0.1 scales by 0.9 … 1.1, both axes together.
-        shear: degrees.
-        flip: mirrors one half of the images, left to right. Not for digits.
-        fill: what comes in from outside: ``constant`` is 0, the background of digits; ``nearest``
-            repeats the border.
+        rotation: largest angle in degrees.
+        shift: largest shift, as a share of the height and of the width.
+        zoom: largest change of the scale: 0.1 scales by 0.9 … 1.1, both axes together.
+        shear: largest shear angle in degrees.
+        flip: whether to mirror half of the images, left to right. Not for digits.
+        fill: value of pixels from outside the image: ``constant`` is 0, the background of digits;
+            ``nearest`` repeats the border.
 
     Example:
         >>> kd.Affine(rotation=10, shift=0.1, zoom=0.1).flip
@@ -31,5 +31,5 @@ class Affine:
     fill: Literal["constant", "nearest"] = "constant"
 
     def without_distortion(self) -> "Affine | None":
-        """Return what is left without distortion: mirroring, or nothing."""
+        """Return the augmentation without distortion: mirroring only, or None."""
         return Affine(flip=True) if self.flip else None

@@ -1,12 +1,11 @@
-"""Random affine maps as a Keras layer: one resampling of a whole batch at once.
+"""Random affine maps as a Keras layer, which resamples a whole batch at once.
 
-Training draws its numbers with NumPy from a generator that it seeds, and hands them to the layer:
-the same generator gives the same pictures on every backend (to the rounding of a grey level), and
-an epoch's pictures can be made again after a crash. The layer stands beside the network, never in
-it: nothing of it is part of a saved model.
+Training draws the random numbers with a seeded NumPy generator and passes them to the layer. So the
+same generator gives the same images on every backend (up to the rounding of a grey level), and the
+images of an epoch can be reproduced after a crash. The layer is never part of the network, so a
+saved model does not contain it.
 
-The one module that starts Keras when it is imported, because a layer is a class: import it inside
-functions.
+Importing this module starts Keras, because it subclasses a Keras layer: import it inside functions.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -30,24 +29,25 @@ NUMBERS = 6  # drawn for each image: angle, slant, zoom, two shifts, flip
 
 @keras.saving.register_keras_serializable(package="kaggle_digits")
 class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its own
-    """Moves every image of a batch by an affine map of its own; does nothing outside of training.
+    """Apply a random affine map to every image of a batch, in training only.
 
-    Rotation, shear, zoom, flip and shift make one map about the image's centre, and the image is
-    resampled once, bilinearly.
+    Rotation, shear, zoom, flip and shift form one map about the image's centre. The image is
+    resampled once, with bilinear interpolation.
 
     Example:
         >>> layer = RandomAffine(rotation=10, shift=0.1, zoom=0.1, seed=0)
         >>> moved = layer(images, training=True)  # float32 [n, height, width, channels]
 
     Args:
-        rotation: largest angle, degrees.
+        rotation: largest angle in degrees.
         shift: largest shift, as a share of the height and of the width.
         zoom: 0.1 scales by 0.9 … 1.1, both axes together.
-        shear: largest slant, degrees.
-        flip: whether one half of the images is mirrored, left to right.
-        fill: ``constant`` takes 0 for what comes in from outside, ``nearest`` repeats the border.
-        seed: of the layer's own generator, for those who do not hand in ``draws``.
-        **options: of every Keras layer: name, dtype.
+        shear: largest shear angle in degrees.
+        flip: whether to mirror half of the images, left to right.
+        fill: value of pixels from outside the image: ``constant`` is 0, ``nearest`` repeats the
+            border.
+        seed: seed of the layer's own generator, which is used unless ``draws`` are given.
+        **options: options of every Keras layer, such as name and dtype.
 
     """
 
@@ -69,12 +69,12 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, draws: Any = None, *, training: bool = False) -> Any:
-        """Return the moved images ``[n, height, width, channels]``, of the layer's float dtype.
+        """Return the transformed images ``[n, height, width, channels]`` in the layer's dtype.
 
         Args:
             images: numbers ``[n, height, width, channels]``.
             draws: float ``[n, 6]``, uniform from -1 to 1; None draws them from the layer's seed.
-            training: False returns the images as they are.
+            training: False returns the images unchanged.
 
         """
         if not training:
@@ -98,20 +98,20 @@ class RandomAffine(Layer):  # type: ignore[misc]  # Keras has no types of its ow
         return shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to make the same layer."""
+        """Return the configuration from which `from_config` makes the same layer."""
         return {**super().get_config(), **asdict(self.affine), "seed": self.seed}
 
 
 def make_maps(affine: Affine, draws: Any, size: tuple[int, int]) -> Any:
-    """Return maps from output to input pixels, float32 ``[n, 8]``, a tensor of the backend.
+    """Return maps from output to input pixels as a tensor, float32 ``[n, 8]``.
 
-    The form is that of `keras.ops.image.affine_transform`: rows ``a0 a1 a2 b0 b1 b2 0 0`` with
+    They have the form of `keras.ops.image.affine_transform`: rows ``a0 a1 a2 b0 b1 b2 0 0`` with
     ``x_in = a0·x + a1·y + a2`` and ``y_in = b0·x + b1·y + b2``, about the centre of the image.
 
     Args:
-        affine: how far at most.
+        affine: limits of the maps.
         draws: float ``[n, 6]``, from -1 to 1.
-        size: height and width of the images.
+        size: height and width of the images in pixels.
 
     """
     height, width = size
@@ -133,12 +133,12 @@ def make_maps(affine: Affine, draws: Any, size: tuple[int, int]) -> Any:
 
 
 def draw_numbers(count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return what `RandomAffine` needs for ``count`` images, float32 ``[count, 6]``."""
+    """Draw the random numbers of `RandomAffine` for ``count`` images, float32 ``[count, 6]``."""
     return rng.uniform(-1, 1, (count, NUMBERS)).astype(np.float32)
 
 
 def augment(images: Images, affine: Affine, rng: np.random.Generator) -> Images:
-    """Return ``images`` (uint8 ``[n, h, w, c]``), each moved by a map of its own, as uint8."""
+    """Apply a random affine map to each of ``images``, uint8 ``[n, h, w, c]``; return uint8."""
     layer = RandomAffine(**asdict(affine))
     draws = draw_numbers(len(images), rng)
     moved = np.empty_like(images)
@@ -148,7 +148,7 @@ def augment(images: Images, affine: Affine, rng: np.random.Generator) -> Images:
         pixels = layer(images[rows].astype(np.float32), draws[rows], training=True)
         moved[rows] = np.rint(ops.convert_to_numpy(pixels)).clip(0, 255)
 
-    # Two at a time: a resampling is one operation after another, each on few cores.
+    # Two chunks at a time: resampling is a sequence of operations that use few cores each.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(move, range(0, len(images), CHUNK)))
     return moved

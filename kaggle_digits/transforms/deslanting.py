@@ -1,7 +1,8 @@
-"""Digits made alike before a network sees them: the slant taken out, the width made the same.
+"""Normalise digits before they enter a network: remove the slant, equalise the width.
 
-Deslanting as of LeCun et al. 1998, the width normalisation of Ciresan et al. 2012. Plain
-operations of Keras, no layer of our own: a saved model can be read wherever Keras is.
+Sources: deslanting, LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998;
+width normalisation, Ciresan et al., "Multi-column Deep Neural Networks for Image Classification",
+2012. Only Keras operations are used, no custom layer, so a saved model loads with Keras alone.
 """
 
 from dataclasses import dataclass
@@ -10,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a list of recipes needs no NumPy
     from kaggle_digits.datasets.dataset import Images
 
-CHUNK = 512  # images at once: what each pixel gives to each, of 28×28 images, is 45 MB of float32
-MOST_SLANT = 1.0  # pixels sideways a row: 45°
-INK = 60.5 / 255  # more counts towards the width; no grey level, which backends may round apart
-SCALES = (0.4, 1.6)  # old pixels a new one: a 1 does not become a bar, nor a page a digit
-LEAST_INK = 1e-6  # an empty image has none to divide by
-LEAST_VARIANCE = 0.5  # of rows: a dash has no slant
+CHUNK = 512  # images at once: the interpolation weights of 28×28 images take 45 MB of float32
+MAX_SLANT = 1.0  # pixels sideways a row: 45°
+INK = 60.5 / 255  # threshold for the width; between two grey levels, so backends round alike
+SCALES = (0.4, 1.6)  # old pixels per new pixel: keeps a 1 from becoming a bar
+MIN_INK = 1e-6  # avoids a division by 0 for an empty image
+MIN_VARIANCE = 0.5  # of rows: a dash has no slant
 
 
 @dataclass(frozen=True)
 class Deslant:
-    """How digits are made alike before a network sees them: their slant is taken out.
+    """Deslanting of digits before they enter a network.
 
     Attributes:
-        width: of every digit, pixels, its outermost ink counted; the digit is also put into the
-            middle. None leaves width and place as they are.
+        width: width of every digit in pixels, including its outermost ink. The digit is also
+            centred. None changes neither width nor place.
 
     Example:
         >>> kd.Deslant(width=14.0).width
@@ -36,10 +37,9 @@ class Deslant:
 
 
 def deslant_images(images: "Images", deslant: Deslant | None) -> "Images":
-    """Return ``images``, uint8 ``[n, height, width, 1]``, deslanted and rounded, as uint8.
+    """Deslant ``images``, uint8 ``[n, height, width, 1]``, and round them to uint8.
 
-    A model that deslants by itself does not round: between two grey levels backends would differ
-    by a whole one.
+    A model that contains the deslanting does not round: backends could differ by one grey level.
     """
     if deslant is None:
         return images
@@ -55,11 +55,11 @@ def deslant_images(images: "Images", deslant: Deslant | None) -> "Images":
 
 
 def deslant_tensor(images: Any, deslant: Deslant) -> Any:
-    """Return the images resampled once, each row moved sideways so that the digit stands upright.
+    """Resample the images once, with each row shifted sideways so that the digit is upright.
 
     Args:
         images: a tensor or a Keras tensor, ``[n, height, width, 1]``, 0 … 255; 0 is background.
-        deslant: the width to bring the digits to, if any.
+        deslant: the settings.
 
     Returns:
         float32 ``[n, height, width, 1]``, 0 … 255.
@@ -71,37 +71,37 @@ def deslant_tensor(images: Any, deslant: Deslant) -> Any:
     ink = ops.squeeze(ops.cast(images, "float32"), 3) / 255
     x, shift = _places(ink, 2), _shift(ink)
     width = deslant.width
-    # Subtracted: a sum of these shapes, of a single image, Keras takes for that of a bias.
+    # Subtract the negative: Keras mistakes a sum of these shapes, for a single image, for a bias.
     source = (x if width is None else _spread(ink, x - shift, width)) - -shift
-    # Linear interpolation as a product: what each pixel of a row gives to each of the new row.
+    # Linear interpolation as a matrix product: the weight of each old pixel in each new pixel.
     shares = ops.relu(1 - ops.absolute(ops.expand_dims(source, 2) - ops.expand_dims(x, 3)))
     rows = ops.matmul(ops.expand_dims(ink, 2), shares)
     return 255 * ops.reshape(rows, (-1, height, across, 1))
 
 
 def _shift(ink: Any) -> Any:
-    """Return how far each row lies aside for the digit's slant, float32 ``[n, height, 1]``."""
+    """Return the sideways shift of each row due to the slant, float32 ``[n, height, 1]``."""
     from keras import ops
 
     rows = ops.sum(ink, 2)
     x, y = _places(ink, 2), _places(rows, 1)
-    total = ops.sum(rows, 1, keepdims=True) + LEAST_INK
+    total = ops.sum(rows, 1, keepdims=True) + MIN_INK
     sideways = ops.sum(ink * x, 2)
     aside = sideways - ops.sum(sideways, 1, keepdims=True) / total * rows
     below = y - ops.sum(rows * y, 1, keepdims=True) / total
     covariance = ops.sum(aside * below, 1, keepdims=True)
     variance = ops.sum(rows * below * below, 1, keepdims=True)
-    slant = covariance / ops.maximum(variance, LEAST_VARIANCE * total)
-    return ops.expand_dims(ops.clip(slant, -MOST_SLANT, MOST_SLANT) * below, 2)
+    slant = covariance / ops.maximum(variance, MIN_VARIANCE * total)
+    return ops.expand_dims(ops.clip(slant, -MAX_SLANT, MAX_SLANT) * below, 2)
 
 
 def _spread(ink: Any, place: Any, width: float) -> Any:
-    """Return where in the upright digit each column of the new one is, float32 ``[n, 1, across]``.
+    """Return the column of the upright digit for each new column, float32 ``[n, 1, across]``.
 
     Args:
         ink: ``[n, height, across]``, 0 … 1.
-        place: of each pixel across, once the digit is upright, ``[n, height, across]``.
-        width: of the new digit.
+        place: column of each pixel in the upright digit, ``[n, height, across]``.
+        width: width of the new digit in pixels.
 
     """
     from keras import ops
@@ -115,9 +115,9 @@ def _spread(ink: Any, place: Any, width: float) -> Any:
 
 
 def _places(values: Any, axis: int) -> Any:
-    """Return each value's place along ``axis``, from 0, float32 of the same shape.
+    """Return each value's position along ``axis``, from 0, float32 of the same shape.
 
-    Counted, not a constant: that would become an input of what is exported to ONNX.
+    The positions are computed: a constant would become an input of an exported ONNX model.
     """
     from keras import ops
 

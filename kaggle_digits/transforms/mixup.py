@@ -1,4 +1,4 @@
-"""Blend pairs of training images and their targets (mixup, Zhang et al. 2018). NumPy alone."""
+"""Blend pairs of training images and their targets (mixup). NumPy only."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +13,22 @@ CHUNK = 4096  # images blended at once: bounds the float32 copy to 13 MB of 28×
 def mixup(
     images: Images, targets: Targets, alpha: float, rng: np.random.Generator
 ) -> tuple[Images, Targets]:
-    """Blend every image with another one of the batch, and its target alike.
+    """Blend every image and its target with another image and its target.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018.
 
     Args:
         images: uint8 ``[n, h, w, c]``.
         targets: float32 ``[n, classes]``.
-        alpha: both parameters of the Beta distribution from which the shares are drawn.
-        rng: draws the shares and the pairs.
+        alpha: both parameters of the Beta distribution of the shares.
+        rng: random generator of the shares and the pairs.
 
     Returns:
-        the blended images, uint8 ``[n, h, w, c]`` (rounded), and targets, float32 ``[n, classes]``.
+        Blended images, uint8 ``[n, h, w, c]`` (rounded), and targets, float32 ``[n, classes]``.
 
     """
     share = rng.beta(alpha, alpha, len(images)).astype(np.float32)
-    share = np.minimum(share, 1 - share)  # an image stays the larger part of itself
+    share = np.minimum(share, 1 - share)  # an image keeps the larger share of itself
     other = rng.permutation(len(images))
     blended = np.empty_like(images)
     for start in range(0, len(images), CHUNK):
