@@ -1,4 +1,4 @@
-"""``dense``: no convolution at all. What `three-conv` is measured against in its document."""
+"""``dense``: no convolutions. The source of `three-conv` uses it as the baseline."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``deotte15``: the network of which fifteen made the best public score, to measure others against.
+"""``deotte15``: the network of the best public score, an ensemble of fifteen. A baseline.
 
 Fifteen of them are ``cv --recipe deotte15 --folds 5 --seeds 3``. The source trains each on 90 % of
 the images and draws one zoom for the width and another for the height; here it is one for both.
@@ -12,7 +12,7 @@ from kaggle_digits.transforms.affine import Affine
 
 
 def network() -> Any:
-    """Return the model, 327,242 parameters: strided convolutions in the place of poolings."""
+    """Build the model, 327,242 parameters, with strided convolutions instead of pooling."""
     layers = start_keras().layers
 
     def convolution(filters: int, size: int, **options: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""``fast``: four narrow convolutions that reach the source document's accuracy within seconds."""
+"""``fast``: four narrow convolutions that reach the source notebook's accuracy in seconds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ STAGES: tuple[Stage, ...] = ((16, 5, True), (32, 3, False), (64, 3, True), (64, 
 
 
 def network(stages: Sequence[Stage] = STAGES, dropout: float = 0.0) -> Any:
-    """Return convolutions without padding whose outputs are pooled before they are normalised.
+    """Build convolutions without padding, with pooling before the normalisation.
 
     Pooling first leaves a quarter of the numbers to normalise and to activate.
 

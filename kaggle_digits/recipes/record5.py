@@ -1,4 +1,4 @@
-"""``record-5``: the record's member with kernels of 5 where the digit comes in."""
+"""``record-5``: the member of ``record`` with 5×5 kernels in the first layer."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""``record-7``: the record's member with kernels of 7 where the digit comes in."""
+"""``record-7``: the member of ``record`` with 7×7 kernels in the first layer."""
 
 from dataclasses import replace
 from functools import partial

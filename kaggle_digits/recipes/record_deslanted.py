@@ -1,4 +1,4 @@
-"""``record-deslanted``: the record's member that sees digits without their slant."""
+"""``record-deslanted``: the member of ``record`` for deslanted digits."""
 
 from dataclasses import replace
 

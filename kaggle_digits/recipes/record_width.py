@@ -1,4 +1,4 @@
-"""``record-width``: the record's member that sees all digits deslanted and equally wide."""
+"""``record-width``: the member of ``record`` for deslanted digits of equal width."""
 
 from dataclasses import replace
 

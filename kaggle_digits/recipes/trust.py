@@ -1,6 +1,7 @@
-"""Recipe files that the user has run by name: only these are run again from a run's folder.
+"""Keep the list of trusted recipe files. Only these are executed from a run's folder.
 
-A run's folder may come from somebody else, and a recipe's file is a program.
+A file is trusted once the user has named it. A run's folder may come from somebody else, and a
+recipe's file is a program.
 """
 
 import os
@@ -11,7 +12,7 @@ from kaggle_digits.errors import KaggleDigitsError
 
 
 def list_file() -> Path:
-    """Return where the SHA-256 of each file is kept, one a line, in the user's own state folder."""
+    """Return the path of the list in the user's state folder: one SHA-256 per line."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "kaggle-digits" / "trusted-recipes"
 
@@ -22,14 +23,14 @@ def is_trusted(sha256: str) -> bool:
 
 
 def trust(sha256: str) -> None:
-    """Remember that the user has named a recipe file with this hash, if that can be written."""
+    """Add the hash of a recipe file that the user named. Do nothing if the list is read-only."""
     known = _read()
     if sha256 in known:
         return
     try:
         files.write_text(list_file(), "".join(f"{line}\n" for line in [*known, sha256]))
     except KaggleDigitsError:
-        return  # a read-only home: the file's name has to be given again
+        return  # a read-only home: the user must name the file each time
 
 
 def _read() -> list[str]:
