@@ -1,4 +1,4 @@
-"""Judge probabilities against labels, and combine the probabilities of several models."""
+"""Score probabilities against labels, and combine the probabilities of several models."""
 
 from kaggle_digits.evaluation.metrics import (
     Bin,

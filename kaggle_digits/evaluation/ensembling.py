@@ -1,4 +1,4 @@
-"""Many models' probabilities into one: mean, geometric mean, vote, hill climbing. NumPy alone."""
+"""Blend the probabilities of models: mean, geometric mean, vote, hill climbing. NumPy only."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ Probabilities = npt.NDArray[np.float64]
 
 METHODS = ("mean", "geometric", "vote", "hill-climb")
 WEIGHTED = ("mean", "hill-climb")
-TIE_BREAK = 1e-6  # less than any vote is worth, more than the rounding of a mean
+TIE_BREAK = 1e-6  # smaller than the weight of a vote, larger than the rounding error of a mean
 
 
 def blend(
@@ -26,23 +26,26 @@ def blend(
     method: str = "mean",
     weights: npt.ArrayLike | None = None,
 ) -> Probabilities:
-    """Return float64 ``[n, c]``, rows with sum 1: what the k members say together.
+    """Blend the probabilities of k members.
 
     Args:
-        probabilities: k members of float ``[n, c]``, about the same images in the same order.
+        probabilities: k members of float ``[n, c]``, for the same images in the same order.
         method: one of `METHODS`.
-        weights: ``[k]``, 0 or more, brought to sum 1. ``hill-climb`` is the mean with the weights
-            that `hill_climb` found on out-of-fold probabilities, and needs them.
+        weights: ``[k]``, 0 or more, normalised to sum 1. ``hill-climb`` requires the weights that
+            `hill_climb` found on out-of-fold probabilities, and computes their weighted mean.
+
+    Returns:
+        float64 ``[n, c]``; each row sums to 1.
 
     Raises:
-        InputError: names the member that does not fit, or the setting that is unknown.
+        InputError: a member has another shape or no probabilities, or the method is unknown.
 
     """
     require_method(method)
     if weights is not None and method not in WEIGHTED:
         raise InputError(
-            f"received weights for the method {method!r}. Expected none: they belong to "
-            f"{' and '.join(WEIGHTED)}."
+            f"received weights for the method {method!r}. Only {' and '.join(WEIGHTED)} use "
+            "weights."
         )
     if weights is None and method == "hill-climb":
         raise InputError(
@@ -65,7 +68,7 @@ def require_method(method: str) -> None:
 def mean(
     probabilities: Sequence[Floats] | Floats, weights: npt.ArrayLike | None = None
 ) -> Probabilities:
-    """Return the members' mean, float64 ``[n, c]``; ``weights`` ``[k]`` are brought to sum 1."""
+    """Return the weighted mean, float64 ``[n, c]``; ``weights`` ``[k]`` are normalised to sum 1."""
     members = stacked(probabilities)
     shares = normalize_weights(np.ones(len(members)) if weights is None else weights, len(members))
     return normalize_rows(np.tensordot(shares, members, axes=1))
@@ -74,17 +77,16 @@ def mean(
 def geometric(probabilities: Sequence[Floats] | Floats) -> Probabilities:
     """Return the members' geometric mean, float64 ``[n, c]``.
 
-    Clipped at 1e-7 first, so that one member's zero does not overrule all others.
+    Probabilities are clipped at 1e-7, so that a zero of one member does not overrule all others.
     """
     return normalize_rows(np.exp(np.log(np.clip(stacked(probabilities), CLIP, 1)).mean(axis=0)))
 
 
 def vote(probabilities: Sequence[Floats] | Floats) -> Probabilities:
-    """Return the share of members that prefer each class, float64 ``[n, c]``.
+    """Return the share of members that vote for each class, float64 ``[n, c]``.
 
-    A millionth of the mean probability is mixed in: of classes with equally many votes the one
-    with the higher mean wins, and it never outweighs a vote. Where the means are equal too, the
-    smaller label wins.
+    A millionth of the mean probability is added, which breaks ties and never outweighs a vote. If
+    the means are equal too, the smaller label wins.
     """
     members = stacked(probabilities)
     classes = np.arange(members.shape[2])
@@ -95,23 +97,26 @@ def vote(probabilities: Sequence[Floats] | Floats) -> Probabilities:
 def hill_climb(
     probabilities: Sequence[Floats] | Floats, labels: Integers, rounds: int = 100
 ) -> npt.NDArray[np.float64]:
-    """Return the weights ``[k]``, sum 1, of the mean with a low log loss.
+    """Find weights of the members' mean that give a low log loss.
 
-    Ensemble selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of
-    models"): start with the best member; again and again add the one, be it new or not, that
-    gives the lowest log loss; of all sizes on the way keep the best. It does not stop where the
-    loss rises once: a member that spoils the mean with half the weight may help with a tenth.
+    This is ensemble selection with replacement (Caruana et al., "Ensemble selection from libraries
+    of models", 2004). Start with the best member. In every round add the member, new or not, that
+    gives the lowest log loss. Keep the best ensemble of all rounds. The search continues when the
+    loss rises: a member that hurts with half of the weight may help with a tenth.
 
     Args:
-        probabilities: k members of float ``[n, c]``. Out-of-fold ones: on images that a member was
-            trained on, the most overfitted would win.
+        probabilities: k members of float ``[n, c]``. They must be out-of-fold: on its training
+            images, the most overfitted member would win.
         labels: int ``[n]``.
-        rounds: how many members, repetitions counted, to add.
+        rounds: number of rounds.
+
+    Returns:
+        float64 ``[k]``; the weights sum to 1.
 
     """
     members = stacked(probabilities)
     check_labels(labels, (members.shape[1], members.shape[2]))
-    # The log loss of a mean depends on each member's probability of the true label alone.
+    # The log loss of a mean depends only on each member's probability of the true label.
     own = members[:, np.arange(len(labels)), labels]
     counts, total = np.zeros(len(members)), np.zeros(len(labels))
     lowest, kept = np.inf, counts
@@ -126,7 +131,7 @@ def hill_climb(
 
 
 def stacked(probabilities: Sequence[Floats] | Floats) -> Probabilities:
-    """Return float64 ``[k, n, c]``; raise InputError that names the member that does not fit."""
+    """Stack the members as float64 ``[k, n, c]``; raise InputError if one has another shape."""
     if not len(probabilities):
         raise InputError("received no members to blend. Expected the probabilities of one or more.")
     first = probabilities[0]
@@ -141,7 +146,7 @@ def stacked(probabilities: Sequence[Floats] | Floats) -> Probabilities:
 
 
 def normalize_weights(weights: npt.ArrayLike, members: int) -> npt.NDArray[np.float64]:
-    """Return ``weights`` with sum 1, or raise InputError unless there is one for each member."""
+    """Normalise ``weights`` to sum 1; raise InputError unless there is one for each member."""
     array = np.asarray(weights, np.float64)
     good = array.shape == (members,) and np.isfinite(array).all() and (array >= 0).all()
     if not good or array.sum() == 0:
@@ -153,5 +158,5 @@ def normalize_weights(weights: npt.ArrayLike, members: int) -> npt.NDArray[np.fl
 
 
 def normalize_rows(rows: Probabilities) -> Probabilities:
-    """Return ``rows`` (float64 ``[n, c]``) with sum 1 each."""
+    """Normalise each of ``rows`` (float64 ``[n, c]``) to sum 1."""
     return np.asarray(rows / rows.sum(axis=1, keepdims=True))

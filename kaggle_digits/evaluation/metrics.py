@@ -1,4 +1,4 @@
-"""How good probabilities are: accuracy, log loss, cross table, worst images. NumPy; no Keras."""
+"""Metrics: accuracy, log loss, confusion matrix, calibration, worst images. NumPy, no Keras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
 
-CLIP = 1e-7  # one certain mistake costs 16.1, not infinity: Keras' own epsilon
-SUM_TOLERANCE = 1e-2  # sums of half-precision softmax rows stray from 1 by up to 0.005
+CLIP = 1e-7  # limits the log loss of an image to 16.1; the epsilon of Keras
+SUM_TOLERANCE = 1e-2  # sums of half-precision softmax rows differ from 1 by up to 0.005
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a set of probabilities reached.
+    """Scores of a set of probabilities.
 
     Attributes:
-        accuracy: share of images whose most probable class is their label.
+        accuracy: share of images whose most probable class is their label, 0-1.
         log_loss: mean of ``-log(probability of the label)``, natural logarithm.
-        errors: number of images predicted wrongly.
+        errors: number of misclassified images.
         images: number of images.
-        standard_error: of the accuracy, ``sqrt(p * (1 - p) / n)``: what another sample of as many
-            images would move it by. It does not hold the spread between training seeds.
+        standard_error: standard error of the accuracy, ``sqrt(p * (1 - p) / n)``. It covers the
+            choice of the images, not the variation between training seeds.
 
     """
 
@@ -42,7 +42,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class WorstImage:
-    """An image, and how probable its own label was thought to be."""
+    """An image with the predicted probabilities of its label and of its predicted class."""
 
     id: int
     label: int
@@ -53,14 +53,14 @@ class WorstImage:
 
 @dataclass(frozen=True)
 class Bin:
-    """The images whose predicted class was given a probability in ``(lowest, highest]``.
+    """The images whose predicted class has a probability in ``(lowest, highest]``.
 
     Attributes:
-        lowest: end of the interval.
-        highest: the other end.
-        images: how many there are, at least one.
-        confidence: mean probability of the predicted class.
-        accuracy: share of the images that was predicted rightly.
+        lowest: lower end of the interval.
+        highest: upper end of the interval.
+        images: number of images, at least 1.
+        confidence: mean probability of the predicted class, 0-1.
+        accuracy: share of the images that are classified correctly, 0-1.
 
     """
 
@@ -73,12 +73,12 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether a run is right as often as it is sure.
+    """Calibration of probabilities.
 
     Attributes:
-        error: the expected calibration error (Guo et al. 2017): mean over the images of the
-            distance between their bin's confidence and accuracy.
-        bins: those that hold images, ascending.
+        error: expected calibration error (Guo et al., "On Calibration of Modern Neural Networks",
+            2017): the mean over the images of ``|confidence - accuracy|`` of their bin.
+        bins: the non-empty bins, ascending.
 
     """
 
@@ -87,10 +87,10 @@ class Calibration:
 
 
 def scores(probabilities: Floats, labels: Integers) -> Scores:
-    """Return every score of ``probabilities`` (float ``[n, c]``) against ``labels`` (int ``[n]``).
+    """Compute all scores of ``probabilities`` (float ``[n, c]``) for ``labels`` (int ``[n]``).
 
     Raises:
-        InputError: their shapes do not fit, or they are no probabilities or labels.
+        InputError: the shapes do not match, or the values are not probabilities or labels.
 
     """
     p = accuracy(probabilities, labels)
@@ -109,7 +109,7 @@ def accuracy(probabilities: Floats, labels: Integers) -> float:
 
 
 def errors(probabilities: Floats, labels: Integers) -> int:
-    """Return how many images are predicted wrongly; of tied classes the first is predicted."""
+    """Return the number of misclassified images. The first of tied classes is predicted."""
     check_labels(labels, check_probabilities(probabilities))
     return int(np.count_nonzero(probabilities.argmax(axis=1) != labels))
 
@@ -120,7 +120,7 @@ def log_loss(probabilities: Floats, labels: Integers) -> float:
 
 
 def label_probabilities(probabilities: Floats, labels: Integers) -> npt.NDArray[np.float64]:
-    """Return float64 ``[n]``: the probability that each image's own label was given."""
+    """Return the predicted probability of each image's label, float64 ``[n]``."""
     check_labels(labels, check_probabilities(probabilities))
     return probabilities[np.arange(len(labels)), labels].astype(np.float64)
 
@@ -128,10 +128,10 @@ def label_probabilities(probabilities: Floats, labels: Integers) -> npt.NDArray[
 def confusion_matrix(
     probabilities: Floats, labels: Integers, class_names: Sequence[str]
 ) -> "pd.DataFrame":
-    """Return counts of images: a row a label, a column a prediction, every class shown.
+    """Return the confusion matrix: one row per label, one column per predicted class.
 
-    What ``pandas.crosstab(labels, predictions, rownames=["Label"], colnames=["predict"])`` shows,
-    but classes that never occur keep their row and column.
+    It equals ``pandas.crosstab(labels, predictions, rownames=["Label"], colnames=["predict"])``,
+    but includes classes that never occur.
     """
     import pandas as pd
 
@@ -153,13 +153,13 @@ def confusion_matrix(
 def find_worst_images(
     probabilities: Floats, labels: Integers, ids: Integers, count: int
 ) -> tuple[WorstImage, ...]:
-    """Return the ``count`` images whose own label was thought least probable, the worst first.
+    """Return the ``count`` images with the lowest probability of their label, the lowest first.
 
     Args:
         probabilities: float ``[n, c]``.
         labels: int ``[n]``.
-        ids: int ``[n]``, what to call each image.
-        count: how many, 0 or more; all of them if there are fewer.
+        ids: int ``[n]``, the ids of the images.
+        count: number of images, 0 or more; all if there are fewer.
 
     """
     if len(ids) != len(labels):
@@ -183,18 +183,18 @@ def find_worst_images(
 
 
 def calibration(probabilities: Floats, labels: Integers, bins: int = 10) -> Calibration:
-    """Return how sure ``probabilities`` are against how often they are right.
+    """Compare the confidence of ``probabilities`` with their accuracy.
 
     Args:
         probabilities: float ``[n, c]``.
         labels: int ``[n]``.
-        bins: intervals of equal width into which 0 … 1 is cut.
+        bins: number of bins of equal width between 0 and 1.
 
     """
     check_labels(labels, check_probabilities(probabilities))
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    # An image at an edge belongs to the bin below it; rounding may have made a 1 a little more.
+    # An image at an edge belongs to the bin below. Rounding may give confidences above 1.
     places = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
     filled = [
         Bin(
@@ -206,14 +206,14 @@ def calibration(probabilities: Floats, labels: Integers, bins: int = 10) -> Cali
         )
         for k in np.unique(places).tolist()
     ]
-    distance = sum(one.images * abs(one.confidence - one.accuracy) for one in filled)
+    distance = sum(bin_.images * abs(bin_.confidence - bin_.accuracy) for bin_ in filled)
     return Calibration(distance / len(labels), tuple(filled))
 
 
 def one_hot(predicted: Integers, classes: int) -> npt.NDArray[np.float32]:
-    """Return probabilities ``[n, classes]`` that are 1 for each image's predicted class.
+    """Return probabilities, float32 ``[n, classes]``: 1 for each image's predicted class.
 
-    So bare answers are judged by what judges probabilities. Their log loss means nothing.
+    With them, predicted labels can be scored like probabilities. Their log loss has no meaning.
     """
     check_labels(predicted, (len(predicted), classes))
     return np.eye(classes, dtype=np.float32)[predicted]
@@ -221,20 +221,20 @@ def one_hot(predicted: Integers, classes: int) -> npt.NDArray[np.float32]:
 
 def check_probabilities(probabilities: Floats, name: str = "probabilities") -> tuple[int, int]:
     """Return (images, classes); raise InputError unless each row is a distribution."""
-    least = 2
-    if probabilities.ndim != least or not len(probabilities) or probabilities.shape[1] < least:
+    minimum = 2
+    if probabilities.ndim != minimum or not len(probabilities) or probabilities.shape[1] < minimum:
         raise InputError(
             f"received {name} of shape {probabilities.shape}. "
             "Expected [images, classes], at least one image and two classes."
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
-    # NaN compares as False, so these conditions name it too.
+    # NaN compares as False, so these conditions reject it too.
     good = (np.abs(sums - 1) <= SUM_TOLERANCE) & (probabilities.min(axis=1) >= 0)
     if not good.all():
         row = int(np.argmin(good))
         raise InputError(
             f"received {name} whose row {row} is {probabilities[row].tolist()}, sum {sums[row]:g}. "
-            "Expected numbers from 0 to 1 with sum 1: a softmax, not logits; train that run again."
+            "Expected numbers from 0 to 1 with sum 1: a softmax, not logits. Train that run again."
         )
     return probabilities.shape[0], probabilities.shape[1]
 
