@@ -1,7 +1,7 @@
-"""Where `ImageId,Label` files differ, id by id, and what follows from it. NumPy alone.
+"""Compare `ImageId,Label` files image by image. NumPy only.
 
-What follows: a majority vote and, where the labels are known, whether one set of answers is better
-than another by more than chance.
+The comparison also gives the majority vote and, if the labels are known, tests whether one file is
+significantly better than another.
 """
 
 import itertools
@@ -17,12 +17,12 @@ from kaggle_digits.submissions.csv_file import CLASSES, Ids, Labels, Submission,
 
 Flags = npt.NDArray[np.bool_]
 
-NORMAL_QUANTILE = 1.959964  # 95 % of a normal distribution lie within so many deviations
+NORMAL_QUANTILE = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
 
 
 @dataclass(frozen=True)
 class DigitPair:
-    """How many images one file calls ``a_label`` and the other ``b_label``."""
+    """Number of images with ``a_label`` in one file and ``b_label`` in the other."""
 
     a_label: int
     b_label: int
@@ -31,13 +31,13 @@ class DigitPair:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two files differ.
+    """Differences between two files.
 
     Attributes:
-        a: name of the one that was given first.
-        b: name of the other.
-        differing: number of ids on which they differ.
-        digits: the labels they differ by, most frequent first.
+        a: name of the first file.
+        b: name of the second file.
+        differing: number of ids with different labels.
+        digits: the pairs of different labels, most frequent first.
 
     """
 
@@ -49,18 +49,18 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How k files judge the same n images.
+    """Comparison of k files with the same n images.
 
     Attributes:
-        names: k names, in the order given.
+        names: the k names, in the order given.
         ids: int64 ``[n]``, ascending.
-        labels: uint8 ``[k, n]``, what each file says about ``ids``.
-        agreement: float64 ``[k, k]``, share of the ids on which both files agree.
+        labels: uint8 ``[k, n]``, each file's labels of ``ids``.
+        agreement: float64 ``[k, k]``, share of ids with the same label in both files, 0-1.
         differences: one for each pair of files, ``k * (k - 1) / 2`` in all.
-        majority: uint8 ``[n]``, the label that most files give; of tied labels the one that the
-            earliest file among those tied gives.
-        disputed: intp ``[m]``, rows of ``ids`` on which not all agree: the fewest votes for the
-            majority first, then the smallest id.
+        majority: uint8 ``[n]``, the most frequent label. A tie goes to the label of the earliest
+            of the tied files.
+        disputed: intp ``[m]``, the rows of ``ids`` on which not all files agree, sorted by the
+            votes for the majority, then by id.
 
     """
 
@@ -79,19 +79,19 @@ class Comparison:
 
     @property
     def disputed_ids(self) -> Ids:
-        """Int64 ``[m]``: the ids at ``disputed``, the most split first."""
+        """Int64 ``[m]``: the ids at ``disputed``, the fewest votes for the majority first."""
         return self.ids[self.disputed]
 
 
 def compare(submissions: Sequence[tuple[str, Submission]]) -> Comparison:
-    """Return how the named submissions agree, id by id, whatever the order of their rows.
+    """Compare the named submissions by id. The order of their rows does not matter.
 
     Raises:
-        InputError: fewer than two submissions, or their ids are not the same set.
+        InputError: there are fewer than two submissions, or their sets of ids differ.
 
     """
-    least = 2
-    if len(submissions) < least:
+    minimum = 2
+    if len(submissions) < minimum:
         raise InputError(f"received {len(submissions)} files to compare. Expected 2 or more.")
     names = tuple(name for name, _ in submissions)
     ids, labels = align(submissions)
@@ -128,9 +128,9 @@ def align(submissions: Sequence[tuple[str, Submission]]) -> tuple[Ids, Labels]:
 
 
 def difference_of(a: str, b: str, a_labels: Labels, b_labels: Labels) -> Difference:
-    """Return where two files differ, from labels (uint8 ``[n]``) of the same ids."""
+    """Return the differences between two files from labels (uint8 ``[n]``) of the same ids."""
     counts = np.bincount(a_labels.astype(np.intp) * CLASSES + b_labels, minlength=CLASSES**2)
-    counts[:: CLASSES + 1] = 0  # the diagonal: both say the same
+    counts[:: CLASSES + 1] = 0  # the diagonal: equal labels
     cells = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     digits = tuple(
         DigitPair(int(cell) // CLASSES, int(cell) % CLASSES, int(counts[cell])) for cell in cells
@@ -139,7 +139,7 @@ def difference_of(a: str, b: str, a_labels: Labels, b_labels: Labels) -> Differe
 
 
 def majority_of(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
-    """Return the majority's labels, uint8 ``[n]``, and how many of the k files gave each."""
+    """Return the majority labels, uint8 ``[n]``, and the number of votes for each, ``[n]``."""
     votes = np.stack([(labels == digit).sum(axis=0) for digit in range(CLASSES)])
     support = np.take_along_axis(votes, labels.astype(np.intp), axis=0)  # [k, n]
     earliest = support.argmax(axis=0)[np.newaxis]  # of equal maxima argmax takes the first file
@@ -152,21 +152,21 @@ def majority_of(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
 
 @dataclass(frozen=True)
 class Paired:
-    """Two sets of answers about the same images, whose labels are known.
+    """Paired comparison of two classifiers on the same labelled images.
 
     Attributes:
-        a: name of the one.
-        b: name of the other.
-        images: how many.
-        accuracy_a: share of them that ``a`` gets right.
-        accuracy_b: share of them that ``b`` gets right.
-        only_a: images that ``a`` alone gets right.
-        only_b: images that ``b`` alone gets right.
+        a: name of the first.
+        b: name of the second.
+        images: number of images.
+        accuracy_a: accuracy of ``a``, 0-1.
+        accuracy_b: accuracy of ``b``, 0-1.
+        only_a: number of images that only ``a`` classifies correctly.
+        only_b: number of images that only ``b`` classifies correctly.
         difference: ``accuracy_a - accuracy_b``.
-        lowest: lower end of the difference's 95 % confidence interval.
-        highest: its upper end.
-        p_value: of McNemar's exact test, two-sided: how often two equally good ones would differ
-            by so much or more.
+        lowest: lower end of the 95 % confidence interval of the difference.
+        highest: upper end of the 95 % confidence interval of the difference.
+        p_value: two-sided p-value of McNemar's exact test: the probability of such a difference
+            or a larger one between two equally good classifiers.
 
     """
 
@@ -184,18 +184,18 @@ class Paired:
 
 
 def compare_pair(a: str, b: str, a_right: Flags, b_right: Flags) -> Paired:
-    """Return whether ``a`` or ``b`` is better, from which images each gets right (bool ``[n]``).
+    """Compare two classifiers by the images that each classifies correctly (bool ``[n]``).
 
-    Being about the same images makes this much sharper than comparing two standard errors. It
-    holds what another sample of images would change, not what another training seed would.
+    The paired test on the same images has more power than comparing two standard errors. It covers
+    the choice of the images, not the variation between training seeds.
 
-    The interval is Bonett's and Price's, https://doi.org/10.1348/000711011X626402: it keeps its
-    95 % where few images tell the two apart, and has a width where none does.
+    The confidence interval is that of Bonett and Price, https://doi.org/10.1348/000711011X626402.
+    It holds its 95 % even if the two differ on few images, and has a width if they differ on none.
     """
     images = len(a_right)
     if len(b_right) != images or not images:
         raise InputError(
-            f"received answers to {images:,} and {len(b_right):,} images. "
+            f"received predictions for {images:,} and {len(b_right):,} images. "
             "Expected the same images, at least one."
         )
     only_a = int(np.count_nonzero(a_right & ~b_right))
@@ -219,10 +219,10 @@ def compare_pair(a: str, b: str, a_right: Flags, b_right: Flags) -> Paired:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: a fair coin's, in whole numbers.
+    """Return the two-sided p-value of McNemar's exact test, computed with integers.
 
-    What ``scipy.stats.binomtest(only_a, only_a + only_b).pvalue`` gives, without the seconds that
-    its import takes.
+    It equals ``scipy.stats.binomtest(only_a, only_a + only_b).pvalue``, without the seconds for
+    importing SciPy.
     """
     tosses = only_a + only_b
     ways = total = 1

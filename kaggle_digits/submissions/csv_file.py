@@ -1,4 +1,4 @@
-"""`ImageId,Label` files: write, read, check. Standard library and NumPy: starts at once.
+"""Write, read and check `ImageId,Label` files. Standard library and NumPy: starts at once.
 
 Format: https://www.kaggle.com/competitions/digit-recognizer/overview/evaluation
 """
@@ -22,9 +22,9 @@ Integers = npt.NDArray[np.integer[Any]]
 
 HEADER = "ImageId,Label"
 BOM = b"\xef\xbb\xbf"
-HIGHEST_ID = 10**18 - 1  # 18 digits always fit into an int64
+MAX_ID = 10**18 - 1  # 18 digits always fit into an int64
 CLASSES = 10
-NAMED_IDS = 5  # so many ids a message names before it says "…"
+NAMED_IDS = 5  # number of ids in a message before "…"
 NAMED_CHARACTERS = 40
 
 PLAIN = re.compile(rb"(?:[0-9]{1,18},[0-9]\n)++")
@@ -34,10 +34,10 @@ LABEL = re.compile(r"[0-9](?:\.0+)?")  # pandas writes 7.0 where a column once h
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """The answers of one file.
+    """The content of a submission file.
 
     Attributes:
-        ids: int64 ``[n]``, 1 or more, each once, in the order of the file.
+        ids: int64 ``[n]``, 1 or more, unique, in the order of the file.
         labels: uint8 ``[n]``, 0-9.
 
     """
@@ -53,20 +53,22 @@ class Submission:
 
 
 def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
-    """Write one row an image, in the order of ``ids``, whole or not at all; then check the file.
+    """Write one row per image, in the order of ``ids``, and check the written file.
+
+    The file is written completely or not at all.
 
     Args:
-        path: the file; its folder is made where it is missing.
-        ids: whole numbers ``[n]``, 1 or more, each once.
+        path: the file; its folder is created if it is missing.
+        ids: whole numbers ``[n]``, 1 or more, unique.
         labels: whole numbers ``[n]``, 0-9.
 
     Raises:
-        InputError: ids or labels are not that. Nothing was written.
-        OutsideError: no room, or the file does not hold what was written into it.
+        InputError: ids or labels have other values. No file was written.
+        OutsideError: the disk is full, or the file's content differs from what was written.
 
     """
     meant = Submission(
-        ids=whole_numbers("ImageId", ids, lowest=1, highest=HIGHEST_ID),
+        ids=whole_numbers("ImageId", ids, lowest=1, highest=MAX_ID),
         labels=whole_numbers("Label", labels, lowest=0, highest=CLASSES - 1).astype(np.uint8),
     )
     if len(meant.ids) != len(meant.labels):
@@ -75,7 +77,7 @@ def write(path: Path, ids: npt.ArrayLike, labels: npt.ArrayLike) -> None:
             "Expected one label for each id."
         )
     if not len(meant):
-        raise InputError("received no ids. Expected one row an image, at least one.")
+        raise InputError("received no ids. Expected one row per image, at least one.")
     doubles = find_duplicate_ids(meant.ids)
     if len(doubles):
         raise InputError(
@@ -92,7 +94,7 @@ def to_text(submission: Submission) -> str:
 
 
 def require_target(path: Path) -> None:
-    """Raise now what `write` would raise later, and refuse to replace anything but a submission.
+    """Check before the work that `write` can write to ``path``. Only submissions are replaced.
 
     Raises:
         InputError: the folder cannot be written, or ``path`` is a file of another kind.
@@ -105,8 +107,8 @@ def require_target(path: Path) -> None:
         start = file.read(len(HEADER) + 3)
     if start and start.removeprefix(BOM)[: len(HEADER)] != HEADER.encode():
         raise InputError(
-            f"{path} exists and is no submission: it does not begin with {HEADER}. It was left as "
-            "it is; expected a new name, or that of an earlier submission."
+            f"{path} exists and is not a submission: it does not begin with {HEADER}. The file was "
+            "not changed. Use a new name, or that of an earlier submission."
         )
 
 
@@ -126,7 +128,7 @@ def confirm(path: Path, meant: Submission) -> None:
 
 
 def whole_numbers(name: str, values: npt.ArrayLike, *, lowest: int, highest: int) -> Ids:
-    """Return ``values`` as int64 ``[n]``, or raise InputError that names the first bad one."""
+    """Return ``values`` as int64 ``[n]``; raise InputError that names the first invalid one."""
     array = np.asarray(values)
     expected = f"Expected {name} to be whole numbers from {lowest} to {highest}"
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
@@ -145,13 +147,14 @@ def whole_numbers(name: str, values: npt.ArrayLike, *, lowest: int, highest: int
 
 
 def read(path: Path) -> Submission:
-    """Return what ``path`` says, read as Kaggle's own parser would.
+    """Read a submission as Kaggle's own parser does.
 
-    The rows may stand in any order. A byte-order mark, Windows line ends, quoted fields, blank
-    lines and labels such as ``7.0`` are accepted; everything else is refused.
+    The rows may have any order. A byte-order mark, Windows line ends, quoted fields, blank lines
+    and labels such as ``7.0`` are accepted. Everything else is rejected.
 
     Raises:
-        InputError: missing or not such a file; names the line, what came and what is expected.
+        InputError: the file is missing or has an invalid line. The message names the line, the
+            received and the expected content.
 
     """
     return parse(path, read_bytes(path))
@@ -178,14 +181,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(path: Path, content: bytes) -> Submission:
-    """Return what `read` does of the bytes ``content``; ``path`` is for messages."""
+    """Parse the bytes ``content`` as `read` does; ``path`` is named in messages."""
     text = utf8(path, content).replace(b"\r\n", b"\n")
     submission = parse_plain(text)
     return submission if submission is not None else parse_lines(path, text.decode())
 
 
 def utf8(path: Path, content: bytes) -> bytes:
-    """Return ``content`` without a byte-order mark, once it is known to be text."""
+    """Check that ``content`` is UTF-8 text and return it without a byte-order mark."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -205,9 +208,9 @@ def not_text(path: Path, content: bytes, line: int) -> InputError:
 
 
 def parse_plain(text: bytes) -> Submission | None:
-    """Return the submission if every line has the form that `write` gives it, else None.
+    """Return the submission if every line has the form that `write` uses, else None.
 
-    20 times as fast as `parse_lines`, which reads the rest and finds the words for errors.
+    It is 20 times as fast as `parse_lines`, which parses all other files and reports errors.
     """
     header, _, body = (text if text.endswith(b"\n") else text + b"\n").partition(b"\n")
     if header != HEADER.encode() or not PLAIN.fullmatch(body):
@@ -220,7 +223,7 @@ def parse_plain(text: bytes) -> Submission | None:
 
 
 def parse_lines(path: Path, text: str) -> Submission:
-    """Return the submission line by line; raise InputError at the first line that is wrong."""
+    """Parse the submission line by line; raise InputError at the first invalid line."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     labels: dict[int, int] = {}
@@ -249,18 +252,19 @@ def parse_lines(path: Path, text: str) -> Submission:
         ) from error
     if header is None:
         raise InputError(
-            f"{path} is empty. Expected the header {HEADER} and one row an image; make it again."
+            f"{path} is empty. Expected the header {HEADER} and one row per image. Create the file "
+            "again."
         )
     if not labels:
         raise InputError(
             f"{path}, line {line}: received the header and no rows. "
-            "Expected one row an image, such as 1,7; make it again."
+            "Expected one row per image, such as 1,7. Create the file again."
         )
     return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
 
 
 def check_header(path: Path, line: int, fields: list[str]) -> None:
-    """Raise InputError unless the first line is the one that Kaggle asks for."""
+    """Raise InputError unless the first line is the header that Kaggle expects."""
     if fields != HEADER.split(","):
         raise InputError(
             f"{path}, line {line}: received the header {quote(','.join(fields))}. "
@@ -269,7 +273,7 @@ def check_header(path: Path, line: int, fields: list[str]) -> None:
 
 
 def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
-    """Return the id and the label of one row, or raise InputError that says what is wrong."""
+    """Parse the id and the label of one row; raise InputError if the row is invalid."""
     where = f"{path}, line {line}: received"
     if fields[0].startswith("#"):
         raise InputError(
@@ -302,7 +306,7 @@ def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
 
 
 def quote(text: str) -> str:
-    """Return ``text`` quoted, and cut where it would flood the terminal."""
+    """Return ``text`` quoted, and shortened if it is long."""
     return repr(text if len(text) <= NAMED_CHARACTERS else text[: NAMED_CHARACTERS - 1] + "…")
 
 
@@ -316,13 +320,13 @@ def check(
     name: str = "the submission",
     source: str = "test.csv",
 ) -> None:
-    """Raise InputError unless ``submission`` answers every expected image and no other.
+    """Raise InputError unless ``submission`` has exactly the expected ids.
 
     Args:
-        submission: what `read` returned.
+        submission: the submission, from `read`.
         expected_ids: int ``[n]``, in any order.
-        name: what the message calls the submission, such as its path.
-        source: where the expected ids come from.
+        name: name of the submission in the message, such as its path.
+        source: origin of the expected ids, for the message.
 
     """
     missing = np.setdiff1d(expected_ids, submission.ids)
@@ -347,11 +351,11 @@ def _advice(ids: Ids, expected_ids: Integers) -> str:
                 f'in pandas df["ImageId"] {"-" if shift > 0 else "+"}= {abs(shift)}, and write the '
                 "file again."
             )
-    return "Make the file again from the same data."
+    return "Create the file again from the same data."
 
 
 def find_duplicate_ids(ids: Ids) -> Ids:
-    """Return int64 ``[m]``: those ids that occur more than once, ascending."""
+    """Return the ids that occur more than once, int64 ``[m]``, ascending."""
     ordered = np.sort(ids)
     double = ordered[1:][ordered[1:] == ordered[:-1]]
     # np.unique imports numpy.ma, which costs more than reading a file does.
@@ -359,6 +363,6 @@ def find_duplicate_ids(ids: Ids) -> Ids:
 
 
 def join_ids(ids: Integers) -> str:
-    """Return the first few of ``ids`` for a message, and how many there are."""
+    """Return the first few of ``ids`` and their number, for a message."""
     listed = ", ".join(str(id_) for id_ in ids[:NAMED_IDS])
     return f"ImageId {listed}" + (f", … ({len(ids):,} ids)" if len(ids) > NAMED_IDS else "")

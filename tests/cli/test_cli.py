@@ -137,7 +137,7 @@ def test_only_a_submission_is_overwritten(command, data, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "run.json").write_text('{"settings": {}, "state": "finished"}')
     done = product.call(*arguments, "--submission", "README.md", cwd=tmp_path, code=2)
-    assert "README.md exists and is no submission" in message(done)
+    assert "README.md exists and is not a submission" in message(done)
     assert (tmp_path / "README.md").read_text() == "precious"
     assert not (tmp_path / "runs").exists()
 

@@ -160,7 +160,7 @@ def test_the_interval_holds_the_true_difference_95_times_in_100(chances):
 
 
 def test_paired_needs_the_same_images() -> None:
-    with pytest.raises(InputError, match=r"received answers to 3 and 2 images"):
+    with pytest.raises(InputError, match=r"received predictions for 3 and 2 images"):
         comparison.compare_pair("x", "y", np.ones(3, np.bool_), np.ones(2, np.bool_))
     with pytest.raises(InputError, match=r"at least one"):
         comparison.compare_pair("x", "y", np.ones(0, np.bool_), np.ones(0, np.bool_))

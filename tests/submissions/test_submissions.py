@@ -247,7 +247,7 @@ def test_check_names_missing_and_unexpected_ids(ids: list[int], message: str) ->
 def test_check_names_only_the_first_of_many() -> None:
     message = (
         r"the submission: 1 rows; expected 28,000 \(here\). "
-        r"Missing ImageId 2, 3, 4, 5, 6, … \(27,999 ids\). Make the file again"
+        r"Missing ImageId 2, 3, 4, 5, 6, … \(27,999 ids\). Create the file again"
     )
     with pytest.raises(InputError, match=message):
         submissions.check(submission({1: 0}), np.arange(1, ROWS + 1), source="here")
