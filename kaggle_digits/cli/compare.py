@@ -1,4 +1,4 @@
-"""``kaggle-digits compare``: where leaderboard-ready CSVs differ, and what follows from it."""
+"""``kaggle-digits compare``: show where CSVs or runs differ, and what their scores imply."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -124,7 +124,7 @@ def _csv(path: Path) -> Path:
 def _require_writable(
     vote: Path | None, picture: Path | None, html: Path | None, csvs: list[Path]
 ) -> None:
-    """Raise before any work what writing would raise after it."""
+    """Check before the work that the files can be written."""
     from kaggle_digits import files, submissions
     from kaggle_digits.errors import InputError
 
@@ -146,7 +146,7 @@ def _require_writable(
 
 
 def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Provenance | None]]":
-    """Return what is known of each file's making."""
+    """Return the provenance of each file, None if it is unknown."""
     from kaggle_digits.files import sha256_of
     from kaggle_digits.runs import provenance
 
@@ -157,7 +157,7 @@ def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, P
 
 
 def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None:
-    """Note what a vote came from, if anything is known of that."""
+    """Record the provenance of a vote, if it is known."""
     from kaggle_digits.runs import provenance
 
     if origin := provenance.trace_vote(found):
@@ -165,27 +165,29 @@ def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None
 
 
 def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds, Scores] | None":
-    """Return what the ledger's scores imply, and those of exactly these bytes; None without any."""
+    """Return the score bounds and the known scores of these files; None without known scores."""
     from kaggle_digits.files import sha256_of
     from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
 
-    entries = [one for one in options.opened_ledger().entries() if one.public_score is not None]
+    entries = [
+        entry for entry in options.opened_ledger().entries() if entry.public_score is not None
+    ]
     if not entries:
         return None
-    known = {one.sha256: one.public_score for one in entries}
+    known = {entry.sha256: entry.public_score for entry in entries}
     hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}
     scores = {name: known[sha256] for name, sha256 in hashes.items() if sha256 in known}
     if not scores:
         return None
-    others = [one for one in entries if one.sha256 not in hashes.values()]
-    elsewhere = {name_entry(one): one.public_score for one in others}
+    others = [entry for entry in entries if entry.sha256 not in hashes.values()]
+    elsewhere = {name_entry(entry): entry.public_score for entry in others}
     return bound_scores(compared, scores, elsewhere), scores
 
 
 def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
-    """Return every pair of runs on the images that all held out; None where there are none."""
-    least = 2
-    if len(folders) < least:
+    """Compare each pair of runs on the images that all held out; None without such images."""
+    minimum = 2
+    if len(folders) < minimum:
         return []
     from kaggle_digits import runs
     from kaggle_digits.runs import predictions
@@ -286,16 +288,16 @@ def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None"
     rows = bounds.rows
     yield "\nwhat the known public scores imply for the others"
     yield f"{'':6}{'score':>20}{'errors':>14}"
-    implied = {one.name: one for one in bounds.bounds}
+    implied = {bound.name: bound for bound in bounds.bounds}
     for number, name in enumerate(compared.names, start=1):
         score, errors = "?", "?"
         if name in scores:
             score = f"{scores[name]:.5f}"
             errors = f"{bounds.errors[name]:,}" if name in bounds.errors else "?"
         elif name in implied:
-            one = implied[name]
-            score = f"{show_score(one.most, rows)} to {show_score(one.fewest, rows)}"
-            errors = f"{one.fewest:,} to {one.most:,}"
+            bound = implied[name]
+            score = f"{show_score(bound.most, rows)} to {show_score(bound.fewest, rows)}"
+            errors = f"{bound.fewest:,} to {bound.most:,}"
         yield f"{f'[{number}]':>5} {score:>20}{errors:>14}"
     if bounds.is_contradicted:
         yield from options.contradictions(bounds)
@@ -320,16 +322,16 @@ def _held_out(paired: "list[Paired] | None") -> Iterator[str]:
     if not paired:
         return
     yield f"\naccuracy on the {_count(paired[0].images, 'image')} that the runs held out"
-    for one in paired:
-        verdict = "no more than chance" if one.p_value >= SIGNIFICANT else "more than chance"
-        yield f"A {one.accuracy_a:.5f}  {one.a}"
-        yield f"B {one.accuracy_b:.5f}  {one.b}"
+    for pair in paired:
+        verdict = "no more than chance" if pair.p_value >= SIGNIFICANT else "more than chance"
+        yield f"A {pair.accuracy_a:.5f}  {pair.a}"
+        yield f"B {pair.accuracy_b:.5f}  {pair.b}"
         yield (
-            f"  A minus B: {one.difference:+.5f}, 95 % confidence interval {one.lowest:+.5f} to "
-            f"{one.highest:+.5f}"
+            f"  A minus B: {pair.difference:+.5f}, 95 % confidence interval {pair.lowest:+.5f} to "
+            f"{pair.highest:+.5f}"
         )
-        yield f"  A alone is right {_count(one.only_a, 'time')}, B alone {one.only_b:,}"
-        yield f"  McNemar's exact test: p = {one.p_value:.3g}, {verdict}"
+        yield f"  A alone is right {_count(pair.only_a, 'time')}, B alone {pair.only_b:,}"
+        yield f"  McNemar's exact test: p = {pair.p_value:.3g}, {verdict}"
     yield "This holds what other images would change, not what other training seeds would."
     if len(paired) > 1:
         yield f"Of {len(paired)} pairs some come out below p = 0.05 by chance alone."
@@ -373,6 +375,6 @@ def _describe(
         "disputed_labels": compared.labels[:, compared.disputed].T.tolist(),
         "scores": scores,
         "score_bounds": bounds and asdict(bounds),
-        "held_out": None if paired is None else [asdict(one) for one in paired],
+        "held_out": None if paired is None else [asdict(pair) for pair in paired],
         **{name: None if path is None else str(path) for name, path in written.items()},
     }

@@ -1,4 +1,4 @@
-"""``kaggle-digits evaluate``: how good a run is on what it held out, or a CSV by the answers."""
+"""``kaggle-digits evaluate``: score a run on its held-out images, or a CSV against labels."""
 
 import sys
 from collections.abc import Iterator
@@ -125,22 +125,22 @@ def _require_belonging(
 
     if folder.suffix == ".csv" and not folder.exists():
         raise InputError(
-            f"there is no {folder}. Expected a CSV with answers, or the folder of a finished run."
+            f"there is no {folder}. Expected a CSV with labels, or the folder of a finished run."
         )
     if folder.is_file() and (plots or show is not None):
         raise InputError(
-            f"{folder} is a file: --plots and --show are for runs, which know how sure they were. "
-            "Name a run, or leave them out."
+            f"{folder} is a file: --plots and --show need the probabilities of a run. Name a run, "
+            "or leave the options out."
         )
     if split is not None and show is None:
         raise InputError(
-            f"received --split {split.value} without --show ID, to which alone it belongs. Scores "
-            "are of the held-out images, and of the test images wherever their labels are known."
+            f"received --split {split.value} without --show ID. --split only chooses the images of "
+            "--show. Scores are always those of the held-out images, and of labelled test images."
         )
     if plots and show is not None:
         raise InputError(
-            f"received --plots and --show {show}: the one draws a run, the other one image. "
-            "Expected one of them."
+            f"received --plots and --show {show}. Expected one of them: --plots draws a run, "
+            "--show one image."
         )
 
 
@@ -166,7 +166,7 @@ def _write_page(run: "Run", html: Path, data: Path) -> "PageFiles":
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What the images that were held out say."""
+    """Evaluation of a run on its held-out images."""
 
     scores: "Scores"
     calibration: "Calibration"
@@ -175,7 +175,7 @@ class Judged:
 
 
 def _judge(run: "Run", worst: int) -> Judged | None:
-    """Return how good ``run`` is, None where it held nothing out."""
+    """Evaluate ``run`` on its held-out images; return None if there are none."""
     from kaggle_digits import evaluation
     from kaggle_digits.runs import predictions
 
@@ -193,7 +193,7 @@ def _judge(run: "Run", worst: int) -> Judged | None:
 
 
 def _test_scores(run: "Run") -> dict[str, Any] | None:
-    """Return the scores on the test images, None where nobody knows their labels."""
+    """Return the scores on the test images; None if their labels are unknown."""
     return (run.metrics or {}).get("test")
 
 
@@ -207,8 +207,8 @@ def _refuse_labels(labels: Path, folder: Path) -> None:
     from kaggle_digits.errors import InputError
 
     raise InputError(
-        f"--labels {labels}: {folder} is no file. Expected a CSV to judge by them; a run is judged "
-        "by what it held out, without --labels."
+        f"--labels {labels}: {folder} is not a file. Expected a CSV to score against the labels. A "
+        "run is scored on its held-out images, without --labels."
     )
 
 
@@ -216,8 +216,8 @@ def _refuse(run: "Run") -> None:
     from kaggle_digits.errors import InputError
 
     raise InputError(
-        f"{run.folder} held no images out, so there is nothing to judge it by. Expected a run of "
-        "`cv`, or of `train` with a --validation-split above 0. --plots draws how it was trained."
+        f"{run.folder} held no images out, so it has no scores. Expected a run of `cv`, or of "
+        "`train` with a --validation-split above 0. --plots draws the learning curves."
     )
 
 
@@ -229,10 +229,7 @@ def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
     yield f"accuracy  {scores.accuracy:.5f} ± {scores.standard_error:.5f} (standard error)"
     yield f"log loss  {scores.log_loss:.5f}"
     yield f"errors    {scores.errors:,} in {scores.images:,} images that were held out"
-    yield (
-        f"sureness  {calibration.error:.5f} from how often it is right, on average "
-        "(calibration error)\n"
-    )
+    yield (f"ECE       {calibration.error:.5f} (expected calibration error)\n")
     yield judged.table.rename(index=plain, columns=plain).to_string()
     if judged.worst:
         width = max(9, *map(len, names))
@@ -294,7 +291,7 @@ def _describe(
 
 
 def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -> None:
-    """Print one image and what the run says about it; draw it into the run's plots/."""
+    """Print one image and the run's prediction; draw both into the run's plots/."""
     from kaggle_digits import plots
     from kaggle_digits.runs import predictions
 
@@ -326,7 +323,7 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
 
 
 def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None":
-    """Return the image's pixels; None, and a word on stderr, where the run's data is not there."""
+    """Return the image's pixels; None, with a note on stderr, if the run's data is missing."""
     import numpy as np
 
     from kaggle_digits import datasets
@@ -345,7 +342,7 @@ def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
     from kaggle_digits.cli import terminal_image
 
     label = "unknown" if one.label is None else names[one.label]
-    verdict = {True: ", rightly", False: ", wrongly"}.get(one.predicted == one.label)
+    verdict = {True: ", correct", False: ", wrong"}.get(one.predicted == one.label)
     yield f"image      {one.id}"
     yield f"label      {label}"
     yield f"predicted  {names[one.predicted]}{verdict if one.label is not None else ''}\n"

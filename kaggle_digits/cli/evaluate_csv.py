@@ -1,4 +1,4 @@
-"""What ``evaluate`` says about a CSV whose true labels are known."""
+"""Evaluate a CSV against known labels, for ``evaluate``."""
 
 import shlex
 from dataclasses import asdict
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> None:
-    """Print how good the answers in ``csv`` are, by those in ``labels``."""
+    """Print the scores of ``csv`` against the labels in ``labels``."""
     from kaggle_digits import evaluation, submissions
     from kaggle_digits.errors import InputError
 
     if labels is None:
         command = shlex.join([options.program(), "evaluate", str(csv), "--labels"])
         raise InputError(
-            f"{csv} is a file: received no --labels to judge it by. Expected a file with the true "
+            f"{csv} is a file: received no --labels to score it against. Expected a file with the true "
             "ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
             f"  {command} input/answers.csv"
         )

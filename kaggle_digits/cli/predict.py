@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What gives probabilities.
+    """A source of probabilities: a run or an exported model.
 
     Attributes:
         name: what a CSV is named by.
@@ -125,7 +125,7 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
 
 
 def _of_run(folder: Path) -> Source:
-    """Return what gives a finished run's probabilities."""
+    """Return the models of a finished run as a source of probabilities."""
     from kaggle_digits import runs
     from kaggle_digits.training import cross_validation
 
@@ -135,7 +135,7 @@ def _of_run(folder: Path) -> Source:
 
 
 def _of_model(path: Path, *, trust: bool) -> Source:
-    """Return what gives an exported model's probabilities."""
+    """Return an exported model as a source of probabilities."""
     from kaggle_digits import exporting
 
     return Source(path.resolve().stem, exporting.open_model(path, trust=trust).probabilities, None)
@@ -148,8 +148,8 @@ def _require_belonging(
 
     if pictures and submission is not None:
         raise InputError(
-            f"received --submission {submission} and pictures. A submission holds the answers to "
-            "the test images: leave out the one or the others."
+            f"received --submission {submission} and pictures. A submission holds the labels of "
+            "the test images. Leave out --submission or the pictures."
         )
     if save_debug is not None and not pictures:
         raise InputError(
@@ -182,7 +182,7 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
 def _pictures(
     predicted: "Predicted", paths: Sequence[Path], save_debug: Path | None, *, json: bool
 ) -> None:
-    """Print the digits in the pictures; one that cannot be read does not keep back the others."""
+    """Print the digits in the pictures. Unreadable pictures do not stop the others."""
     import numpy as np
 
     from kaggle_digits import handwriting
@@ -212,10 +212,10 @@ def _pictures(
         drawn = save_debug and str(save_debug)
         options.print_json({"pictures": found, "faults": faults, "save_debug": drawn})
     else:
-        for one in found:
-            _print(one)
+        for description in found:
+            _print(description)
         if save_debug is not None:
-            print(f"{save_debug}: what the model was given, and where")
+            print(f"{save_debug}: the model's input images, and where they were found")
     if faults:
         raise InputError("\n".join(faults.values()))
 
@@ -238,10 +238,10 @@ def _describe(picture: "Picture", probabilities: "Probabilities") -> dict[str, A
         ],
         "left_out": [
             {
-                "kind": one.kind.value,
-                "box": [one.box.left, one.box.top, one.box.right, one.box.bottom],
+                "kind": shape.kind.value,
+                "box": [shape.box.left, shape.box.top, shape.box.right, shape.box.bottom],
             }
-            for one in picture.left_out
+            for shape in picture.left_out
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Folds × epochs as they are trained: a Rich display on a terminal, plain lines elsewhere."""
+"""Show the training progress: Rich progress bars on a terminal, plain lines elsewhere."""
 
 import contextlib
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def watching(stream: TextIO) -> Iterator["TrainingCallback"]:
-    """Yield a watcher that shows a run on ``stream``."""
+    """Yield a callback that shows the progress of a run on ``stream``."""
     if not stream.isatty():
         yield Lines(stream)
         return
@@ -39,7 +39,7 @@ def watching(stream: TextIO) -> Iterator["TrainingCallback"]:
 
 
 class Bars:
-    """One bar a fold and one for the whole run."""
+    """Show one bar per fold and one for the whole run."""
 
     def __init__(self, progress: "Progress") -> None:
         self.progress = progress
@@ -77,7 +77,7 @@ class Bars:
         self.progress.update(self.tasks[number - 1], **fields)  # type: ignore[arg-type]  # fields of ours
 
     def advance(self, number: int, images: int) -> None:
-        """Move the bar of that fold, and the whole run's, to so many ``images``."""
+        """Advance the bar of that fold to ``images``, and the bar of the whole run."""
         self.progress.update(self.tasks[number - 1], completed=images)
         done = sum(self.progress.tasks[task].completed for task in self.tasks)
         self.progress.update(self.total, completed=done)
@@ -93,7 +93,7 @@ class FoldBar:
         self.before = 0  # images of the fold's finished epochs
 
     def epochs_found(self, count: int) -> None:
-        """Begin behind what an earlier process did."""
+        """Advance the bar by the epochs that an earlier process finished."""
         self._finish(count)
 
     def images_trained(self, count: int) -> None:
@@ -118,7 +118,7 @@ class FoldBar:
 
 
 class Lines:
-    """One line an epoch, with the time left."""
+    """Print one line per epoch, with the time left."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -129,13 +129,13 @@ class Lines:
         self.started = time.monotonic()
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
-        """Remember how much there is to do."""
+        """Store the amount of work."""
         del members
         self.epochs, self.images = epochs, images
         self.left = sum(images) * epochs
 
     def fold_started(self, number: int) -> "FoldLines":
-        """Return who prints the fold's lines."""
+        """Return the callback that prints the fold's lines."""
         return FoldLines(self, number)
 
     def fold_done(self, number: int, judged: "Scores | None", *, skipped: bool) -> None:
@@ -146,14 +146,14 @@ class Lines:
         self.print(number, f"{'finished before' if skipped else 'finished'}: {result}")
 
     def time_left(self, images: int) -> str:
-        """Return how long the rest will take, now that ``images`` more are trained."""
+        """Return the time left after training ``images`` more images."""
         self.trained += images
         self.left -= images
         seconds = self.left * (time.monotonic() - self.started) / self.trained
         return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
 
     def print(self, number: int, text: str) -> None:
-        """Print ``text`` behind the fold's name."""
+        """Print the fold's number and ``text``."""
         print(f"fold {number}/{len(self.images)}  {text}", file=self.stream, flush=True)
 
 
@@ -166,13 +166,13 @@ class FoldLines:
         self.images = lines.images[number - 1]
 
     def epochs_found(self, count: int) -> None:
-        """Say that training goes on, or nothing."""
+        """Print after which epoch training resumes."""
         if count:
-            self.lines.print(self.number, f"goes on after epoch {count}")
+            self.lines.print(self.number, f"resumes after epoch {count}")
         self.lines.left -= count * self.images
 
     def images_trained(self, count: int) -> None:
-        """Say nothing between epochs."""
+        """Print nothing between epochs."""
 
     def epoch_done(self, epoch: "Epoch") -> None:
         """Print the epoch."""
@@ -185,6 +185,6 @@ class FoldLines:
 
 
 def _accuracy(epoch: "Epoch", name: str) -> str:
-    """Return how good the model is after ``epoch``, if images were held out to tell."""
+    """Return the validation accuracy after ``epoch``, or that no image was held out."""
     held_out = not math.isnan(epoch.val_accuracy)
     return f"{name} {epoch.val_accuracy:.4f}" if held_out else "nothing held out"

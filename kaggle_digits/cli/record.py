@@ -92,7 +92,7 @@ def command(
         if part
     )
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
-    submissions.require_target(csv)  # before hours of work, not after them
+    submissions.require_target(csv)  # fail before hours of work
     train = _images(input_, limit, seed, chosen)
     plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train, precision, chosen)
     if plan_only:
@@ -108,7 +108,7 @@ def command(
 
 
 def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) -> "Dataset":
-    """Return what will be trained on.
+    """Load the training images.
 
     Raises:
         InputError: the members take other images, or there are fewer.
@@ -156,7 +156,7 @@ def _plan(
         f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models\n"
         f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
         f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here\n"
-        f"             kept in {path}; remove it to measure and plan anew",
+        f"             kept in {path}; remove it to make a new plan",
         err=True,
     )
     return plan
@@ -172,7 +172,7 @@ def _trained(
 ) -> Path:
     """Cross-validate one member and return its run's folder.
 
-    A run of its own each, so that a larger budget goes on from what a smaller one trained.
+    Each member has its own run, so that a larger budget reuses what a smaller one trained.
     """
     from kaggle_digits.cli.running import carry_out
     from kaggle_digits.pipeline import TrainConfig

@@ -1,4 +1,4 @@
-"""What ``train``, ``cv`` and ``record`` print of a run that the pipeline trains."""
+"""Print the progress and the result of a run for ``train``, ``cv`` and ``record``."""
 
 import contextlib
 import shlex
@@ -18,7 +18,7 @@ from kaggle_digits.training.cross_validation import Result, TrainingCallback
 
 
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
-    """Train on the data in ``input_``, print what came of it, and return the run's folder."""
+    """Train on the data in ``input_``, print the result and return the run's folder."""
     splits = pipeline.load_data(input_, config)
     options.print_notes(splits)
     command = shlex.join([options.program(), *sys.argv[1:]])
@@ -43,7 +43,7 @@ def _watch(run: Run) -> Iterator[TrainingCallback]:
             yield watcher
     except KeyboardInterrupt:
         print(
-            f"\nInterrupted. Every finished epoch is kept in {run.folder}; go on with:\n"
+            f"\nInterrupted. Every finished epoch is kept in {run.folder}. Resume with:\n"
             f"  {shlex.join([options.program(), *sys.argv[1:]])}",
             file=sys.stderr,
         )
@@ -55,8 +55,9 @@ def _warn_of_other_versions(run: Run) -> None:
     if changes and run.facts.state != "finished":
         print(
             f"Note: {run.folder} was started with other versions "
-            f"({escape(', '.join(changes))}): what is left of it may come out differently than "
-            "undisturbed. For a run that can be repeated to the byte, start a new one with --run.",
+            f"({escape(', '.join(changes))}). The resumed run may give another result than an "
+            "uninterrupted one. For a result that is reproducible to the byte, start a new run "
+            "with --run.",
             file=sys.stderr,
         )
 
@@ -75,12 +76,12 @@ def _report(result: Result, csv: Path, splits: Splits, *, as_json: bool) -> None
         )
         return
     print(f"Run          {result.run.folder}")
-    for name, judged in (("Held out", result.oof), ("Test", result.test)):
-        if judged:
+    for name, scores in (("Held out", result.oof), ("Test", result.test)):
+        if scores:
             print(
-                f"{name:12} accuracy {judged.accuracy:.5f} ± {judged.standard_error:.5f}, "
-                f"log loss {judged.log_loss:.5f}, "
-                f"{judged.errors:,} errors in {judged.images:,} images"
+                f"{name:12} accuracy {scores.accuracy:.5f} ± {scores.standard_error:.5f}, "
+                f"log loss {scores.log_loss:.5f}, "
+                f"{scores.errors:,} errors in {scores.images:,} images"
             )
     print(f"Training     {result.seconds:,.0f} s")
     print(f"Submission   {csv} ({len(splits.test):,} rows)")

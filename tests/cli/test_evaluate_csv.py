@@ -82,12 +82,12 @@ def test_ids_that_do_not_match_are_named(folder: Path, tmp_path: Path) -> None:
 
 def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     message = evaluated(folder, "mine.csv", code=2)
-    assert "mine.csv is a file: received no --labels to judge it by" in message
+    assert "mine.csv is a file: received no --labels to score it against" in message
     assert "evaluate mine.csv --labels input/answers.csv" in message
     (folder / "run").mkdir(exist_ok=True)
     message = evaluated(folder, "run", "--labels", "answers.csv", code=2)
-    assert "--labels answers.csv: run is no file" in message
-    assert "there is no nosuch.csv. Expected a CSV with answers" in evaluated(
+    assert "--labels answers.csv: run is not a file" in message
+    assert "there is no nosuch.csv. Expected a CSV with labels" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
     for labels, expected in (("nosuch.csv", "does not exist"), ("run", "is a folder")):

@@ -50,9 +50,9 @@ def test_sigkill_in_an_epoch_and_between_folds_and_ctrl_c(data, undisturbed, tmp
     assert (run / "fold-1" / "checkpoint.keras").exists()
     assert not (run / "fold-1" / "finished.json").exists()
 
-    process, text = interrupted(tmp_path, data, "fold 1/2  goes on after epoch", signal.SIGINT)
+    process, text = interrupted(tmp_path, data, "fold 1/2  resumes after epoch", signal.SIGINT)
     assert process.returncode == 130
-    assert "Interrupted. Every finished epoch is kept in run; go on with:" in text
+    assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
     assert "kaggle-digits cv --folds 2 --epochs 3" in text
     assert "Traceback" not in text
 

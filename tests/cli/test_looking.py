@@ -204,7 +204,7 @@ def test_show_prints_the_image_and_every_probability(here):
     assert drawing.count("\n") == 28
     assert set(drawing) <= set(" ░▒▓█\n")
     assert f"label      {label}\n" in said
-    assert f"predicted  {p.argmax()}, {'rightly' if p.argmax() == label else 'wrongly'}" in said
+    assert f"predicted  {p.argmax()}, {'correct' if p.argmax() == label else 'wrong'}" in said
     for digit in range(10):
         assert re.search(rf"^{digit}  {p[digit]:.4f}", said, re.MULTILINE)
     assert f"drawn      run/plots/train-image-{image}.png" in said

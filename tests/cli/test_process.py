@@ -285,7 +285,7 @@ def test_an_interrupted_command_leaves_no_temporary_files(number, jobs, data, tm
     training.send_signal(number)
     _, text = training.communicate(timeout=60)
     assert training.returncode == 128 + number
-    assert "Interrupted. Every finished epoch is kept in run; go on with:" in text
+    assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
     assert "Traceback" not in text
     assert list(scratch.iterdir()) == []
     assert not list((tmp_path / "run").glob(".*.tmp*"))

@@ -266,7 +266,10 @@ def test_commands_go_on_beside_a_damaged_run(run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"ids": np.array([1, 1, 2])}, "is damaged: an id occurs more than once. Repeat the command"),
+        (
+            {"ids": np.array([1, 1, 2])},
+            "is damaged: an id occurs more than once. Repeat the command",
+        ),
         ({"probabilities": np.full((3, 10), np.nan, "f4")}, "Expected numbers from 0 to 1"),
         ({"probabilities": np.full((3, 10), 2, "f4")}, "Expected numbers from 0 to 1"),
         ({"probabilities": np.ones((3, 4), "f4")}, "expected shape (3, 10)"),

@@ -194,7 +194,7 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
     measuring, plan = done.stderr.split("\n", 1)
     assert measuring.startswith("Measuring how fast this machine trains")
     assert again.stderr == plan, "it is kept"
-    assert "remove it to measure and plan anew" in plan
+    assert "remove it to make a new plan" in plan
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     assert gone(pids), "workers end with their parent"
 
     process = product.started(*DENSE, "--input", data, cwd=tmp_path)
-    product.read_until(process, "goes on after epoch")
+    product.read_until(process, "resumes after epoch")
     [first, *_] = workers_of(process.pid)
     os.kill(first, signal.SIGKILL)
     _, text = process.communicate(timeout=60)
@@ -95,7 +95,7 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Interrupted. Every finished epoch is kept in run; go on with:" in text
+    assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
     assert "Traceback" not in text
     assert gone(pids)
 
