@@ -198,7 +198,7 @@ def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
 def make_repeatable() -> None:
     """Let the same seed give the same numbers from here on.
 
-    Not where Keras is started: whoever only borrows a layer may want to go without seeds, which
+    Not where Keras is started: a user who only borrows a layer may not want seeds, which
     TensorFlow then refuses.
     """
     if importlib.util.find_spec("tensorflow"):

@@ -108,7 +108,7 @@ def _flush(code: int) -> int:
     """Return ``code`` once all that was printed is out; 1 if it cannot be written."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads it any more
+    except BrokenPipeError:  # the reader has closed the pipe
         _give_up_stdout()
     except OSError as error:
         return code or _say_unwritable(error)

@@ -21,8 +21,8 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
     if labels is None:
         command = shlex.join([options.program(), "evaluate", str(csv), "--labels"])
         raise InputError(
-            f"{csv} is a file: received no --labels to score it against. Expected a file with the true "
-            "ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
+            f"{csv} is a file: received no --labels to score it against. Expected a file with "
+            "the true ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
             f"  {command} input/answers.csv"
         )
     if not labels.is_file():

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.ledger import Entry
     from kaggle_digits.kaggle_client.score_bounds import Bounds
 
-# What a narrow terminal goes without, the first first.
-LEAST_WANTED = ("sent", "reference", "message", "gap", "held out")
+# Columns to drop on a narrow terminal, in this order.
+OPTIONAL_COLUMNS = ("sent", "reference", "message", "gap", "held out")
 
 
 def command(
@@ -35,7 +35,7 @@ def command(
         _refresh(ledger)
     entries = sorted(ledger.entries(), key=_place)
     found = score_bounds.bound_ledger(entries)
-    bounds = {one.name: one for one in found.bounds}
+    bounds = {bound.name: bound for bound in found.bounds}
     rows = [_describe(entry, bounds.get(score_bounds.name_entry(entry))) for entry in entries]
     if json:
         options.print_json(rows)
@@ -81,7 +81,7 @@ def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    options.print_table([_to_text(row) for row in rows], LEAST_WANTED)
+    options.print_table([_to_text(row) for row in rows], OPTIONAL_COLUMNS)
     for row in rows:
         if row["error"]:
             text = f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}"

@@ -34,8 +34,9 @@ def command(
             rows.append(_row(run, _best_score(run, entries)))
         except InputError as error:
             typer.echo(escape(f"{error} The run is left out here."), err=True)
-    for one in damaged:
-        text = f"{one.folder / one.file} is damaged: {one.reason}. The run is left out here."
+    for damaged_run in damaged:
+        path = damaged_run.folder / damaged_run.file
+        text = f"{path} is damaged: {damaged_run.reason}. The run is left out here."
         typer.echo(escape(text), err=True)
     if json:
         options.print_json(rows)
@@ -44,7 +45,7 @@ def command(
         command = shlex.join([options.program(), "cv", *where])
         print(f"No runs in {folder.absolute()} yet. Start one with: {command}")
     else:
-        options.print_table([_describe(row) for row in rows], LEAST_WANTED)
+        options.print_table([_describe(row) for row in rows], OPTIONAL_COLUMNS)
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:
@@ -73,8 +74,8 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     }
 
 
-# What a narrow terminal goes without, the first first.
-LEAST_WANTED = ("started", "log loss", "epochs", "data", "time", "models")
+# Columns to drop on a narrow terminal, in this order.
+OPTIONAL_COLUMNS = ("started", "log loss", "epochs", "data", "time", "models")
 
 
 def _describe(row: dict[str, Any]) -> dict[str, str]:

@@ -31,7 +31,7 @@ def load_or_parse(
     """Return ``read()``, from ``folder`` if it was kept there under this ``key``.
 
     A cache is only a convenience: one that is broken, or that holds other arrays than were kept
-    there, is written anew. Where nothing can be written the arrays come from ``read`` each time.
+    there, is written again. If the folder is read-only, ``read`` is called each time.
 
     Args:
         folder: where to keep them; None keeps nothing.

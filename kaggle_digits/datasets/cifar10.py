@@ -25,8 +25,8 @@ SIDE, CHANNELS, CLASSES = 32, 3, 10
 VALUES = SIDE * SIDE * CHANNELS
 LONGEST_NAME = 40  # of a class
 
-MOST_BYTES = 128 << 20  # a batch; the original's have 31 MB
-MOST_MEMBERS = 1000  # the original has 9
+MAX_BYTES = 128 << 20  # a batch; the original's have 31 MB
+MAX_MEMBERS = 1000  # the original has 9
 
 # What an archive that was cut short or damaged, by chance or on purpose, lets tarfile raise.
 BROKEN = (
@@ -69,7 +69,7 @@ def read_archive(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Datas
 def _datasets(contents: Iterator[tuple[str, bytes]]) -> tuple[Dataset, Dataset]:
     """Return train and test from each file's name for messages and content, as in the folder."""
     class_names = _class_names(*next(contents))
-    *train, test = (_batch(*one) for one in contents)
+    *train, test = (_batch(*content) for content in contents)
     images, labels = zip(*train, strict=True)
     return (
         _dataset(np.concatenate(images), np.concatenate(labels), class_names),
@@ -89,7 +89,7 @@ def _class_names(name: str, content: bytes) -> tuple[str, ...]:
         if isinstance(one, bytes) and len(one) <= LONGEST_NAME
     ]
     # They are printed: a name that moves the cursor is none.
-    good = {one for one in decoded if one.isascii() and one.isprintable() and one.strip()}
+    good = {name for name in decoded if name.isascii() and name.isprintable() and name.strip()}
     if not isinstance(names, list) or not len(names) == len(good) == CLASSES:
         received = f"{len(names)} names" if isinstance(names, list) else "no list"
         raise DataError(
@@ -114,7 +114,7 @@ def _batch(name: str, content: bytes) -> tuple[Images, Labels]:
         raise DataError(
             f"{name}: received {received} for {len(data):,} images, expected one for each. "
         )
-    if wrong := [one for one in labels if type(one) is not int or not 0 <= one < CLASSES]:
+    if wrong := [label for label in labels if type(label) is not int or not 0 <= label < CLASSES]:
         first = f"{wrong[0]:,}"[:LONGEST_NAME] if type(wrong[0]) is int else type(wrong[0]).__name__
         raise DataError(
             f"{name}: received the label {first}, expected a whole number from 0 to {CLASSES - 1}."
@@ -136,7 +136,7 @@ def _dictionary(name: str, content: bytes) -> dict[bytes, Any]:
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise unreadable(path, error) from error
     _require_size(str(path), len(content))
@@ -144,9 +144,9 @@ def _content(path: Path) -> bytes:
 
 
 def _require_size(name: str, size: int) -> None:
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise DataError(
-            f"{name}: received more than {MOST_BYTES >> 20} MiB, expected one of CIFAR-10's "
+            f"{name}: received more than {MAX_BYTES >> 20} MiB, expected one of CIFAR-10's "
             f"batches, 30 MiB."
         )
 
@@ -156,7 +156,7 @@ def _members(disk: DiskFile) -> dict[str, bytes]:
     wanted = {f"{CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     members = {}
     with _open_archive(disk) as archive:
-        for member in islice(archive, MOST_MEMBERS):
+        for member in islice(archive, MAX_MEMBERS):
             name = wanted.get(member.name.removeprefix("./"))
             if name is None:
                 continue

@@ -1,4 +1,4 @@
-"""What every source of images returns: the contract between `datasets` and everything after it."""
+"""Define `Dataset` and `Splits`, which every source of images returns."""
 
 import hashlib
 import re
@@ -24,7 +24,7 @@ class Dataset:
 
     Attributes:
         images: uint8 ``[n, height, width, channels]``, 0 is background, 255 full ink.
-        labels: uint8 ``[n]``, an index into ``class_names``; None where nobody knows them.
+        labels: uint8 ``[n]``, an index into ``class_names``; None if they are unknown.
         ids: int64 ``[n]``, what a submission calls each image: 1…n in the competition.
         class_names: one name a class, in the order of the labels.
 

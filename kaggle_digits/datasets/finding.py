@@ -56,7 +56,7 @@ def find(folder: Path, into: Path | None = None) -> Found | None:
         if found is not None and found.stands_in == "sample":
             found = next(candidates_, found)
         if found is None:
-            problems = (problem_of(folder, one, one.match(names)) for one in LAYOUTS)
+            problems = (problem_of(folder, layout, layout.match(names)) for layout in LAYOUTS)
             if problem := next(filter(None, problems), None):
                 raise problem
     return found

@@ -1,4 +1,4 @@
-"""Count test images that are nearly training images: saved anew, or a little noisy. NumPy alone.
+"""Count test images that are near copies of training images: re-encoded or noisy. NumPy only.
 
 Any data is answered exactly and in bounded time. Equal images are found by their bytes. Every other
 pair is compared by the projections of both images onto a few directions, whose distance is at most
@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 # Root mean square over an image's pixels, in grey levels. In a random split of MNIST's 70,000
-# digits no two of train and test were nearer than 7; saving one anew as a JPEG moves it by 2 to 4.
+# digits no two of train and test were nearer than 7; saving one again as JPEG moves it by 2 to 4.
 NEAR = 4.0
 BLOCK = 4  # pixels a side: the mean of a block is what a direction measures
 MIDDLE = 128  # this grey level becomes 0

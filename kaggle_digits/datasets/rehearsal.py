@@ -23,7 +23,7 @@ ANSWER_COLUMNS = ("ImageId", "Label")
 def writers(splits: Splits, seed: int, name: str) -> dict[str, Callable[[Path], object]]:
     """Return what writes each file: train.csv, sample_submission.csv, answers.csv, test.csv.
 
-    Both splits are mixed and split anew, 3 to 2. The same ``seed`` gives the same bytes.
+    Both splits are merged and split again, 3 to 2. The same ``seed`` gives the same bytes.
 
     Args:
         splits: both labelled, grey 28×28 digits.

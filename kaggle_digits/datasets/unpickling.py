@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a file of two bytes an instruction can make it hold stays below 100 MB.
-MOST_INSTRUCTIONS = 1_000_000
+MAX_INSTRUCTIONS = 1_000_000
 
 RECONSTRUCT, NDARRAY, DTYPE = (
     "numpy.core.multiarray _reconstruct",
@@ -48,8 +48,8 @@ def read_pickle(data: bytes) -> dict[bytes, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python comments on odd backslashes in names
             for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-                if count == MOST_INSTRUCTIONS:
-                    raise UnpicklingError(f"more than {MOST_INSTRUCTIONS:,} instructions")
+                if count == MAX_INSTRUCTIONS:
+                    raise UnpicklingError(f"more than {MAX_INSTRUCTIONS:,} instructions")
                 machine.follow(opcode.name, argument)
         value = machine.stack.pop()
     except ValueError as error:  # pickletools' own: cut short, or no pickle at all

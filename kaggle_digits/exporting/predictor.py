@@ -97,7 +97,7 @@ def of(
         taken = " and ".join(f"{dtype} [{', '.join(map(str, shape))}]" for shape, dtype in inputs)
         raise InputError(
             f"{path} takes {taken or 'nothing'}. Expected one input, uint8 [n, height, width, "
-            "channels]: scaling belongs into the model, for nobody can tell from outside what it "
+            "channels]: scaling belongs into the model: one cannot tell from outside what it "
             "expects."
         )
     require_few_values(path, math.prod(image_shape), of_image=True)

@@ -25,7 +25,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 NAMES = "PNG, JPEG, GIF, BMP, TIFF or WebP"
 MAX_PIXELS = 64_000_000  # the largest of telephones' photos; 192 MB once they are decoded
 WORKING_PIXELS = 3_000_000  # finer than that shows the paper's fibres
-MOST_WORKING = 4 * WORKING_PIXELS  # of a strip so narrow that it cannot be shrunk
+MAX_WORKING = 4 * WORKING_PIXELS  # of a strip so narrow that it cannot be shrunk
 MIN_SIDE = 8
 
 DEEP_MODES = ("I", "F")  # 16 or 32 bits a pixel; I;16 and its byte orders begin with an I, too
@@ -70,7 +70,7 @@ def open_picture(path: Path) -> Grey:
     # A strip of a few rows keeps them.
     most = max(1, min(width, height) // MIN_SIDE)
     by = min(most, math.ceil(math.sqrt(width * height / WORKING_PIXELS)))
-    if width * height > MOST_WORKING * by**2:
+    if width * height > MAX_WORKING * by**2:
         raise InputError(
             f"{path} is a strip of {width} x {height} pixels, too long for its width. Expected a "
             "picture that is less narrow; cut it into shorter ones."

@@ -22,7 +22,7 @@ MAX_POINTS = 20_000  # of a shape's pixels, to measure its tilt by
 RULE = 1.8  # times as long as its shape is high: no digit is so wide
 EDGE_TO_EDGE = 0.9
 MIN_SIDE = 8  # pixels
-RECTANGLE = 0.85  # what `measure_rectangularity` has for a box, whoever drew it
+RECTANGLE = 0.85  # what `measure_rectangularity` has for a hand-drawn or printed box
 TEETH = 3
 ALIKE = 0.2  # deviation of the teeth's heights
 

@@ -32,7 +32,7 @@ def first_images(split: Dataset, count: int, name: str) -> "Figure":
     """
     shown = min(count, len(split))
     labelled = split.labels is not None
-    what = "each with its class and its id" if labelled else "each with its id; nobody labelled it"
+    what = "each with its class and its id" if labelled else "each with its id, without labels"
     size = CELL - GAP
     row_height = size + LINE * (2.3 if labelled else 1.3)
     head = canvas.head_height(1)
@@ -78,7 +78,7 @@ def classes(split: Dataset, name: str) -> "Figure":
     axes = canvas.axes_at(figure, LEFT, bottom, slot * len(names), bars)
     drawn = axes.bar(range(len(names)), counts, width=0.78, color=BLUE)
     axes.bar_label(drawn, [f"{count:,}" for count in counts], padding=2, fontsize=9)
-    short = [canvas.cut(one, 12) for one in names]
+    short = [canvas.cut(name, 12) for name in names]
     axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="images", ylim=(0, max(1, counts.max()) * 1.1))
     axes.set_xticks(range(len(names)), short, fontsize=10 if len(names) <= len("0123456789") else 7)
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -99,7 +99,7 @@ def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
 
     Args:
         train: images of the recipe's shape; of each class the first is taken, in turn.
-        recipe: whose augmentation; training draws such variants anew in every epoch.
+        recipe: whose augmentation; training draws new variants in every epoch.
 
     Raises:
         InputError: the recipe does not augment.
@@ -145,7 +145,7 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
 
     affine = recipe.training.augmentation
     if affine is None:
-        able = [one.name for one in RECIPES.values() if one.training.augmentation]
+        able = [recipe.name for recipe in RECIPES.values() if recipe.training.augmentation]
         raise InputError(
             f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
             f"to show. Expected one that augments: {', '.join(able)}."

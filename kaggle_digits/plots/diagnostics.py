@@ -42,7 +42,7 @@ def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
     Args:
         counts: int ``[classes, classes]``, a row a label and a column a prediction.
         names: of the classes.
-        what: which images were judged.
+        what: the predicted images, for the title.
 
     """
     errors = counts - np.diag(np.diag(counts))
@@ -185,13 +185,13 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
 
     Args:
         calibration: of at least one image.
-        what: which images were judged.
+        what: the predicted images, for the title.
 
     """
     bins = calibration.bins
     head, upper, lower, below = canvas.head_height(2), 3.6, 1.3, 0.55
-    sure = sum(one.confidence * one.images for one in bins) / sum(one.images for one in bins)
-    right = sum(one.accuracy * one.images for one in bins) / sum(one.images for one in bins)
+    sure = sum(bin_.confidence * bin_.images for bin_ in bins) / sum(bin_.images for bin_ in bins)
+    right = sum(bin_.accuracy * bin_.images for bin_ in bins) / sum(bin_.images for bin_ in bins)
     figure = canvas.make_figure(
         head + upper + 0.25 + lower + below,
         f"Reliability over {what}: expected calibration error {calibration.error:.4f}",
@@ -203,22 +203,22 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
     axes = canvas.axes_at(figure, LEFT, below + lower + 0.25, width, upper)
     axes.plot((0, 1), (0, 1), color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
     axes.text(0.12, 0.16, "as sure as right", color=QUIET, fontsize=9, ha="right")
-    confidence = np.array([one.confidence for one in bins])
-    accuracy = np.array([one.accuracy for one in bins])
-    ends = np.array([_wilson(one) for one in bins]).T
+    confidence = np.array([bin_.confidence for bin_ in bins])
+    accuracy = np.array([bin_.accuracy for bin_ in bins])
+    ends = np.array([_wilson(bin_) for bin_ in bins]).T
     axes.vlines(confidence, ends[0], ends[1], color=BLUE, linewidth=1.4)
     axes.plot(confidence, accuracy, color=BLUE, marker="o", markersize=6, linewidth=1.2)
     axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="share that was right")
     axes.set_xticks(np.linspace(0, 1, 11), [""] * 11)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     counts = canvas.axes_at(figure, LEFT, below, width, lower)
-    middles = [(one.lowest + one.highest) / 2 for one in bins]
-    wide = [0.9 * (one.highest - one.lowest) for one in bins]
-    drawn = counts.bar(middles, [one.images for one in bins], width=wide, color=BLUE)
-    counts.bar_label(drawn, [f"{one.images:,}" for one in bins], padding=2, fontsize=8.5)
+    middles = [(bin_.lowest + bin_.highest) / 2 for bin_ in bins]
+    wide = [0.9 * (bin_.highest - bin_.lowest) for bin_ in bins]
+    drawn = counts.bar(middles, [bin_.images for bin_ in bins], width=wide, color=BLUE)
+    counts.bar_label(drawn, [f"{bin_.images:,}" for bin_ in bins], padding=2, fontsize=8.5)
     counts.set_yscale("log")
     counts.minorticks_off()
-    most = max(one.images for one in bins)
+    most = max(bin_.images for bin_ in bins)
     counts.set(xlim=(0, 1), ylim=(0.5, most * 6), ylabel="images")
     powers = [10**power for power in range(0, len(str(most)), 2)]
     counts.set_yticks(powers, [f"{power:,}" for power in powers])
@@ -249,7 +249,7 @@ def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "
     short = [canvas.cut(name, 12) for name in names]
     head, side, below = canvas.head_height(1), 3.6, 0.55
     said = f"predicted {names[one.predicted]}"
-    truth = "nobody knows the answer" if one.label is None else f"label {names[one.label]}"
+    truth = "label unknown" if one.label is None else f"label {names[one.label]}"
     figure = canvas.make_figure(head + side + below, f"Image {one.id}: {said}, {truth}", what)
     canvas.show_image(figure, image, MARGIN, below, side)
     room = 0.2 + 0.085 * max(map(len, short))

@@ -88,7 +88,7 @@ def _learning_curves(run: Run) -> "Figure":
     }
     words = " and ".join(name for name, is_so in harder.items() if is_so)
     note = words and (
-        f"Trained on {words}, judged on plain ones: the first is harder, so its loss is higher."
+        f"Trained on {words}, validated on plain ones: the first is harder, so its loss is higher."
     )
     return learning_curves.learning_curves(histories, note)
 
@@ -109,7 +109,7 @@ def _worst_images(run: Run, data: Path) -> "Figure":
     probabilities, labels, ids = _held_out(run)
     images = cross_validation.select_run_images(run, datasets.load(data), "train")
     worst = evaluation.find_worst_images(probabilities, labels, ids, WORST)
-    shown = [(one, images.images[images.ids == one.id][0]) for one in worst]
+    shown = [(image, images.images[images.ids == image.id][0]) for image in worst]
     return diagnostics.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
 
 

@@ -277,7 +277,7 @@ def test_other_bytes_anywhere() -> None:
 def test_a_file_that_is_too_large_is_not_read_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cifar10, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(cifar10, "MAX_BYTES", 1 << 20)
     path = write_batch(tmp_path, b"")
     with path.open("wb") as file:
         file.truncate(1 << 40)  # takes no room on the disk
@@ -395,7 +395,7 @@ def test_what_unpacks_to_too_much_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_cifar10_archive(tmp_path / "input" / "cifar-10-python.tar.gz")
-    monkeypatch.setattr(cifar10, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(cifar10, "MAX_BYTES", 50_000)
     assert "(data_batch_1): received more than 0 MiB" in message_of(path.parent)
     monkeypatch.setattr(reading, "MAX_BYTES", 2_000_000)
     archive_of(path, member_of("zeros", size=100 << 20), content=bytes(100 << 20))

@@ -56,7 +56,7 @@ def test_each_image_has_its_class_and_its_id():
     assert "automobile" in words(first_images(dataset(names=CIFAR), 3, "train"))
     unlabelled = words(first_images(dataset(labelled=False), 1, "test"))
     assert unlabelled == [
-        "The first 1 of 30 test images", "each with its id; nobody labelled it", "id 101"
+        "The first 1 of 30 test images", "each with its id, without labels", "id 101"
     ]  # fmt: skip
 
 

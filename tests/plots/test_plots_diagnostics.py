@@ -128,7 +128,7 @@ def test_judgements_are_readable(names):
     require_readable(diagnostics.answer(*answers[-1], names, "of a run"))
     unknown = diagnostics.answer(Prediction(1, p[0], None), grey, names, "of a run")
     require_readable(unknown)
-    assert "nobody knows" in words(unknown)[0]
+    assert "label unknown" in words(unknown)[0]
 
 
 def test_right_answers_do_not_drown_the_errors():
