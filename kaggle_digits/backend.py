@@ -1,4 +1,4 @@
-"""Starting Keras: quietly, and so that the same seed gives the same numbers.
+"""Start Keras without its log output, and so that the same seed gives the same numbers.
 
 Knows about TensorFlow, as do the formats of `exporting` that are its own; all else is written in
 Keras alone.
@@ -127,7 +127,7 @@ def _leave_gpus(tf: Any) -> None:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep back what libraries print to stderr, and print it only if the block fails unforeseen.
+    """Buffer what libraries print to stderr, and print it only if the block fails unexpectedly.
 
     TensorFlow's C++ writes notices about CUDA and oneDNN straight to file descriptor 2, before any
     setting of its own can stop it.
@@ -169,7 +169,7 @@ def steps_per_execution() -> int:
 
 
 def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
-    """Return what `keras.Model.fit` takes to see the arrays once, in their order.
+    """Return the arguments of `keras.Model.fit` that pass the arrays once, in their order.
 
     TensorFlow: slices of two resident tensors. Keras's own way over arrays gathers every image by
     its index. And its pipeline's autotuning holds the only thread of a process that is bound to one
@@ -196,7 +196,7 @@ def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
 
 
 def make_repeatable() -> None:
-    """Let the same seed give the same numbers from here on.
+    """Make all further results depend only on the seed.
 
     Not where Keras is started: a user who only borrows a layer may not want seeds, which
     TensorFlow then refuses.
@@ -208,7 +208,7 @@ def make_repeatable() -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed what initialises weights, and forget the graphs and names of earlier models."""
+    """Seed the weight initialisers, and drop the graphs and names of earlier models."""
     import keras
 
     keras.utils.clear_session()

@@ -1,4 +1,4 @@
-"""The exceptions that the command line turns into exit codes, and texts in them. A leaf.
+"""Exceptions that the command line turns into exit codes, and helpers for their messages. A leaf.
 
 Imports nothing of ours.
 """

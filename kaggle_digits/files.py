@@ -1,4 +1,4 @@
-"""Files that appear under their final name only when they are whole, and careful reading. A leaf.
+"""Write files atomically, under their final name only when complete; read them safely. A leaf.
 
 A reader, or the same command after a crash, sees either the old file or the new one. What somebody
 else may have made is read only if it is a regular file of bounded size.
@@ -218,7 +218,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Raise now what writing ``path`` later would raise: before hours of work, not after them."""
+    """Check before hours of work that ``path`` can be written; raise InputError otherwise."""
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder. Expected the name of a file.")
     there = next(parent for parent in path.absolute().parents if parent.exists())
@@ -233,19 +233,19 @@ def require_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with Unix line ends, whole or not at all."""
+    """Write ``text`` as UTF-8 with Unix line ends, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content``, whole or not at all."""
+    """Write ``content`` completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
+    """Write ``value`` as indented JSON, completely or not at all."""
     write_text(path, json_text(value, indent=2) + "\n")
 
 
@@ -260,7 +260,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
-    """Write ``arrays`` as an uncompressed ``.npz``, whole or not at all."""
+    """Write ``arrays`` as an uncompressed ``.npz``, completely or not at all."""
     import numpy as np
 
     with replacing(path) as temporary:

@@ -73,7 +73,7 @@ def test_limit_is_stratified_and_keeps_the_order():
 @pytest.mark.parametrize("limit", [9, 91, 101])
 def test_limit_that_does_not_fit(limit):
     data = dataset(np.tile(np.arange(10), 10).astype(np.uint8))
-    with pytest.raises(InputError, match=rf"--limit {limit} does not fit the data: expected 10"):
+    with pytest.raises(InputError, match=rf"--limit {limit} does not fit the data. Expected 10"):
         subsample(data, limit, seed=0)
     assert subsample(data, 100, seed=0) is data
     assert subsample(data, None, seed=0) is data
