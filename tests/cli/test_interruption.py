@@ -120,7 +120,7 @@ def test_other_settings_or_data_are_refused_with_both_values(data, undisturbed, 
     other = write_competition(tmp_path / "other", train=240, test=40, seed=1)
     done = product.run(*CV, "--input", other, cwd=undisturbed, code=2)
     assert "train_fingerprint: the run has" in done.stderr
-    assert "to start a new one, give another --run" in done.stderr
+    assert "To start a new run, use another --run" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == before
 
 
