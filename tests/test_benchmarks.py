@@ -106,6 +106,7 @@ def test_what_the_reference_is_compared_with_exists():
     assert names <= set(RECIPES)
 
 
+@pytest.mark.slow  # trains six networks
 def test_recipes_and_their_means_are_compared_over_splits(tmp_path):
     write_competition(tmp_path, train=120, test=10)
     command = [sys.executable, "-m", "benchmarks.reference", "--input", tmp_path, "--images", "60",

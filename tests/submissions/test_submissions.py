@@ -234,9 +234,9 @@ def test_check_accepts_the_same_ids_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([1, 2, 4], r"mine.csv: 3 rows; expected 4 \(test.csv\). Missing ImageId 3. Make"),
+        ([1, 2, 4], r"mine.csv: 3 rows; expected 4 \(test.csv\). Missing ImageId 3. Create"),
         ([1, 2, 3, 9], r"4 rows; expected 4 .* Missing ImageId 4. Unexpected ImageId 9."),
-        ([1, 2, 3, 4, 5, 6], r"6 rows; expected 4 \(test.csv\). Unexpected ImageId 5, 6. Make"),
+        ([1, 2, 3, 4, 5, 6], r"6 rows; expected 4 \(test.csv\). Unexpected ImageId 5, 6. Create"),
     ],
 )
 def test_check_names_missing_and_unexpected_ids(ids: list[int], message: str) -> None:

@@ -239,7 +239,7 @@ def test_a_run_of_an_earlier_version_resumes_as_it_was_started(command, tmp_path
     text = command(*CV)
     assert "nothing is trained here" in text, "it is not refused"
     assert "the run was started by a version that did not adapt to few images, and keeps" in text
-    assert "A new one, with --run, has batch size 32 instead of 256" in text
+    assert "A new run (--run) uses batch size 32 instead of 256" in text
     assert json.loads(path.read_text()) == begun
     # What the command itself changes is refused as ever, with both values.
     text = command(*CV, "--batch-size", "64")

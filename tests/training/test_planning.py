@@ -186,6 +186,7 @@ def test_members_may_be_recipes_of_ones_own(tmp_path):
     assert "Measuring how fast" in done.stderr
 
 
+@pytest.mark.slow  # `record --members` measures and plans in the other tests
 def test_the_command_measures_and_says_its_plan(tmp_path):
     data = write_competition(tmp_path / "data", train=120, test=20)
     done = product.call("record", "--budget", "5m", "--plan", "--input", data, cwd=tmp_path)
