@@ -126,10 +126,10 @@ def _http_about_kernel(kernel: str, said: str, doing: str) -> dict[int, str]:
         400: f"Kaggle rejected the request ({said}): {doing}. Correct what it names, then run the "
         "same command again.",
         403: f"Kaggle refuses access ({said}): {doing}. Check the name {kernel}; yours are listed "
-        f"at https://www.kaggle.com/work/code. To push one, accept the rules at {RULES}; a GPU "
-        "requires a verified phone number, https://www.kaggle.com/settings.",
+        f"at https://www.kaggle.com/code (Your Work). To push one, accept the rules at {RULES}; a "
+        "GPU requires a verified phone number, https://www.kaggle.com/settings.",
         404: f"Kaggle does not find it ({said}): {doing}. Check the name {kernel}; yours are "
-        "listed at https://www.kaggle.com/work/code.",
+        "listed at https://www.kaggle.com/code (Your Work).",
     }
 
 

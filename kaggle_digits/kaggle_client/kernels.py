@@ -97,7 +97,7 @@ def require_session(kernel: str, kaggle: Kaggle) -> Session:
     if session is None:
         raise InputError(
             f"Kaggle has no kernel {kernel}, or it is not yours. Expected USER/NAME of one that "
-            "was pushed; yours are listed at https://www.kaggle.com/work/code."
+            "was pushed; yours are listed at https://www.kaggle.com/code (Your Work)."
         )
     return session
 
