@@ -11,24 +11,8 @@ from kaggle_digits.cli import options
 
 def command(
     recipe: options.Recipe = "bn20",
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Number of folds; each is held out once.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 5,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Number of repetitions, each with other splits.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 1,
+    folds: options.Folds = 5,
+    seeds: options.Seeds = 1,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,

@@ -39,24 +39,8 @@ Kernel = Annotated[
 @app.command()
 def push(
     recipe: options.Recipe = "bn20",
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Number of folds; each is held out once.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 5,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Number of repetitions, each with other splits.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 1,
+    folds: options.Folds = 5,
+    seeds: options.Seeds = 1,
     epochs: options.Epochs = None,
     precision: options.ChosenPrecision = None,
     limit: options.Limit = None,

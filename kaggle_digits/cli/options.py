@@ -100,6 +100,26 @@ Submission = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Folds = Annotated[
+    int,
+    typer.Option(
+        "--folds",
+        min=2,
+        metavar="N",
+        help="Number of folds; each is held out once.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        "--seeds",
+        min=1,
+        metavar="N",
+        help="Number of repetitions, each with other splits.",
+        rich_help_panel=TRAINING,
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

@@ -33,15 +33,7 @@ def command(
             rich_help_panel=options.TRAINING,
         ),
     ] = None,
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Number of folds; each is held out once.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 5,
+    folds: options.Folds = 5,
     precision: options.ChosenPrecision = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
