@@ -45,7 +45,7 @@ def archive(tmp_path_factory, texts):
 def sample(tmp_path_factory):
     """Return an input folder with the embedded sample, not to be changed."""
     folder = tmp_path_factory.mktemp("sample")
-    product.run("data", "get", "--source", "sample", "--input", folder, cwd=folder)
+    product.call("data", "get", "--source", "sample", "--input", folder, cwd=folder)
     return folder
 
 

@@ -16,7 +16,9 @@ def submission_text(shift: int = 0) -> str:
 def submit(folder, data, server, *options, code=0, **environment):
     """Run ``submit a.csv`` against ``server``; return its output on one line, checked for leaks."""
     extra = server.environment() | environment
-    done = product.run("submit", "a.csv", "--input", data, *options, cwd=folder, code=code, **extra)
+    done = product.call(
+        "submit", "a.csv", "--input", data, *options, cwd=folder, code=code, **extra
+    )
     require_no_secret(folder, done.stdout + done.stderr)
     assert not re.search(r"Traceback|\wWarning", done.stderr)  # Python's; ours stands alone
     assert code == 0 or re.search("^Error: ", done.stderr, re.MULTILINE)

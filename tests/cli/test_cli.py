@@ -160,13 +160,13 @@ def test_damaged_run_json(tmp_path):
 
 def test_full_disk(data, tmp_path):
     """A limit on the size of files stands for the disk: the system's answer is of the same kind."""
-    command = [*product.COMMAND, "cv", "--folds", "2", "--epochs", "1", "--input", str(data)]
+    cv = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "1", "--input", str(data))
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     done = subprocess.run(
-        command,
+        [*product.COMMAND, *cv],
         cwd=tmp_path,
         env=product.environment(),
         capture_output=True,
@@ -180,7 +180,7 @@ def test_full_disk(data, tmp_path):
     assert "Traceback" not in done.stderr
     fold = next((tmp_path / "runs").iterdir()) / "fold-1"
     assert [path.name for path in fold.iterdir()] == ["history.csv"]  # and no half of a model
-    done = product.call("cv", "--folds", "2", "--epochs", "1", "--input", data, cwd=tmp_path)
+    done = product.call(*cv, cwd=tmp_path)
     assert "Submission" in done.stdout  # there is room now, and the same command goes through
 
 
@@ -253,10 +253,10 @@ def test_runs_leaves_out_a_damaged_one_and_says_so(tmp_path):
 
 
 def test_unknown_or_missing_backend(data, tmp_path):
-    done = product.run("cv", "--input", data, cwd=tmp_path, code=2, KERAS_BACKEND="theano")
+    done = product.call("cv", "--input", data, cwd=tmp_path, code=2, KERAS_BACKEND="theano")
     assert "KERAS_BACKEND is 'theano': expected one of tensorflow, jax, torch" in message(done)
     if importlib.util.find_spec("torch") is None:
-        done = product.run("recipes", "bn20", cwd=tmp_path, code=2, KERAS_BACKEND="torch")
+        done = product.call("recipes", "bn20", cwd=tmp_path, code=2, KERAS_BACKEND="torch")
         assert "which is not installed here" in message(done)
 
 

@@ -66,7 +66,7 @@ def finished_run(folder: Path, *, wrong: range, oof: bool = True, ids: int = 100
 
 
 def compare(*arguments: str | Path, cwd: Path, code: int = 0) -> str:
-    done = product.run("compare", *arguments, cwd=cwd, code=code)
+    done = product.call("compare", *arguments, cwd=cwd, code=code)
     return done.stdout if code == 0 else " ".join(done.stderr.split())
 
 

@@ -26,7 +26,7 @@ def write(path: Path, labels: dict[int, int]) -> None:
 
 
 def evaluated(folder: Path, *arguments: str, code: int = 0) -> str:
-    done = product.run("evaluate", *arguments, cwd=folder, code=code)
+    done = product.call("evaluate", *arguments, cwd=folder, code=code)
     return done.stdout if code == 0 else done.stderr
 
 

@@ -13,8 +13,20 @@ import pytest
 from tests import product
 from tests.helpers import write_competition
 
-# Small steps make an epoch last about a second: long enough to be hit in its middle.
-CV = ("cv", "--folds", "2", "--epochs", "3", "--batch-size", "4", "--run", "run")
+# A small network starts quickly. training/ tests that every kind resumes with the same bytes.
+CV = (
+    "cv",
+    "--recipe",
+    "dense",
+    "--folds",
+    "2",
+    "--epochs",
+    "6",
+    "--batch-size",
+    "4",
+    "--run",
+    "run",
+)
 SUBMISSION = Path("out.csv")
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "metrics.json", "folds.npy")
 
@@ -45,7 +57,7 @@ def interrupted(cwd: Path, data: Path, after: str, how: signal.Signals, wait: fl
 def test_sigkill_in_an_epoch_and_between_folds_and_ctrl_c(data, undisturbed, tmp_path):
     run = tmp_path / "run"
 
-    process, _ = interrupted(tmp_path, data, "fold 1/2  epoch 1/3", signal.SIGKILL, wait=0.3)
+    process, _ = interrupted(tmp_path, data, "fold 1/2  epoch 1/6", signal.SIGKILL, wait=0.1)
     assert process.returncode == -signal.SIGKILL
     assert (run / "fold-1" / "checkpoint.keras").exists()
     assert not (run / "fold-1" / "finished.json").exists()
@@ -53,7 +65,7 @@ def test_sigkill_in_an_epoch_and_between_folds_and_ctrl_c(data, undisturbed, tmp
     process, text = interrupted(tmp_path, data, "fold 1/2  resumes after epoch", signal.SIGINT)
     assert process.returncode == 130
     assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
-    assert "kaggle-digits cv --folds 2 --epochs 3" in text
+    assert "kaggle-digits cv --recipe dense --folds 2 --epochs 6" in text
     assert "Traceback" not in text
 
     process, _ = interrupted(tmp_path, data, "fold 1/2  finished", signal.SIGKILL)
@@ -94,7 +106,7 @@ def test_what_a_finished_run_holds(undisturbed):
 
 
 def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, undisturbed):
-    again = product.run(*CV, "--input", data, "--submission", "again.csv", cwd=undisturbed)
+    again = product.call(*CV, "--input", data, "--submission", "again.csv", cwd=undisturbed)
     assert again.stderr.count("finished before") == 2
     assert (undisturbed / "again.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
 
@@ -104,7 +116,7 @@ def test_another_process_in_the_same_folder_is_refused(data, tmp_path):
     try:
         while not (tmp_path / "run" / "run.json").exists():
             time.sleep(0.05)
-        second = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+        second = product.call(*CV, "--input", data, cwd=tmp_path, code=2)
         assert "run is in use by another `kaggle-digits`" in second.stderr
     finally:
         first.kill()
@@ -115,10 +127,10 @@ def test_other_settings_or_data_are_refused_with_both_values(data, undisturbed, 
     before = {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")}
     changed = [*CV]
     changed[changed.index("--epochs") + 1] = "4"
-    done = product.run(*changed, "--input", data, cwd=undisturbed, code=2)
-    assert "training.epochs: the run has 3, this command has 4" in done.stderr
+    done = product.call(*changed, "--input", data, cwd=undisturbed, code=2)
+    assert "training.epochs: the run has 6, this command has 4" in done.stderr
     other = write_competition(tmp_path / "other", train=240, test=40, seed=1)
-    done = product.run(*CV, "--input", other, cwd=undisturbed, code=2)
+    done = product.call(*CV, "--input", other, cwd=undisturbed, code=2)
     assert "train_fingerprint: the run has" in done.stderr
     assert "To start a new run, use another --run" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == before
@@ -136,39 +148,41 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
     training["parts"] = training.pop("batch_splits")
     training["undistorted_epochs"] = training.pop("final_epochs_without_augmentation")
     path.write_text(json.dumps(earlier))
-    product.run(*CV, "--input", data, cwd=tmp_path)
+    product.call(*CV, "--input", data, cwd=tmp_path)
     assert (tmp_path / "run" / "metrics.json").exists()
     for width in (14, None):  # its recipe was another one before
         deslanted = copy.deepcopy(whole)
         deslanted["settings"]["deslant"] = {"width": width}
         path.write_text(json.dumps(deslanted))
-        done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+        done = product.call(*CV, "--input", data, cwd=tmp_path, code=2)
         assert (
             f"deslant.width: the run has {width}, this command has 'no such setting'" in done.stderr
         )
     later = copy.deepcopy(whole)
     later["settings"]["training"]["moonlight"] = 1
     path.write_text(json.dumps(later))
-    done = product.run(*CV, "--input", data, cwd=tmp_path, code=2)
+    done = product.call(*CV, "--input", data, cwd=tmp_path, code=2)
     assert "holds settings that this version does not know" in done.stderr
     assert "moonlight" in done.stderr
 
 
 def test_what_follows_a_run(data, undisturbed):
     """Commands that read a finished run, in one place because training it costs half a minute."""
-    product.run("predict", "run", "--input", data, "--submission", "predicted.csv", cwd=undisturbed)
+    product.call(
+        "predict", "run", "--input", data, "--submission", "predicted.csv", cwd=undisturbed
+    )
     assert (undisturbed / "predicted.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
 
-    evaluated = product.run("evaluate", "run", "--worst", "3", cwd=undisturbed).stdout
+    evaluated = product.call("evaluate", "run", "--worst", "3", cwd=undisturbed).stdout
     assert "accuracy  0." in evaluated
     assert "predict" in evaluated
     assert evaluated.strip().splitlines()[-1].count(".") == 2
 
-    listed = product.run("runs", "--folder", ".", cwd=undisturbed).stdout
+    listed = product.call("runs", "--folder", ".", cwd=undisturbed).stdout
     assert "2/2" in listed
 
     for method in ("mean", "geometric", "vote", "hill-climb"):
-        blended = product.run(
+        blended = product.call(
             "ensemble", "run", "run", "--method", method, "--submission", f"{method}.csv",
             cwd=undisturbed,
         ).stdout  # fmt: skip
@@ -178,7 +192,7 @@ def test_what_follows_a_run(data, undisturbed):
             undisturbed / SUBMISSION
         ).read_bytes()
 
-    done = product.run(
+    done = product.call(
         "submit", SUBMISSION, "--input", data, "--if-possible", cwd=undisturbed
     ).stdout
     assert "is not for the competition" in done

@@ -132,22 +132,30 @@ def test_every_format_answers_like_the_run(name, numbers, said, run, tmp_path):
     np.testing.assert_allclose(elsewhere["probabilities"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", exporting.FORMATS)
-@pytest.mark.usefixtures("at_once")
-def test_every_format_deslants_as_the_run_does(name, keras, tmp_path):
-    def deslanting(number):
+@pytest.fixture(scope="module")
+def deslanting(keras, tmp_path_factory):
+    """Return a run whose models deslant, and its mean probabilities of IMAGES."""
+
+    def network(number):
         recipe = replace(find("record-width"), network=lambda: small_network(number))
         return recipe.complete()
 
-    run = made_run(tmp_path / "run", network=deslanting)
+    run = made_run(tmp_path_factory.mktemp("deslanting") / "run", network=network)
     models = [keras.models.load_model(path, compile=False) for path in run.models()]
     expected = np.mean([model.predict(IMAGES, verbose=0) for model in models], axis=0)
+    slanted = np.mean([small_network(n).predict(IMAGES, verbose=0) for n in (1, 2)], axis=0)
+    assert np.abs(expected - slanted).max() > 1e-3
+    return run, expected
+
+
+@pytest.mark.parametrize("name", exporting.FORMATS)
+@pytest.mark.usefixtures("at_once")
+def test_every_format_deslants_as_the_run_does(name, deslanting, tmp_path):
+    run, expected = deslanting
     path = tmp_path / f"m{exporting.find(name).suffix}"
     export(run, name, path, (1, 2))
     found = exporting.open_model(path, trust=True).probabilities(IMAGES)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    slanted = np.mean([small_network(n).predict(IMAGES, verbose=0) for n in (1, 2)], axis=0)
-    assert np.abs(found - slanted).max() > 1e-3
 
 
 def test_the_two_models_differ(said):
@@ -294,7 +302,7 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
 )
 def test_wrong_commands_write_nothing(arguments, environment, expected, run, tmp_path):
     (tmp_path / "file").touch()
-    done = product.run("export", run.folder, *arguments, cwd=tmp_path, code=2, **environment)
+    done = product.call("export", run.folder, *arguments, cwd=tmp_path, code=2, **environment)
     assert expected in " ".join(done.stderr.replace("│", " ").split())
     assert left(tmp_path) == ["file"]
 

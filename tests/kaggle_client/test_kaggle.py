@@ -49,12 +49,12 @@ def test_push_wait_and_what_is_left_of_it(folder, data, server):
     assert "reference 1002" in submit(folder, data, server, "--force")
     assert len(server.submissions) == 2
 
-    shown = product.run("leaderboard", cwd=folder).stdout
+    shown = product.call("leaderboard", cwd=folder).stdout
     assert "0.99000  280     0.99520   -0.00520" in shown
     assert "first [try]" in shown
-    rows = json.loads(product.run("leaderboard", "--json", cwd=folder).stdout)
+    rows = json.loads(product.call("leaderboard", "--json", cwd=folder).stdout)
     assert [row["public_score"] for row in rows] == [0.99, None]
-    assert "0.99000" in product.run("runs", cwd=folder).stdout
+    assert "0.99000" in product.call("runs", cwd=folder).stdout
 
 
 NOTEBOOK = """
@@ -100,10 +100,10 @@ def test_refresh_fetches_what_was_pending(folder, data, server):
     assert "leaderboard --refresh" in submit(folder, data, server)
     assert ledger(folder)[0]["status"] == "PENDING"
     server.looks = 0
-    done = product.run("leaderboard", "--refresh", cwd=folder, **server.environment(token=True))
+    done = product.call("leaderboard", "--refresh", cwd=folder, **server.environment(token=True))
     assert "1 of 1 entries changed" in done.stderr
     assert ledger(folder)[0]["public_score"] == 0.99
-    product.run("leaderboard", "--refresh", cwd=folder, code=2)  # no credentials
+    product.call("leaderboard", "--refresh", cwd=folder, code=2)  # no credentials
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_timeout_that_is_no_number(folder, data, server):
 
 def get(folder, server, *options, code=0, **environment):
     extra = server.environment() | environment
-    done = product.run("data", "get", *options, cwd=folder, code=code, **extra)
+    done = product.call("data", "get", *options, cwd=folder, code=code, **extra)
     require_no_secret(folder, done.stdout + done.stderr)
     assert not {word for word in ("Traceback", "Warning") if word in done.stderr}
     return " ".join((done.stdout + done.stderr).split())

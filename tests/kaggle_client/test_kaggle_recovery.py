@@ -120,7 +120,7 @@ def test_a_list_that_fails_after_a_lost_answer(folder, data, server):
     assert "it is unknown whether a.csv was submitted. First: Kaggle failed (500" in said
     assert ledger(folder)[0]["status"] == "UNKNOWN"
     server.faults.clear()
-    done = product.run("leaderboard", "--refresh", cwd=folder, **server.environment() | QUICK)
+    done = product.call("leaderboard", "--refresh", cwd=folder, **server.environment() | QUICK)
     assert "never arrived" in done.stderr
     assert "Nothing was submitted yet" in done.stdout
     assert not ledger(folder)
@@ -128,7 +128,7 @@ def test_a_list_that_fails_after_a_lost_answer(folder, data, server):
 
 def test_refresh_settles_what_was_killed(folder, data, server):
     kill_at("CreateSubmission", DO_AND_HANG, folder, data, server)
-    done = product.run("leaderboard", "--refresh", cwd=folder, **server.environment() | QUICK)
+    done = product.call("leaderboard", "--refresh", cwd=folder, **server.environment() | QUICK)
     assert "1 of 1 entries changed" in done.stderr
     assert ledger(folder)[0]["public_score"] == 0.99
 

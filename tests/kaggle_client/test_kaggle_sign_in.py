@@ -114,7 +114,7 @@ def test_what_no_token_has_is_named(token, oddity, folder, data, server):
 def test_a_file_that_the_client_ignores_is_named(name, content, expected, home, tmp_path):
     (home / ".kaggle" / name).write_bytes(content)
     for command in (["leaderboard", "--refresh"], ["data", "get", "--source", "kaggle"]):
-        done = product.run(*command, cwd=tmp_path, code=2, HOME=str(home))
+        done = product.call(*command, cwd=tmp_path, code=2, HOME=str(home))
         assert expected in done.stderr
         assert "~/.kaggle/" in done.stderr
         assert "that Kaggle's client can use" in done.stderr
@@ -134,7 +134,7 @@ def test_a_file_that_the_client_ignores_is_named(name, content, expected, home, 
 )
 def test_a_variable_that_leads_nowhere_is_named(variables, expected, home, tmp_path):
     (home / ".kaggle" / "file").touch()
-    done = product.run(
+    done = product.call(
         "leaderboard", "--refresh", cwd=tmp_path, code=2, HOME=str(home), **variables
     )
     assert expected in done.stderr
@@ -146,7 +146,7 @@ def test_a_folder_with_a_tilde_works(folder, data, server, home):
     (home / "mine" / "kaggle.json").write_text(json.dumps({"username": USER, "key": KEY}))
     mine = {"HOME": str(home), "KAGGLE_CONFIG_DIR": "~/mine", **ALONE}
     server.environment().pop("KAGGLE_USERNAME")
-    done = product.run(
+    done = product.call(
         "submit", "a.csv", "--input", data, cwd=folder,
         **{k: v for k, v in (server.environment() | mine).items() if v},
     )  # fmt: skip

@@ -57,7 +57,7 @@ RECIPE = kd.Recipe(
 def kernel(folder, server, *arguments, code=0, **environment):
     """Run ``kernel …`` against ``server``; return its output on one line, checked for leaks."""
     extra = server.environment() | environment
-    done = product.run("kernel", *arguments, cwd=folder, code=code, **extra)
+    done = product.call("kernel", *arguments, cwd=folder, code=code, **extra)
     require_no_secret(folder, done.stdout + done.stderr)
     assert not re.search(r"Traceback|\wWarning", done.stderr)
     assert code == 0 or re.search("^Error: ", done.stderr, re.MULTILINE)
@@ -192,16 +192,16 @@ def test_wait_fetch_and_use(fetching, server):
     assert not list(fetching.rglob(".kaggle-digits-*"))
 
     data = write_competition(fetching / "input")
-    product.run("evaluate", run, cwd=fetching)
-    product.run("ensemble", run, run, cwd=fetching, code=None)
-    product.run("predict", run, "--submission", "p.csv", "--input", data, cwd=fetching)
-    said = product.run("compare", f"submissions/{run.name}.csv", "p.csv", cwd=fetching).stdout
+    product.call("evaluate", run, cwd=fetching)
+    product.call("ensemble", run, run, cwd=fetching, code=None)
+    product.call("predict", run, "--submission", "p.csv", "--input", data, cwd=fetching)
+    said = product.call("compare", f"submissions/{run.name}.csv", "p.csv", cwd=fetching).stdout
     assert "20" in said
-    said = product.run("submit", f"submissions/{run.name}.csv", cwd=fetching, code=2).stderr
+    said = product.call("submit", f"submissions/{run.name}.csv", cwd=fetching, code=2).stderr
     assert "is not for the competition" in said  # 20 test images: it is found, read and refused
     # The same command finds the run finished: nothing is trained again.
     again = ("cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1")
-    assert "finished before" in product.run(*again, cwd=fetching).stderr
+    assert "finished before" in product.call(*again, cwd=fetching).stderr
 
     text = kernel(fetching, server, "fetch", NAME, code=2)
     assert f"runs/{run.name} is already here. Nothing was fetched" in text
@@ -384,7 +384,7 @@ def test_dry_run_asks_nobody(home, server):
 
 def test_a_token_tells_its_user(home, server):
     environment = server.environment(token=True)
-    done = product.run("kernel", *PUSH, cwd=home, **environment)
+    done = product.call("kernel", *PUSH, cwd=home, **environment)
     assert f"Pushed {KERNEL}" in done.stdout
 
 
@@ -433,7 +433,7 @@ def test_status_without_waiting(fetching, server):
     text = kernel(fetching, server, "status", NAME)
     assert "fold 2/2 finished" in text  # the last lines of the log
     assert f"{KERNEL}: RUNNING, my_net-2-fold-e1, pushed 2" in text
-    done = product.run(
+    done = product.call(
         "kernel", "status", "--json", cwd=fetching, code=None, **server.environment()
     )
     said = json.loads(done.stdout)
@@ -521,8 +521,13 @@ def test_faults_of_a_fetch(step, fault, expected, fetching, server):
     patience = SHORT if fault in (HANG, STALL) else {}
     assert expected in kernel(fetching, server, "fetch", code=1, **patience)
     require_nothing_fetched(fetching)
+
+
+def test_a_fetch_that_failed_is_repeated(fetching, server):
+    server.faults["GET"] = CUT
+    kernel(fetching, server, "fetch", code=1)
     server.faults.clear()
-    kernel(fetching, server, "fetch")
+    assert "Run runs/my-net" in kernel(fetching, server, "fetch")
 
 
 def require_nothing_fetched(home):
@@ -662,6 +667,8 @@ def test_what_was_stopped_resumes_at_home(fetching, server):
     assert "was stopped before its time limit" in text
     assert not (fetching / "submissions").exists()
     write_competition(fetching / "input")
-    done = product.run("cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1", cwd=fetching)
+    done = product.call(
+        "cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1", cwd=fetching
+    )
     assert "fold 1/2  finished before" in done.stderr
     assert "Held out" in done.stdout

@@ -88,7 +88,7 @@ def test_a_damaged_line_is_named_and_kept(line, ledger, tmp_path):
     assert [entry.reference for entry in ledger.entries()] == [1, 3]
     ledger.replace(ENTRY, replace(ENTRY, status="ERROR"))
     assert ledger.path.read_bytes().split(b"\n")[1] == line
-    done = product.run("leaderboard", cwd=tmp_path)
+    done = product.call("leaderboard", cwd=tmp_path)
     assert "ledger.jsonl, line 2: damaged, kept but ignored" in done.stderr
     assert "seven ≠ 1 [bold]" in done.stdout
 
@@ -108,7 +108,7 @@ def test_fields_of_a_later_version_are_kept(ledger, tmp_path):
     ledger.append(ENTRY)
     kept = json.loads(ledger.path.read_text().splitlines()[0])
     assert kept == values | {"public_score": 0.5}
-    shown = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
+    shown = json.loads(product.call("leaderboard", "--json", cwd=tmp_path).stdout)
     assert [row.get("rank") for row in shown] == [None, 7]
 
 
@@ -138,19 +138,19 @@ def test_the_reason_of_an_error_and_errors_are_shown(ledger, tmp_path):
     reason = "Evaluation Exception: [must] have 28000 rows \x1b[2J"
     ledger.append(replace(ENTRY, status="ERROR", public_score=None, error=reason, reference=7))
     ledger.append(replace(ENTRY, public_score=0.99757))
-    done = product.run("leaderboard", cwd=tmp_path)
+    done = product.call("leaderboard", cwd=tmp_path)
     shown = reason.replace("\x1b", "\\x1b")
     assert f"Kaggle could not score a.csv (7): {shown}\n" in done.stdout
     assert "0.99757  68 " in done.stdout
-    rows = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
+    rows = json.loads(product.call("leaderboard", "--json", cwd=tmp_path).stdout)
     assert [(row["errors"], row["error"]) for row in rows] == [(68, None), (None, reason)]
 
 
 def test_scores_that_contradict_each_other_are_named(ledger, tmp_path):
     ledger.append(replace(ENTRY, public_score=0.12345))
     expected = "The score of a.csv (reference 1) is no whole number of errors in 28,000 rows"
-    assert expected in product.run("leaderboard", cwd=tmp_path).stdout
-    done = product.run("leaderboard", "--json", cwd=tmp_path)
+    assert expected in product.call("leaderboard", cwd=tmp_path).stdout
+    done = product.call("leaderboard", "--json", cwd=tmp_path)
     assert expected in done.stderr
     assert json.loads(done.stdout)[0]["errors"] is None
 
@@ -158,7 +158,7 @@ def test_scores_that_contradict_each_other_are_named(ledger, tmp_path):
 def test_the_best_comes_first_and_those_without_a_score_last(ledger, tmp_path):
     for number, score in enumerate([0.97, None, 0.99]):
         ledger.append(replace(ENTRY, reference=number, public_score=score))
-    rows = json.loads(product.run("leaderboard", "--json", cwd=tmp_path).stdout)
+    rows = json.loads(product.call("leaderboard", "--json", cwd=tmp_path).stdout)
     assert [row["public_score"] for row in rows] == [0.99, 0.97, None]
     assert rows[0]["gap"] == pytest.approx(0.0)
 

@@ -199,7 +199,7 @@ def test_ids_that_do_not_count_from_1(first, expected, here, data):
 
 
 def test_options_of_kaggles_own_client(folder, data, server):
-    done = product.run(
+    done = product.call(
         "submit", "-c", "digit-recognizer", "-f", "a.csv", "-m", "by -m", "--input", data,
         cwd=folder, **server.environment(),
     )  # fmt: skip
@@ -226,7 +226,7 @@ def test_again_is_another_name_for_force(folder, data, server):
     submit_to(folder, data, server)
     assert "reference 1002" in submit_to(folder, data, server, "--again")
     for command in (["submit"], ["data", "get"]):
-        shown = product.run(*command, "--help", cwd=folder).stdout
+        shown = product.call(*command, "--help", cwd=folder).stdout
         assert "--force" in shown
         assert not [name for name in ("--again", "--competition") if name in shown]
 

@@ -241,7 +241,7 @@ def test_the_command_takes_all_finished_runs(made, tmp_path):
     (here / "runs" / "second" / "run.json").write_text(
         json.dumps(unfinished | {"state": "running"})
     )
-    done = product.run("report", "-o", "out/r.html", "--json", cwd=here)
+    done = product.call("report", "-o", "out/r.html", "--json", cwd=here)
     said = json.loads(done.stdout)
     assert (said["html"], said["json"]) == ("out/r.html", "out/r.json")
     assert said["bytes"] == (here / "out/r.html").stat().st_size
@@ -249,7 +249,7 @@ def test_the_command_takes_all_finished_runs(made, tmp_path):
     assert [run["run"] for run in report["runs"]] == ["runs/first", f"runs/{HOSTILE}"]
     assert report["ledger"] is None
     assert report["runs"][0]["flop"] is None  # no models were saved
-    text = product.run("report", "runs/first", "--submissions", cwd=here).stdout
+    text = product.call("report", "runs/first", "--submissions", cwd=here).stdout
     assert re.search(r"^report    report.html \(0\.\d MB\)$", text, re.MULTILINE)
     assert read_twin(here / "report.html")["ledger"] == []
 
@@ -265,7 +265,7 @@ def test_the_command_takes_all_finished_runs(made, tmp_path):
 )
 def test_wrong_commands_write_nothing(arguments, expected, tmp_path):
     (tmp_path / "in").write_text("")
-    done = product.run("report", *arguments, cwd=tmp_path, code=2)
+    done = product.call("report", *arguments, cwd=tmp_path, code=2)
     assert expected in " ".join(done.stderr.split())
     assert not list(tmp_path.rglob("*.html"))
 
@@ -283,11 +283,11 @@ def test_a_name_that_is_not_utf8_is_kept(made, tmp_path):
 
 def test_evaluate_writes_a_page_about_the_run(made, tmp_path):
     here = Path(shutil.copytree(made, tmp_path / "here"))
-    text = product.run("evaluate", "runs/first", "--html", "a.html", cwd=here).stdout
+    text = product.call("evaluate", "runs/first", "--html", "a.html", cwd=here).stdout
     assert text.startswith("accuracy  0.86667 ± ")
     assert text.endswith("\npage      a.html\n")
     assert [run["run"] for run in read_twin(here / "a.html")["runs"]] == ["runs/first"]
-    said = product.run("evaluate", "runs/first", "--html", "a.html", "--json", cwd=here).stdout
+    said = product.call("evaluate", "runs/first", "--html", "a.html", "--json", cwd=here).stdout
     assert json.loads(said)["html"] == "a.html"
 
 
@@ -297,7 +297,7 @@ def test_compare_writes_a_page_about_files_and_runs(made, tmp_path):
     csv[1] = f"1,{(int(csv[1][-1]) + 1) % 10}"
     (here / "c<b>.csv").write_text("\n".join(csv) + "\n")
     arguments = ("compare", "runs/first", "runs/second", "c<b>.csv", "--html", "a.html")
-    text = product.run(*arguments, cwd=here).stdout
+    text = product.call(*arguments, cwd=here).stdout
     assert "\npage written to a.html\n" in text
     report = read_twin(here / "a.html")
     held_out, test = report["disputes"]
@@ -305,7 +305,7 @@ def test_compare_writes_a_page_about_files_and_runs(made, tmp_path):
     assert test["names"] == ["runs/first", "runs/second", "c<b>.csv"]
     assert test["differing"][0][2] == 1
     assert "c&lt;b&gt;.csv" in (here / "a.html").read_text()
-    product.run("compare", *["c<b>.csv"] * 2, "--html", "b.html", "--images", "input", cwd=here)
+    product.call("compare", *["c<b>.csv"] * 2, "--html", "b.html", "--images", "input", cwd=here)
     assert read_twin(here / "b.html")["runs"] == []
 
 
@@ -319,6 +319,6 @@ def test_compare_writes_a_page_about_files_and_runs(made, tmp_path):
     ],
 )
 def test_wrong_pages_are_refused_before_any_work(made, arguments, expected):
-    done = product.run(*arguments, cwd=made, code=2)
+    done = product.call(*arguments, cwd=made, code=2)
     assert expected in " ".join(done.stderr.split())
     assert done.stdout == ""
