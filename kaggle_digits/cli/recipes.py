@@ -1,4 +1,4 @@
-"""``kaggle-digits recipes``: what can be trained."""
+"""``kaggle-digits recipes``: list the recipes, or show one in full."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -53,7 +53,7 @@ def _list(*, as_json: bool) -> None:
 
 
 def _accuracy(recipe: recipes.Recipe) -> str:
-    """Return the accuracy with which `Recipe.measured` begins; nothing if it was not measured."""
+    """Return the accuracy at the start of `Recipe.measured`; an empty text if not measured."""
     first = recipe.measured.partition(" ")[0]
     return first if first.startswith("0.") else ""
 
@@ -99,7 +99,7 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
 
 
 def _detail(layer: Any) -> str:
-    """Return what tells this layer from another of its type."""
+    """Return the settings of ``layer`` that distinguish it from others of its type."""
     settings = layer.get_config()
     activation = settings.get("activation", "linear")
     if "kernel_size" in settings:
