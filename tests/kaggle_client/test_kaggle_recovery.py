@@ -140,7 +140,7 @@ def test_a_damaged_line_about_the_same_file_needs_force(folder, data, server):
     path.write_bytes(damaged)
     text = submit(folder, data, server, code=2)
     assert "ledger.jsonl, line 1: damaged" in text
-    assert "line 1 of submissions/ledger.jsonl is about it, but is damaged" in text
+    assert "line 1 of submissions/ledger.jsonl, which records it, is damaged" in text
     submit(folder, data, server, "--force")
     assert path.read_bytes().startswith(damaged)
     assert json.loads(path.read_bytes().splitlines()[1])["reference"] == 1002
