@@ -478,7 +478,7 @@ def test_a_full_disk_leaves_the_old_or_the_new(name, tmp_path, disk):
             work.do(folder)
         except OutsideError as error:
             failed += 1
-            assert "no room to write" in str(error)  # noqa: PT017 — no error is right, too
+            assert "no space to write" in str(error)  # noqa: PT017 — no error is right, too
             assert work.known(folder) in (before, "running"), kib
         else:
             assert failed
@@ -506,7 +506,7 @@ def test_data_get_on_a_full_disk(archive, disk, monkeypatch):
             return
         failed += 1
         assert isinstance(done.exception, OutsideError), done.exception
-        assert "no room to write" in str(done.exception)
+        assert "no space to write" in str(done.exception)
         assert (folder / "digit-recognizer.zip").read_bytes() == old.read_bytes()
         assert [path for path in hidden(folder) if path.name != ".cache"] == []
         remount(folder.parent, "size=4m")
@@ -533,7 +533,7 @@ def test_cross_validation_on_a_full_disk(data, tmp_path, disk):
             assert kib > sizes[0]
             return
         assert done.returncode == 1, done.stderr
-        assert "no room to write" in done.stderr
+        assert "no space to write" in done.stderr
         assert "Traceback" not in done.stderr
         remount(folder, "size=100m")
         product.run(*command, cwd=folder)

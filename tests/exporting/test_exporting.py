@@ -251,7 +251,7 @@ def test_the_command_compares_in_a_fresh_process(run, tmp_path):
     assert "exports/one-ensemble.onnx" in done.stdout
     assert "the mean of 2 models" in done.stdout
     assert "1,000 images (30 test images of input, the rest drawn here)" in done.stdout
-    assert "labels equal, largest difference of probabilities" in done.stdout
+    assert "same labels, largest difference of probabilities" in done.stdout
     assert 'onnxruntime.InferenceSession("exports/one-ensemble.onnx")' in done.stdout
     assert done.stderr == ""
     assert left(tmp_path / "exports") == ["one-ensemble.onnx"]
@@ -281,14 +281,14 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
         (["--format", "pmml"], {}, "received the format 'pmml'. Expected one of keras, json+h5"),
         (["--fold", "3"], {}, "--fold 3 is none of"),
         (["--fold", "0"], {}, "Invalid value for '--fold'"),
-        (["--fold", "1", "--ensemble"], {}, "choose --ensemble for all folds, or --fold N"),
+        (["--fold", "1", "--ensemble"], {}, "received --ensemble (all folds) and --fold N"),
         (["--output", "m.onnx"], {}, "m.onnx does not end in .keras"),
         (
             ["--format", "onnx"],
             {"KERAS_BACKEND": "jax"},
             "KERAS_BACKEND is 'jax', which cannot write onnx. Expected the format keras or json+h5",
         ),
-        (["--output", "file/m.keras"], {}, "a file is in the way of its folder"),
+        (["--output", "file/m.keras"], {}, "a parent folder is a file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -304,7 +304,7 @@ def test_a_full_disk_leaves_nothing(run, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(OutsideError, match=r"no room to write .*Free some space"):
+        with pytest.raises(OutsideError, match=r"no space to write .*Free some space"):
             export(run, "saved-model", tmp_path / "m")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

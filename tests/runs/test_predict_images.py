@@ -63,7 +63,7 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
         (["input/train.csv"], "input/train.csv is not a picture that can be read"),
         (["three.png", "--submission", "b.csv"], "received --submission b.csv and pictures"),
         (["--save-debug", "seen2"], "received --save-debug seen2 and no pictures"),
-        (["three.png", "--save-debug", "three.png"], "a file is in the way"),
+        (["three.png", "--save-debug", "three.png"], "a parent folder is a file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
