@@ -222,7 +222,7 @@ def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):
     write_competition(tmp_path)
     sample = comparing.sample(tmp_path, (32, 32, 3))
     assert sample.images.shape == (1000, 32, 32, 3)
-    assert sample.source == f"drawn here: those in {tmp_path} have the shape (28, 28, 1)"
+    assert sample.source == f"drawings, because images in {tmp_path} have shape (28, 28, 1)"
 
 
 @pytest.mark.usefixtures("at_once")
@@ -250,7 +250,7 @@ def test_the_command_compares_in_a_fresh_process(run, tmp_path):
     done = product.call("export", run.folder, "--format", "onnx", "--ensemble", cwd=tmp_path)
     assert "exports/one-ensemble.onnx" in done.stdout
     assert "the mean of 2 models" in done.stdout
-    assert "1,000 images (30 test images of input, the rest drawn here)" in done.stdout
+    assert "1,000 images (30 test images of input, the others drawings)" in done.stdout
     assert "same labels, largest difference of probabilities" in done.stdout
     assert 'onnxruntime.InferenceSession("exports/one-ensemble.onnx")' in done.stdout
     assert done.stderr == ""
@@ -266,7 +266,7 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
     assert told["comparison"]["images"] == 1000
     assert told["comparison"]["labels_that_differ"] == 0
     assert told["comparison"]["largest_difference"] < 1e-5
-    assert told["comparison"]["source"] == "drawn here: there is no data in input"
+    assert told["comparison"]["source"] == "drawings, because input has no data"
     assert [file["path"] for file in told["files"]] == [
         "exports/one-fold-2.json", "exports/one-fold-2.weights.h5"
     ]  # fmt: skip
@@ -325,7 +325,7 @@ def test_an_export_that_answers_otherwise_is_thrown_away(run, tmp_path):
         model.layers[-1].set_weights([*model.layers[-1].get_weights()[:-1], bias + np.eye(10)[3]])
         onnx.write(model, target)
 
-    with pytest.raises(OutsideError, match=r"does not answer like the run: \d+ of 1,000 labels"):
+    with pytest.raises(OutsideError, match=r"predicts differently .*: \d+ of 1,000 labels"):
         exporting.export(run, (1,), replace(onnx, write=other), path, tmp_path)
     assert left(tmp_path) == ["m.onnx"]
     assert path.read_bytes() == before
@@ -351,7 +351,7 @@ def test_a_folder_is_replaced_only_if_it_is_ours(run, tmp_path):
     assert exporting.open_model(path, trust=True).classes == 10
     assert left(tmp_path) == ["model"]
     (path / "assets.extra" / "kaggle-digits.json").unlink()
-    with pytest.raises(InputError, match="is not empty, and no SavedModel that `export` made"):
+    with pytest.raises(InputError, match="is not empty and not a SavedModel of `export`"):
         export(run, "saved-model", path)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"is a file\. Expected the name of a folder"):
@@ -360,10 +360,10 @@ def test_a_folder_is_replaced_only_if_it_is_ours(run, tmp_path):
 
 def test_other_files_are_never_replaced(run, tmp_path):
     (tmp_path / "package.json").write_text('{"name": "precious"}')
-    with pytest.raises(InputError, match=r"package.json exists and is no Keras architecture"):
+    with pytest.raises(InputError, match=r"package.json exists and is not a Keras architecture"):
         export(run, "json+h5", tmp_path / "package.json")
     before = (run.fold(1) / "model.keras").read_bytes()
-    with pytest.raises(InputError, match="lies in a run's folder, whose files are its own"):
+    with pytest.raises(InputError, match="lies in a run's folder, which must not"):
         export(run, "keras", run.fold(1) / "model.keras", (2,))
     assert (run.fold(1) / "model.keras").read_bytes() == before
     (tmp_path / "m.weights.h5").mkdir()
@@ -388,7 +388,7 @@ def test_damaged_files_are_refused(name, tmp_path):
     halves = [whole[: len(whole) * share // 10] for share in (3, 5, 7, 9)]
     for damaged in (b"", b"no model", *halves):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=rf"m\.{name} cannot be opened: .* Expected a whole"):
+        with pytest.raises(InputError, match=rf"m\.{name} cannot be opened: .* Expected a co"):
             exporting.open_model(path)
 
 
@@ -425,7 +425,7 @@ def test_code_in_a_model_is_never_run(keras, tmp_path):
     exporting.find("json+h5").write(hostile, tmp_path / "m.json")
     ran.unlink()  # building it called the function
     for name in ("m.keras", "m.json"):
-        with pytest.raises(InputError, match=r"holds a Lambda layer: Python code"):
+        with pytest.raises(InputError, match=r"has a Lambda layer: Python code"):
             exporting.open_model(tmp_path / name)
     text = (tmp_path / "m.json").read_text()
     (tmp_path / "m.json").write_text(text.replace('"keras.layers"', '"os"'))
@@ -451,7 +451,7 @@ def test_models_that_take_or_give_something_else_are_refused(keras, tmp_path):
     with pytest.raises(InputError, match=r"takes float32 \[None, 28, 28, 1\]. Expected .*uint8"):
         exporting.open_model(path)
     keras_archive.write(small_network(end="linear"), path)
-    with pytest.raises(InputError, match=r"gives no probabilities: .*softmax"):
+    with pytest.raises(InputError, match=r"does not return probabilities: .*softmax"):
         exporting.open_model(path)
     first, second = keras.Input(SHAPE, dtype="uint8"), keras.Input(SHAPE, dtype="uint8")
     both = keras.layers.Average()([small_network()(first), small_network()(second)])
@@ -461,11 +461,11 @@ def test_models_that_take_or_give_something_else_are_refused(keras, tmp_path):
 
 
 def test_what_is_no_export_says_what_to_do(run, tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*nosuch.onnx"):
+    with pytest.raises(InputError, match=r"nosuch.onnx does not exist"):
         exporting.open_model(tmp_path / "nosuch.onnx")
     for name, expected in {
-        "m.weights.h5": r"holds weights alone. Expected the architecture, .*m\.json",
-        "m.h5": r"is of no kind that is known here. Expected a file that ends in \.keras, \.json",
+        "m.weights.h5": r"has only weights. Expected the architecture, .*m\.json",
+        "m.h5": r"has an unknown format. Expected a file that ends in \.keras, \.json",
     }.items():
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=expected):
@@ -475,7 +475,7 @@ def test_what_is_no_export_says_what_to_do(run, tmp_path):
     with pytest.raises(InputError, match=r"is a run's folder.*kaggle-digits export"):
         exporting.open_model(run.folder)
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="Expected a whole SavedModel"):
+    with pytest.raises(InputError, match="Expected a complete SavedModel"):
         exporting.open_model(tmp_path, trust=True)
 
 
@@ -550,7 +550,7 @@ def test_weights_of_somebody_else_are_not_replaced(run, tmp_path):
 def test_answers_that_are_no_numbers_do_not_pass(tmp_path, monkeypatch):
     sample = comparing.Sample(np.zeros((4, 28, 28, 1), np.uint8), "nowhere")
     monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: np.full((4, 10), np.nan))
-    with pytest.raises(OutsideError, match="does not answer like the run"):
+    with pytest.raises(OutsideError, match="predicts differently from the run"):
         comparing.compare(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])
 
 
@@ -567,5 +567,5 @@ def test_a_saved_model_of_any_shape_is_refused_in_words(tmp_path):
 def test_an_export_that_does_not_answer_is_not_waited_for_forever(tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "TIMEOUT", 0.01)
     sample = comparing.Sample(np.zeros((2, 28, 28, 1), np.uint8), "made here")
-    with pytest.raises(OutsideError, match=r"no answers in a fresh process within 0\.01 seconds"):
+    with pytest.raises(OutsideError, match=r"no predictions in a fresh process within 0"):
         comparing.compare(tmp_path / "m.keras", sample, np.full((2, 10), 0.1))
