@@ -295,19 +295,19 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
     from kaggle_digits import plots
     from kaggle_digits.runs import predictions
 
-    one = predictions.find_image(run, split, image_id)
+    prediction = predictions.find_image(run, split, image_id)
     image = _image(run, split, image_id, data)
-    path = None if image is None else plots.draw_answer(run, one, image, split)
+    path = None if image is None else plots.draw_answer(run, prediction, image, split)
     names = run.class_names
-    label = None if one.label is None else names[one.label]
+    label = None if prediction.label is None else names[prediction.label]
     if as_json:
         options.print_json(
             {
-                "id": one.id,
+                "id": prediction.id,
                 "split": split,
                 "label": label,
-                "predicted": names[one.predicted],
-                "probabilities": dict(zip(names, one.probabilities.tolist(), strict=True)),
+                "predicted": names[prediction.predicted],
+                "probabilities": dict(zip(names, prediction.probabilities.tolist(), strict=True)),
                 "picture": path and str(path),
             }
         )
@@ -316,7 +316,7 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
         from kaggle_digits.cli import terminal_image
 
         print(terminal_image.picture(image, sys.stdout))
-    for line in _bars(one, _printable_names(run)):
+    for line in _bars(prediction, _printable_names(run)):
         print(line)
     if path is not None:
         print(f"\ndrawn      {path}")
@@ -338,19 +338,20 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
     return images.take(np.flatnonzero(images.ids == image_id)).images[0, ...]
 
 
-def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
+def _bars(prediction: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
     from kaggle_digits.cli import terminal_image
 
-    label = "unknown" if one.label is None else names[one.label]
-    verdict = {True: ", correct", False: ", wrong"}.get(one.predicted == one.label)
-    yield f"image      {one.id}"
+    label = "unknown" if prediction.label is None else names[prediction.label]
+    verdict = {True: ", correct", False: ", wrong"}.get(prediction.predicted == prediction.label)
+    yield f"image      {prediction.id}"
     yield f"label      {label}"
-    yield f"predicted  {names[one.predicted]}{verdict if one.label is not None else ''}\n"
+    verdict = "" if prediction.label is None else verdict
+    yield f"predicted  {names[prediction.predicted]}{verdict}\n"
     width = max(map(len, names))
-    for number, (name, share) in enumerate(zip(names, one.probabilities, strict=True)):
+    for number, (name, share) in enumerate(zip(names, prediction.probabilities, strict=True)):
         notes = [
             note
-            for note, at in (("label", one.label), ("predicted", one.predicted))
+            for note, at in (("label", prediction.label), ("predicted", prediction.predicted))
             if at == number
         ]
         bar = terminal_image.bar(float(share))

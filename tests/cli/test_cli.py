@@ -202,7 +202,7 @@ def test_train_on_everything_and_its_json(data, tmp_path):
     test = tmp_path / result["run"] / "test.npz"
     test.write_bytes(test.read_bytes()[:1000])
     done = product.call("ensemble", result["run"], "--submission", "a.csv", cwd=tmp_path, code=2)
-    assert "test.npz is not an .npz file, or was cut short" in message(done)
+    assert "test.npz is not an .npz file, or is truncated" in message(done)
 
 
 def test_tensorflow_keeps_quiet(data, tmp_path):

@@ -87,7 +87,7 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     (folder / "run").mkdir(exist_ok=True)
     message = evaluated(folder, "run", "--labels", "answers.csv", code=2)
     assert "--labels answers.csv: run is not a file" in message
-    assert "there is no nosuch.csv. Expected a CSV with labels" in evaluated(
+    assert "nosuch.csv does not exist. Expected a CSV with labels" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
     for labels, expected in (("nosuch.csv", "does not exist"), ("run", "is a folder")):

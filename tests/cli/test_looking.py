@@ -78,7 +78,7 @@ def test_data_show_augments_quietly(here):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--augment", "bn20-original"], "bn20-original' trains on the images as they are"),
+        (["--augment", "bn20-original"], "bn20-original' has no augmentation"),
         (["--picture", "a.jpg"], "received a.jpg for a picture"),
         (["--picture", "input/train.csv/a.png"], "a parent folder is a file"),
         (["--input", "nosuch"], "nosuch does not exist"),

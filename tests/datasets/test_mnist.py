@@ -108,7 +108,7 @@ def test_broken_npz(tmp_path: Path) -> None:
     path = write_npz(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:2000])
-    assert f"{path} is not an .npz file, or was cut short" in message_of(tmp_path)
+    assert f"{path} is not an .npz file, or is truncated" in message_of(tmp_path)
     path.write_bytes(whole[:300] + b"junk" + whole[304:])
     assert f"cannot read {path}" in message_of(tmp_path)
     with path.open("wb") as file:

@@ -268,13 +268,13 @@ def test_no_file_or_another_kind(tmp_path):
     (tmp_path / "empty.png").touch()
     assert_refused(tmp_path / "empty.png", "is an empty file")
     (tmp_path / "a.png").write_text("ImageId,Label\n1,7\n")
-    assert_refused(tmp_path / "a.png", "is not a picture that can be read", "PNG, JPEG")
+    assert_refused(tmp_path / "a.png", "is not a readable picture", "PNG, JPEG")
     Image.new("L", (40, 40)).save(tmp_path / "a.ppm")
-    assert_refused(tmp_path / "a.ppm", "is not a picture that can be read")
+    assert_refused(tmp_path / "a.ppm", "is not a readable picture")
     (tmp_path / "a.eps").write_text(
         "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
     )
-    assert_refused(tmp_path / "a.eps", "is not a picture that can be read")
+    assert_refused(tmp_path / "a.eps", "is not a readable picture")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "tif", "webp"])

@@ -222,7 +222,7 @@ def test_curves_fall_where_the_loss_falls():
     assert x2 - x1 == pytest.approx(x3 - x2)
     assert y2 - y1 == pytest.approx(y3 - y2, abs=0.2)  # a logarithmic axis
     assert y1 < y3
-    assert "0.0100 on the images trained on." in loss.summary
+    assert "0.0100 on training images." in loss.summary
     assert all(0 <= y <= curves.HEIGHT for y, _ in wrong.y_ticks)  # an error rate of 0 throughout
 
 
