@@ -59,7 +59,7 @@ def command(
 ) -> None:
     """Train the best ensemble that fits a time budget.
 
-    Measures this machine for some seconds, then prints a plan of networks, epochs and repetitions
+    Measures the machine for half a minute, then prints a plan of networks, epochs and repetitions
     that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
     another budget trained for as many epochs are not trained again.
     """
