@@ -1,4 +1,4 @@
-"""Crashes and faults at moments that nobody chose: the same command ends with the same files.
+"""Crashes and faults at arbitrary moments: the same command ends with the same files.
 
 The kill campaign ends commands at random file operations and at random times, and runs each of
 them again. ``CAMPAIGN_KILLS`` says how often (100), ``CAMPAIGN_SEED`` where it begins; `make
@@ -364,7 +364,7 @@ WORKS = {
     "ledger": Work(
         lambda folder: Ledger(folder / "ledger.jsonl").append(entry(2)),
         lambda folder: Ledger(folder / "ledger.jsonl").append(entry(1)),
-        lambda folder: [one.reference for one in Ledger(folder / "ledger.jsonl").entries()],
+        lambda folder: [entry.reference for entry in Ledger(folder / "ledger.jsonl").entries()],
     ),
     "run": Work(
         open_run,
@@ -593,7 +593,7 @@ def test_two_writers_of_one_file(tmp_path):
             seen.add(path.read_text())
     assert [writer.returncode for writer in writers] == [0, 0]
     assert seen <= {"a" * 50_000, "b" * 50_000}
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_two_downloads_into_one_folder(archive, tmp_path):

@@ -91,7 +91,7 @@ def test_a_failing_disk_is_told_as_such(tmp_path):
     assert "a.csv: Input/output error. The disk or the network drive" in str(error)
 
 
-# -------------------------------------------------------------------------- where nobody can wait
+# -------------------------------------------------------------------------- temporary folders
 
 
 def test_what_is_written_meanwhile_has_the_same_name_where_nobody_else_can_be(tmp_path):

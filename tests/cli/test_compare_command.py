@@ -333,8 +333,8 @@ def test_three_runs_are_three_pairs(tmp_path):
     for name, wrong in (("a", 2), ("b", 3), ("c", 9)):
         finished_run(tmp_path / name, wrong=range(wrong))
     found = json.loads(compare("a", "b", "c", "--json", cwd=tmp_path))["held_out"]
-    assert [(one["a"], one["b"]) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [one["only_a"] for one in found] == [1, 7, 6]
+    assert [(pair["a"], pair["b"]) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [pair["only_a"] for pair in found] == [1, 7, 6]
     assert "With 3 pairs, some p-values are below 0.05 by chance" in compare(*"abc", cwd=tmp_path)
 
 

@@ -173,7 +173,7 @@ def test_json_keeps_its_keys_and_has_the_calibration(here):
     )
     assert result["class_names"] == list(CIFAR)
     assert result["scores"]["images"] == 20
-    assert sum(one["images"] for one in result["calibration"]["bins"]) == 20
+    assert sum(bin_["images"] for bin_ in result["calibration"]["bins"]) == 20
     assert result["test"] is None
     assert result["plots"] is None
 

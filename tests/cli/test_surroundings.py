@@ -378,7 +378,7 @@ def test_precision_of_a_record_is_that_of_its_members():
 def test_every_training_command_takes_a_precision():
     top = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for name in ("train", "cv", "record"):
-        assert "--precision" in {word for one in top[name].params for word in one.opts}
+        assert "--precision" in {word for option in top[name].params for word in option.opts}
 
 
 # ------------------------------------------------------------------------------------ the library

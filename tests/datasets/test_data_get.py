@@ -88,7 +88,7 @@ def test_from_a_folder_or_one_of_its_files(folder: Path, tmp_path: Path) -> None
     get_from(there / "train.csv", tmp_path / "other")
     assert load(tmp_path / "other").train.fingerprint == load(folder).train.fingerprint
     assert names(there) == {"train.csv", "test.csv", "sample_submission.csv"}
-    assert not (there / CACHE).exists()  # somebody's downloads are not ours to write to
+    assert not (there / CACHE).exists()  # nothing is written beside the original
 
 
 def test_from_mnist(folder: Path, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["ours", "theirs", "to-zip", "from-zip"])
 def test_a_kill_at_any_moment_leaves_the_old_data_the_new_or_words(kind, tmp_path):
-    """Old and new have as many test images: the mixture would pass for somebody's own data."""
+    """With equal numbers of test images, a mixture would look like own data."""
     old = write_competition(tmp_path / "old", seed=OLD)
     new = write_competition(tmp_path / "new", seed=NEW)
     if kind == "to-zip":

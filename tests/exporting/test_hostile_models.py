@@ -1,4 +1,4 @@
-"""Models that somebody else made: no code is run, no file is read, no memory is filled."""
+"""Malicious models run no code, read no files and do not fill the memory."""
 
 import io
 import json
@@ -511,7 +511,7 @@ def test_tflite_calls_its_own_operations_alone(called, lite, tmp_path):
 def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
     def change(model):
         tensors = model.subgraphs[0].tensors
-        empty = [one for one in tensors if model.buffers[one.buffer].data is None]
+        empty = [tensor for tensor in tensors if model.buffers[tensor.buffer].data is None]
         empty[1].shape = [1, 100_000, 100_000, 1]
 
     path = tmp_path / "m.tflite"

@@ -51,7 +51,9 @@ def test_killed_and_started_again(step, fault, arrived, late, folder, data, serv
     text = submit(folder, data, server, code=2 if arrived else 0, **QUICK)
     assert ("already submitted" in text) == arrived
     assert len(server.submissions) == 1
-    assert [(one["reference"], one["sha256"] != "") for one in ledger(folder)] == [(1001, True)]
+    assert [(entry["reference"], entry["sha256"] != "") for entry in ledger(folder)] == [
+        (1001, True)
+    ]
     assert "listed_before" not in ledger(folder)[0]
 
 

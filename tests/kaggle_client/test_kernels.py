@@ -174,7 +174,7 @@ def test_the_script_trains_and_lists_what_belongs_home(on_kaggle):
     assert "fold 2/2 finished" in " ".join(log.split())
     run_json = json.loads(on_kaggle.output[f"runs/{run}/run.json"])
     command = "kaggle-digits cv --recipe my_net.py --folds 2 --epochs 1"
-    assert run_json["command"] == command  # it can be typed at home as it is
+    assert run_json["command"] == command  # it also works on the user's machine
 
 
 def test_wait_fetch_and_use(fetching, server):

@@ -76,7 +76,7 @@ def test_learning_curves_show_every_fold_and_their_mean():
     histories = [history(6, seed) for seed in range(3)]
     figure = learning_curves.learning_curves(histories, "")
     losses = [np.asarray(line.get_ydata()) for line in figure.axes[0].lines]
-    expected = np.array([[epoch.loss for epoch in one] for one in histories])
+    expected = np.array([[epoch.loss for epoch in history] for history in histories])
     assert len(losses) == 8  # three folds and their mean, twice
     assert np.allclose(losses[:3], expected)
     assert np.allclose(losses[3], expected.mean(axis=0))

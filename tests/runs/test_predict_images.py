@@ -32,8 +32,8 @@ def test_pictures_for_machines(trained, three):
     arguments = ("predict", "run", three, other)
     done = product.call(*arguments, "--json", "--save-debug", "seen", cwd=trained)
     found = json.loads(done.stdout)["pictures"]
-    assert [one["picture"] for one in found] == [str(three), str(other)]
-    assert [len(one["digits"]) for one in found] == [3, 1]
+    assert [picture["picture"] for picture in found] == [str(three), str(other)]
+    assert [len(picture["digits"]) for picture in found] == [3, 1]
     for one in found:
         assert one["numbers"] == ["".join(str(digit["digit"]) for digit in one["digits"])]
         for digit in one["digits"]:
@@ -106,7 +106,7 @@ def test_a_picture_that_cannot_be_read_does_not_keep_back_the_others(trained, th
     assert "Error: input/train.csv is not a readable picture" in done.stderr
     assert "run is a folder. Expected pictures" in done.stderr
     found = json.loads(product.call(*command, "--json", cwd=trained, code=2).stdout)
-    assert [one["picture"] for one in found["pictures"]] == [str(three)]
+    assert [picture["picture"] for picture in found["pictures"]] == [str(three)]
     assert list(found["faults"]) == ["input/train.csv", "run"]
 
 
