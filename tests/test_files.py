@@ -62,7 +62,7 @@ def test_full_disk_as_libraries_report_it(text, tmp_path):
 def test_a_file_in_the_way_of_the_folder(tmp_path):
     (tmp_path / "file").touch()
     for write in (files.require_writable, lambda path: files.write_text(path, "x")):
-        with pytest.raises(InputError, match=r"cannot write .*file/a\.csv.*Expected a folder"):
+        with pytest.raises(InputError, match=r"cannot write .*file/a\.csv.*a writable folder"):
             write(tmp_path / "file" / "a.csv")
 
 

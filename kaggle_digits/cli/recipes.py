@@ -91,11 +91,13 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
         )
     console.print(table)
     console.print(f"{model.count_params():,} parameters\n")
-    for setting, value in asdict(recipe.training).items():
-        console.print(f"{setting:18} {_format(value)}")
+    settings = asdict(recipe.training)
+    width = max(map(len, settings))
+    for setting, value in settings.items():
+        console.print(f"{setting:{width}} {_format(value)}")
     deslant = recipe.deslant and asdict(recipe.deslant)
-    console.print(f"{'deslant':18} {_format(deslant)}")
-    console.print(f"\n{'source':18} {recipe.source}\n{'measured':18} {recipe.measured}")
+    console.print(f"{'deslant':{width}} {_format(deslant)}")
+    console.print(f"\n{'source':{width}} {recipe.source}\n{'measured':{width}} {recipe.measured}")
 
 
 def _detail(layer: Any) -> str:

@@ -173,7 +173,7 @@ def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
         pass
     (tmp_path / "file").touch()
     with (
-        pytest.raises(InputError, match="in the way"),
+        pytest.raises(InputError, match="parent folder is a file"),
         lock(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass
