@@ -61,7 +61,7 @@ def test_rows(train, test, source, note, tmp_path):
         else:
             (said,) = splits.notes
             assert said.startswith(note)
-            if "cut short" in note:
+            if "incomplete" in note:
                 again = "data get --source kaggle --force --input"
                 assert said.endswith(f" with: kaggle-digits {again} {tmp_path / kind}")
 

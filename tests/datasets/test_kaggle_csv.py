@@ -189,7 +189,7 @@ def test_a_row_of_another_length(folder: Path, cells: int) -> None:
     edit(folder / "train.csv", change)
     message = message_of(folder)
     assert f"train.csv, line 3: received {cells} columns. Expected 785." in message
-    assert "cut short" not in message
+    assert "truncated" not in message
 
 
 def test_line_numbers_count_blank_lines(folder: Path) -> None:

@@ -400,12 +400,12 @@ def test_architecture_and_weights_belong_together(tmp_path):
     with pytest.raises(InputError, match=r"m\.weights\.h5 cannot be opened"):
         exporting.open_model(path)
     weights.unlink()
-    with pytest.raises(InputError, match=r"m\.json has no weights: there is no .*m\.weights\.h5"):
+    with pytest.raises(InputError, match=r"m\.json has no weights: .*m.weights.h5 does not exist"):
         exporting.open_model(path)
     small_network(shape=(32, 32, 3)).save_weights(weights)
     with pytest.raises(InputError, match=r"Expected the weights that belong to .*m\.json"):
         exporting.open_model(path)
-    for text, expected in (("{}", "is no architecture"), ("{", "cannot be opened")):
+    for text, expected in (("{}", "does not describe a model"), ("{", "cannot be opened")):
         path.write_text(text)
         with pytest.raises(InputError, match=rf"m\.json {expected}"):
             exporting.open_model(path)
@@ -470,7 +470,7 @@ def test_what_is_no_export_says_what_to_do(run, tmp_path):
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=expected):
             exporting.open_model(tmp_path / name)
-    with pytest.raises(InputError, match=r"holds no saved_model\.pb"):
+    with pytest.raises(InputError, match=r"has no saved_model.pb"):
         exporting.open_model(tmp_path)
     with pytest.raises(InputError, match=r"is a run's folder.*kaggle-digits export"):
         exporting.open_model(run.folder)
@@ -542,7 +542,7 @@ def test_never_two_files_that_do_not_belong_together(tmp_path, monkeypatch):
 
 def test_weights_of_somebody_else_are_not_replaced(run, tmp_path):
     (tmp_path / "m.weights.h5").write_bytes(b"precious")
-    with pytest.raises(InputError, match=r"m\.weights\.h5 exists, and no m\.json"):
+    with pytest.raises(InputError, match=r"m.weights.h5 exists without m.json"):
         export(run, "json+h5", tmp_path / "m.json")
     assert (tmp_path / "m.weights.h5").read_bytes() == b"precious"
 

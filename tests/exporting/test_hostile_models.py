@@ -220,7 +220,7 @@ def test_images_too_large_are_refused(keras, tmp_path):
         [keras.Input((50_000, 50_000, 1), dtype="uint8"), keras.layers.GlobalAveragePooling2D()]
     )
     model.save(tmp_path / "m.keras")
-    with pytest.raises(InputError, match=r"2,500,000,000 values of one image"):
+    with pytest.raises(InputError, match=r"2,500,000,000 values per image"):
         exporting.open_model(tmp_path / "m.keras")
 
 
@@ -516,7 +516,7 @@ def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
 
     path = tmp_path / "m.tflite"
     path.write_bytes(changed_lite(lite, change))
-    with pytest.raises(InputError, match=r"makes 10,000,000,000 values of one image"):
+    with pytest.raises(InputError, match=r"computes 10,000,000,000 values per image"):
         exporting.open_model(path)
 
 

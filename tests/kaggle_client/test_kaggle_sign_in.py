@@ -59,7 +59,7 @@ def test_a_revoked_token_alone(answer, folder, data, server):
     server.faults["IntrospectToken"] = told
     text = submit(folder, data, server, code=1, KAGGLE_API_TOKEN=STALE, **ALONE)
     assert "does not accept your credentials" in text or "Kaggle rejected the token." in text
-    assert "The token came from KAGGLE_API_TOKEN, which wins" in text
+    assert "The token came from KAGGLE_API_TOKEN, which takes" in text
     assert "It may be revoked, expired or incomplete" in text
     assert "Create a token at https://www.kaggle.com/settings" in text
     assert STALE not in text

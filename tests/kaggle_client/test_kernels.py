@@ -566,7 +566,7 @@ def test_files_beside_the_manifest_are_left_there(fetching, server):
     ("change", "expected"),
     [
         ({"push": "0" * 32}, "is of another push than the one recorded here"),
-        ({"files": []}, "finished no epoch: its output holds no run"),
+        ({"files": []}, "finished no epoch: its output has no run"),
         ({"files": [], "message": "no data below /kaggle/input"}, "It failed: no data below"),
         ({"state": "odd"}, "is damaged: state is 'odd'"),
         ({"files": 3}, "is damaged: files is 3"),

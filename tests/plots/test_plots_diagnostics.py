@@ -82,7 +82,7 @@ def test_learning_curves_show_every_fold_and_their_mean():
     assert np.allclose(losses[3], expected.mean(axis=0))
     texts = words(figure)
     assert f"last epoch: training {expected[:, -1].mean():.4f}" in texts[-1] + " ".join(texts)
-    assert "on those held out, mean" in texts
+    assert "held-out images, mean" in texts
     assert "each of 3 folds" in texts
 
 
