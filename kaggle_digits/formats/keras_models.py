@@ -215,7 +215,7 @@ def _require_known(path: Path | str, described: list[dict[str, Any]], registered
         if not _is_known(entry, registered):
             called = f"{module}.{name}" if isinstance(module, str) else str(name)
             raise InputError(
-                f"{path} cannot be opened: it has {called[:100]}, which may do more than "
+                f"{path} cannot be opened: it holds {called[:100]}, which may do more than "
                 "compute. Expected Keras's own layers for images and operations on them, as "
                 "`export` writes them."
             )

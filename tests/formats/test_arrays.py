@@ -186,7 +186,7 @@ def test_an_array_that_is_there_twice(path):
     with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
         warnings.simplefilter("ignore")
         archive.writestr("ids.npy", npy(GOOD, np.arange(3).tobytes()))
-    assert "holds ids more than once" in refusal(path)
+    assert "has ids more than once" in refusal(path)
 
 
 def test_names_from_outside_do_not_reach_the_terminal(path):
