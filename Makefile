@@ -8,21 +8,21 @@ CSV ?= submissions/submission.csv
 ARGS ?=
 # PUSH=0: `make submit` does not submit; it checks the CSV and prints the command that submits.
 PUSH ?= 1
-# The competition's zip or CSVs for `make data`; empty: what is in $(INPUT).
+# The competition's zip or CSVs for `make data`; empty: use the data in $(INPUT).
 FROM ?=
-# A part of the tests: paths, such as T=tests/datasets, or a pytest expression, such as T="cache or zip".
+# Run only some tests: paths, such as T=tests/datasets, or a pytest expression, such as T="cache or zip".
 T ?=
 # For `make bench`: QUICK=1, UPDATE=1 (write the results of a quick run), ITEMS="training fast".
 QUICK ?=
 UPDATE ?=
 ITEMS ?=
-# For `make test-oldest`: the Python of Kaggle's machines.
+# For `make test-oldest`: the Python version of Kaggle's machines.
 PYTHON312 ?= python3.12
 
 # Quote $(1) as one word for the shell, whatever it contains.
 quoted = '$(subst ','\'',$(1))'
 
-# Paths as they are, anything else as an expression of test names.
+# Existing paths are passed unchanged, anything else as an expression of test names.
 part = $(if $(1),$(if $(wildcard $(firstword $(subst ::, ,$(1)))),$(1),-k $(call quoted,$(1))))
 
 BIN := .venv/bin
@@ -38,7 +38,7 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Error: $$($(PYTHON) --version 2>&1) is too old: Python >= 3.11 is needed." \
-	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	    "Choose another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@echo 'Setting up .venv once: installing TensorFlow and the rest takes some minutes'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -46,7 +46,7 @@ $(READY): pyproject.toml constraints.txt
 	  --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
-submit: cv ## get data, train 5 folds, write a CSV, submit it if possible
+submit: cv ## get data, train 5 folds, write a CSV, and submit it if possible
 	$(DIGITS) submit $(call quoted,$(CSV)) --input $(call quoted,$(INPUT)) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
 cv: data ## get data, train 5 folds, write a CSV; resumes an interrupted run
@@ -56,25 +56,25 @@ cv: data ## get data, train 5 folds, write a CSV; resumes an interrupted run
 data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedded sample
 	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
-# Tests of pages use Debian's chromium. Without it they are skipped, and say so.
+# Tests of HTML pages use Debian's chromium. Without it they are skipped with the reason.
 .venv/.browser: $(READY)
 	@command -v chromium > /dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo 'Installing chromium for the tests of pages' && \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo 'Installing chromium for the tests of HTML pages' && \
 	  { apt-get update; DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } > /dev/null 2>&1; } || \
-	  echo 'chromium is not installed: the tests of pages are skipped'
+	  echo 'chromium is not installed: the tests of HTML pages are skipped'
 	@touch $@
 
 # The tests of one file share trained runs, so they stay in one process.
-test: lint .venv/.browser ## run format check, lint, type check, and the tests that take minutes; T=PART runs a part
+test: lint .venv/.browser ## run format check, lint, type check and the default tests; T=PART runs some of them
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call part,$(T))
 
-test-slow: $(READY) ## run the tests that take longer
+test-slow: $(READY) ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
 # A missing Python is not a failure: the message says how to name one.
-test-oldest: ## run the tests on Python 3.12 with the oldest admitted versions; T=PART runs a part
+test-oldest: ## run the tests on Python 3.12 with the oldest allowed versions; T=PART runs some of them
 	@if ! $(PYTHON312) -c '' 2> /dev/null; then \
-	  echo "Skipped: $(PYTHON312) is not installed. Name one: make PYTHON312=PATH test-oldest"; \
+	  echo "Skipped: $(PYTHON312) is not installed. Choose another: make PYTHON312=PATH test-oldest"; \
 	  exit 0; fi; \
 	set -e; mkdir -p .venv-oldest; $(PYTHON312) tests/oldest.py pyproject.toml > .venv-oldest/versions.txt.new; \
 	if ! cmp -s .venv-oldest/versions.txt.new .venv-oldest/versions.txt; then \
@@ -93,7 +93,7 @@ lint: $(READY) ## run ruff (format and rules) and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(READY) ## let ruff rewrite the code
+format: $(READY) ## reformat the code with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

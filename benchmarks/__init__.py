@@ -1,1 +1,1 @@
-"""What is measured, and how: `python -m benchmarks`."""
+"""Measure speed and memory: `python -m benchmarks`."""

@@ -1,11 +1,11 @@
-"""The benchmarks: ratios of runs made in turn.
+"""Run the benchmarks: ratios of times measured in turn.
 
     python -m benchmarks [--quick] [--update] [--input DIR] [ITEM …]
 
 Prints a table. A full run writes ``results/full/*.json``; a quick one compares with
-``results/quick`` and ends with status 1 where something became slower by more than 15 % in ratio;
-``--update`` writes its results. Without the competition's data in DIR it makes files of the same
-form and size: speed does not depend on what the digits are.
+``results/quick`` and exits with status 1 if a ratio became worse by more than 15 %; ``--update``
+writes its results. Without the competition's data in DIR it generates files of the same format and
+size, because speed does not depend on the digits.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks import harness, items
 
 
 def competition_csvs(folder: Path, target: Path) -> Path:
-    """Return a folder with train.csv and test.csv: the competition's from ``folder``, or made."""
+    """Return a folder with train.csv and test.csv: the competition's, or generated ones."""
     target.mkdir()
     for name, rows in (("train.csv", 42_000), ("test.csv", 28_000)):
         if (folder / name).exists():
@@ -39,7 +39,7 @@ def row(result: harness.Result) -> str:
 
 
 def main() -> None:
-    """Measure what was asked for, print the table, compare or write the results."""
+    """Measure the requested items, print the table, compare or write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "names",
@@ -47,8 +47,10 @@ def main() -> None:
         metavar="ITEM",
         help="of: start_ups reading training prediction folds fast memory",
     )
-    parser.add_argument("--quick", action="store_true", help="two minutes; compares")
-    parser.add_argument("--update", action="store_true", help="write a quick run's results, too")
+    parser.add_argument("--quick", action="store_true", help="take two minutes; compare")
+    parser.add_argument(
+        "--update", action="store_true", help="also write the results of a quick run"
+    )
     parser.add_argument("--input", type=lambda text: Path(text).expanduser(), default=Path("input"))
     options = parser.parse_args()
     makes = items.QUICK if options.quick else items.FULL
@@ -65,23 +67,23 @@ def main() -> None:
         print(f"{'ratio to baseline':20} {'median':>7} {'min':>7} {'max':>7}")
         slower, compared = [], 0
         for make in makes:
-            for item in _asked(make, bench, options.names):
-                result = harness.measured(item, machine)
+            for item in _select(make, bench, options.names):
+                result = harness.measure(item, machine)
                 print(row(result), flush=True)
-                before = harness.kept(item.name, quick=options.quick)
+                before = harness.read_result(item.name, quick=options.quick)
                 compared += before is not None
                 slower.append(harness.regression(result, before))
                 if options.update or not options.quick:
-                    harness.keep(result, quick=options.quick)
+                    harness.write_result(result, quick=options.quick)
     named = [line for line in slower if line]
     if named:
         print("\nSlower than the committed results by more than 15 %:\n  " + "\n  ".join(named))
         sys.exit(1)
-    print(f"\nOf {compared} that were measured before, none is slower by more than 15 %.")
+    print(f"\nNone of {compared} items with committed results is slower by more than 15 %.")
 
 
-def _asked(make: items.Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:
-    """Return the items that one function of `items` makes, if they are asked for at all."""
+def _select(make: items.Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:
+    """Return the requested items of one function of `items`."""
     return make(bench) if not names or make.__name__ in names else []
 
 

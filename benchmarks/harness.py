@@ -1,7 +1,7 @@
-"""Two ways to do the same thing, run in turn: their ratio, its spread, and what was committed.
+"""Run two ways to do the same thing in turn; report their ratio and its spread.
 
-A shared machine drifts, so no figure here is a time alone: a round runs the baseline and ours one
-after the other, and the ratio is taken within the round.
+The speed of a shared machine varies, so results are ratios: each round runs the baseline and ours
+one after the other, and the ratio is computed within the round.
 """
 
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-# A small process between: what starts another one hands on its own peak memory, by Linux's count.
+# A small process in between, because on Linux a child inherits the peak memory of its parent.
 RUNNER = """
 import json, resource, subprocess, sys, time
 started = time.perf_counter()
@@ -27,24 +27,24 @@ seconds = time.perf_counter() - started
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 open(sys.argv[1], "w").write(json.dumps([code, seconds, peak]))
 """
-SLOWER = 1.15  # from here on a ratio counts as a regression
+SLOWER = 1.15  # a ratio that is worse by this factor counts as a regression
 Side = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question.
+    """One benchmark.
 
     Attributes:
-        name: of the item, and of its file in ``results``.
-        question: in one line.
-        command: ours, as one would type it.
-        baseline: what it is compared with, in words or as a command.
-        unit: of the costs.
-        ours: does it once and returns the cost; less is better.
-        theirs: does the baseline once and returns its cost.
-        rounds: how often both are done.
-        note: what came of a whole item besides its ratio, asked for at its end.
+        name: name of the item and of its file in ``results``.
+        question: the question in one line.
+        command: our command.
+        baseline: the baseline, in words or as a command.
+        unit: unit of the costs.
+        ours: runs our side once and returns the cost; less is better.
+        theirs: runs the baseline once and returns the cost.
+        rounds: number of rounds.
+        note: returns further results at the end.
 
     """
 
@@ -61,19 +61,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured.
+    """The result of an item.
 
     Attributes:
-        name: of the item.
-        question: of the item.
-        command: of ours.
-        baseline: what it was compared with.
-        unit: of the costs.
-        ours: cost a round.
-        theirs: the baseline's.
-        ratio: ours to the baseline's within a round: minimum, median, maximum.
-        note: anything else.
-        machine: what it was measured on.
+        name: name of the item.
+        question: question of the item.
+        command: our command.
+        baseline: the baseline.
+        unit: unit of the costs.
+        ours: our cost in each round.
+        theirs: the baseline's cost in each round.
+        ratio: ours over the baseline's within a round: minimum, median, maximum.
+        note: further results.
+        machine: description of the machine.
 
     """
 
@@ -89,7 +89,7 @@ class Result:
     machine: dict[str, Any]
 
 
-def measured(item: Item, machine: dict[str, Any]) -> Result:
+def measure(item: Item, machine: dict[str, Any]) -> Result:
     """Run both sides of ``item`` in turn."""
     pairs = [(item.theirs(), item.ours()) for _ in range(item.rounds)]
     theirs, ours = zip(*pairs, strict=True)
@@ -113,10 +113,10 @@ def measured(item: Item, machine: dict[str, Any]) -> Result:
 
 
 def regression(new: Result, before: Result | None) -> str | None:
-    """Return how much slower ``new`` is than ``before``; None if it is not, or nobody knows.
+    """Return how much slower ``new`` is than ``before``; None if it is not, or is unknown.
 
-    The median must be worse by more than 15 %, and the best round worse than what was the median:
-    one bad round of several is the machine's.
+    The median must be worse by more than 15 %, and the best round worse than the old median,
+    because a single bad round is caused by the machine.
     """
     if before is None:
         return None
@@ -128,12 +128,12 @@ def regression(new: Result, before: Result | None) -> str | None:
 
 
 def path_of(name: str, *, quick: bool) -> Path:
-    """Return where the result of an item is kept: quick ones apart, like is compared with like."""
+    """Return the path of an item's result; quick results have a separate folder."""
     return RESULTS / ("quick" if quick else "full") / f"{name}.json"
 
 
-def kept(name: str, *, quick: bool) -> Result | None:
-    """Return the committed result of an item, None if there is none."""
+def read_result(name: str, *, quick: bool) -> Result | None:
+    """Return the committed result of an item; None if there is none."""
     path = path_of(name, quick=quick)
     if not path.exists():
         return None
@@ -143,8 +143,8 @@ def kept(name: str, *, quick: bool) -> Result | None:
     return Result(**values)
 
 
-def keep(result: Result, *, quick: bool) -> None:
-    """Write the result to be committed."""
+def write_result(result: Result, *, quick: bool) -> None:
+    """Write the result to its file."""
     path = path_of(result.name, quick=quick)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
@@ -163,7 +163,7 @@ def process(command: Sequence[str | Path], cwd: Path, **environment: str) -> Pro
     """Run ``command`` to its end.
 
     Raises:
-        RuntimeError: it failed; with what it printed.
+        RuntimeError: it failed; the message has its output.
 
     """
     peak = cwd / "process.json"
@@ -185,7 +185,7 @@ def process(command: Sequence[str | Path], cwd: Path, **environment: str) -> Pro
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on, and the rate of its matrix products in GFLOP/s."""
+    """Return a description of the machine, with its rate of matrix products in GFLOP/s."""
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu(),

@@ -1,4 +1,4 @@
-"""What is measured: each function here returns one item of the table."""
+"""Define the items: each function here returns items of the table."""
 
 import functools
 import json
@@ -22,18 +22,18 @@ from kaggle_digits.training.history import read_history
 PLAIN = Path(__file__).parent / "plain"
 OURS = (sys.executable, "-m", "kaggle_digits")
 DOCUMENT_EPOCHS = 50
-BACKGROUND = 0.8  # of a digit's pixels
+BACKGROUND = 0.8  # share of a digit's pixels that are 0
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What the items share.
+    """The settings of all items.
 
     Attributes:
-        folder: an empty one to work in.
-        input: the competition's train.csv and test.csv, or files of their form and size.
-        quick: fewer rounds and images.
-        machine: as of `harness.machine`.
+        folder: an empty working folder.
+        input: folder with train.csv and test.csv, the competition's or generated ones.
+        quick: whether to use fewer rounds and images.
+        machine: the description from `harness.machine`.
 
     """
 
@@ -43,10 +43,10 @@ class Bench:
     machine: dict[str, Any]
 
     def seconds(self, *command: str | Path) -> float:
-        """Return how long a process takes."""
+        """Return the time of a process in seconds."""
         return process(command, self.folder).seconds
 
-    def trained(self, *options: str, name: str) -> Path:
+    def train(self, *options: str, name: str) -> Path:
         """Train into an empty folder and return it."""
         run = self.folder / name
         remove(run)
@@ -58,14 +58,14 @@ class Bench:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder and all in it."""
+    """Remove a folder and its content."""
     import shutil
 
     shutil.rmtree(path, ignore_errors=True)
 
 
 def write_generated(path: Path, rows: int, *, labelled: bool) -> None:
-    """Write a CSV of the competition's form with as much ink as digits have."""
+    """Write a CSV in the competition's format with as much ink as digits have."""
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (rows, len(PIXELS)), np.uint8)
     pixels[random.random(pixels.shape) < BACKGROUND] = 0
@@ -78,7 +78,7 @@ def write_generated(path: Path, rows: int, *, labelled: bool) -> None:
 
 
 def start_ups(bench: Bench) -> list[Item]:
-    """How soon the command line answers, in times of the interpreter alone."""
+    """Start-up time of the command line, relative to the bare interpreter."""
     rows = 28_000
     paths = [bench.folder / name for name in ("a.csv", "b.csv")]
     for path in paths:
@@ -104,7 +104,7 @@ def start_ups(bench: Bench) -> list[Item]:
 
 
 def reading(bench: Bench) -> list[Item]:
-    """The first and the cached read of train.csv against pandas."""
+    """First and cached read of train.csv, relative to pandas."""
     import pandas as pd
 
     path = bench.input / "train.csv"
@@ -143,7 +143,7 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def training(bench: Bench) -> list[Item]:
-    """`bn20` against plain Keras ``fit`` of its layers; the second epoch counts."""
+    """`bn20` relative to plain Keras ``fit`` of its layers; the second epoch counts."""
     from kaggle_digits.backend import start_keras
     from kaggle_digits.recipes import find
     from kaggle_digits.training.planning import count_flop
@@ -155,7 +155,7 @@ def training(bench: Bench) -> list[Item]:
 
     def ours() -> float:
         options = ("train", "--recipe", "bn20", "--epochs", str(epochs), "--limit", str(images))
-        (rate,) = last_rates(bench.trained(*options, name="bn20"))
+        (rate,) = last_rates(bench.train(*options, name="bn20"))
         rates.append(rate)
         return 1 / rate
 
@@ -188,7 +188,7 @@ def training(bench: Bench) -> list[Item]:
 
 
 def last_rates(run: Path) -> list[float]:
-    """Return the images a second of each fold's last epoch."""
+    """Return the images per second of each fold's last epoch."""
     histories = sorted(run.glob("fold-*/history.csv"))
     return [read_history(history)[-1].images_per_second for history in histories]
 
@@ -199,7 +199,7 @@ def last_line(output: str) -> dict[str, Any]:
 
 
 def fast(bench: Bench) -> list[Item]:
-    """The fast recipes as whole processes against the document's script of 50 epochs."""
+    """Fast recipes as whole processes, relative to the source document's script of 50 epochs."""
 
     def ours(recipe: str) -> float:
         remove(bench.folder / recipe)
@@ -230,12 +230,12 @@ def fast(bench: Bench) -> list[Item]:
 
 
 def folds(bench: Bench) -> list[Item]:
-    """Two folds at the same time against one after the other."""
+    """Two folds at the same time, relative to one after the other."""
 
     def run(jobs: str) -> float:
         options = ("cv", "--folds", "4", "--epochs", "2", "--limit", "12000", "--recipe", "bn20")
         started = time.perf_counter()
-        bench.trained(*options, "--jobs", jobs, name=f"jobs{jobs}")
+        bench.train(*options, "--jobs", jobs, name=f"jobs{jobs}")
         return time.perf_counter() - started
 
     return [
@@ -256,8 +256,8 @@ def folds(bench: Bench) -> list[Item]:
 
 
 def prediction(bench: Bench) -> list[Item]:
-    """28,000 images through five folds, as whole processes."""
-    run = bench.trained(
+    """Prediction of 28,000 images with five folds, as whole processes."""
+    run = bench.train(
         "cv", "--recipe", "bn20", "--folds", "5", "--epochs", "1", "--limit", "600", name="five"
     )
     exported = bench.folder / "five.onnx"
@@ -292,7 +292,7 @@ def prediction(bench: Bench) -> list[Item]:
 
 
 def memory(bench: Bench) -> list[Item]:
-    """Peak memory of `cv`, and how it and the time grow with ten times the images."""
+    """Peak memory of `cv`, and the growth of memory and time with ten times the images."""
     peaks: dict[int, float] = {}
     seconds: dict[int, list[float]] = {}  # an image, of each fold's last epoch
 

@@ -1,12 +1,13 @@
-"""Recipes and their means on a scale that two cores carry, with standard errors over splits.
+"""Compare recipes and their means on few images, with standard errors over splits.
 
     python -m benchmarks.reference [--input DIR] [--images N] [--splits N] [A+B+C …]
 
-Each argument is a mean of recipes; one that is named twice in it is trained twice, with other
-seeds. Every split trains each network, in a process of its own, on another stratified choice of the
-images and judges it on all the others. Without arguments: three networks of the public reference,
-three of the record's first member, and the record's first three members. Nothing is kept: it prints
-what each recipe and each mean does, and what each mean has fewer errors than the first.
+Each argument is a mean of recipes; a recipe that is named twice is trained twice with different
+seeds. Every split trains each network, in a separate process, on a different stratified subset of
+the images and evaluates it on all the others. Without arguments it compares three networks of the
+public reference, three of the first member of `record`, and the first three members of `record`. It
+prints the result of each recipe and each mean, and how many errors fewer each mean has than the
+first. No file is written.
 """
 
 import argparse
@@ -36,18 +37,18 @@ MEANS = (
     "record-5+record-5+record-5",
     "+".join(planning.MEMBERS[:3]),
 )
-Network = tuple[str, int]  # a recipe, and which of its networks: 0, 1 …
+Network = tuple[str, int]  # name of a recipe and number of the network, from 0
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A network, or a mean of networks, on one split.
+class Evaluation:
+    """The evaluation of a network or a mean of networks on one split.
 
     Attributes:
-        errors: among the images that it was not trained on.
-        log_loss: of the same.
-        seconds: of training.
-        flop: of training.
+        errors: number of errors on the held-out images.
+        log_loss: log loss on the held-out images.
+        seconds: training time in seconds.
+        flop: FLOP of training.
 
     """
 
@@ -58,44 +59,44 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A network's probabilities for the images that it was not trained on, and what it cost."""
+class TrainedNetwork:
+    """A network's probabilities of the held-out images, and the cost of its training."""
 
     probabilities: fit.Probabilities
     seconds: float
     flop: float
 
 
-def networks_of(mean: str) -> tuple[Network, ...]:
+def list_networks(mean: str) -> tuple[Network, ...]:
     """Return the networks of ``A+B+A``: A's first, B's first, A's second."""
     names = mean.split("+")
     return tuple((name, names[:place].count(name)) for place, name in enumerate(names))
 
 
-def judged_on(
+def evaluate_means(
     train: Dataset, images: int, split: int, means: Sequence[tuple[Network, ...]]
-) -> dict[str, Judged]:
-    """Train every network of ``means`` once; return how each recipe and each mean does, by name."""
+) -> dict[str, Evaluation]:
+    """Train every network of ``means`` once; return the results of recipes and means by name."""
     shown = subsample(train, images, split)
     others = train.take(np.flatnonzero(~np.isin(train.ids, shown.ids)))
     networks = dict.fromkeys(network for mean in means for network in mean)
-    # A network of its own process: the first computation settles a process's threads.
+    # One process per network, because the first computation fixes the number of threads.
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        work = functools.partial(trained, shown=shown, others=others, split=split)
+        work = functools.partial(train_network, shown=shown, others=others, split=split)
         results = dict(zip(networks, pool.map(work, networks), strict=True))
     judged = {}
     for recipe in dict.fromkeys(name for name, _ in networks):
         own = [[one] for network, one in results.items() if network[0] == recipe]
-        judged[recipe] = _average([_judged(alone, others) for alone in own])
+        judged[recipe] = _average([_evaluate(alone, others) for alone in own])
     for mean in means:
         if len(mean) > 1:
             name = "+".join(recipe for recipe, _ in mean)
-            judged[name] = _judged([results[network] for network in mean], others)
+            judged[name] = _evaluate([results[network] for network in mean], others)
     return judged
 
 
-def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Trained:
-    """Train ``network`` on ``shown`` and return what it says about ``others``."""
+def train_network(network: Network, shown: Dataset, others: Dataset, split: int) -> TrainedNetwork:
+    """Train ``network`` on ``shown`` and return its probabilities for ``others``."""
     name, number = network
     recipe = find(name)
     start_keras(recipe.training.batch_splits)
@@ -113,14 +114,14 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
     seconds = time.perf_counter() - started
     flop = planning.count_flop(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
-    return Trained(model.predict(others.images), seconds, flop)
+    return TrainedNetwork(model.predict(others.images), seconds, flop)
 
 
-def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:
+def _evaluate(networks: Sequence[TrainedNetwork], others: Dataset) -> Evaluation:
     assert others.labels is not None  # noqa: S101 — training data is labelled by contract
     mean = np.mean([network.probabilities for network in networks], axis=0)
     scores = evaluation.scores(mean, others.labels)
-    return Judged(
+    return Evaluation(
         errors=scores.errors,
         log_loss=scores.log_loss,
         seconds=sum(network.seconds for network in networks),
@@ -128,42 +129,44 @@ def _judged(networks: Sequence[Trained], others: Dataset) -> Judged:
     )
 
 
-def _average(results: Sequence[Judged]) -> Judged:
-    return Judged(*map(statistics.fmean, zip(*map(astuple, results), strict=True)))
+def _average(results: Sequence[Evaluation]) -> Evaluation:
+    return Evaluation(*map(statistics.fmean, zip(*map(astuple, results), strict=True)))
 
 
-def row(name: str, results: Sequence[Judged], judged_images: int) -> str:
+def row(name: str, results: Sequence[Evaluation], judged_images: int) -> str:
     """Return one line of the table, ± the standard error over splits."""
-    mean, errors = _average(results), [one.errors for one in results]
+    mean, errors = _average(results), [result.errors for result in results]
     return (
         f"{name:46} {with_error(errors)}  {1 - mean.errors / judged_images:.5f}  "
-        f"{with_error([one.log_loss for one in results], digits=4)}  {mean.seconds:5.0f} s "
+        f"{with_error([result.log_loss for result in results], digits=4)}  {mean.seconds:5.0f} s "
         f"{mean.flop / 1e12:4.0f} TFLOP  {[round(count, 1) for count in errors]}"
     )
 
 
 def with_error(values: Sequence[float], digits: int = 1) -> str:
-    """Return the mean of ``values`` ± its standard error; of one value nobody knows that."""
+    """Return the mean of ``values`` ± its standard error, which is unknown for one value."""
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return f"{statistics.fmean(values):.{digits}f} ± {error:.{digits}f}"
 
 
 def main() -> None:
-    """Train and judge what was asked for, and print the table."""
+    """Train and evaluate the requested means, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("means", nargs="*", metavar="A+B+C", default=MEANS)
     parser.add_argument("--input", type=lambda text: Path(text).expanduser(), default=Path("input"))
-    parser.add_argument("--images", type=int, default=6_000, help="that each is trained on")
+    parser.add_argument("--images", type=int, default=6_000, help="training images per network")
     parser.add_argument("--splits", type=int, default=3)
     options = parser.parse_args()
-    means = [networks_of(mean) for mean in options.means]
-    try:  # before minutes of training, not after them
+    means = [list_networks(mean) for mean in options.means]
+    try:  # fails before minutes of training
         for name, _ in (network for mean in means for network in mean):
             find(name)
     except InputError as error:
         parser.error(str(error))
     train = datasets.load(options.input).train
-    splits = [judged_on(train, options.images, split, means) for split in range(options.splits)]
+    splits = [
+        evaluate_means(train, options.images, split, means) for split in range(options.splits)
+    ]
     others = len(train) - options.images
     print(f"errors in {others:,}, accuracy, log loss, training; ± standard error over splits")
     for name in splits[0]:

@@ -49,7 +49,7 @@ _PLACES = {
     "OutsideError": "errors",
 }
 
-_NAMES_THERE = {"find_recipe": "find"}  # where it has another name than here
+_NAMES_THERE = {"find_recipe": "find"}  # public names that differ from the name in the module
 
 __all__ = [
     "Affine",

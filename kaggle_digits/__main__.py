@@ -1,10 +1,10 @@
-"""``python -m kaggle_digits`` is ``kaggle-digits``."""
+"""Let ``python -m kaggle_digits`` run ``kaggle-digits``."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, which may be interrupted even while it is imported."""
+    """Run the command line; handle Ctrl-C also while it is imported."""
     try:
         from kaggle_digits import cli
     except KeyboardInterrupt:

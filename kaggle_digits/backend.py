@@ -1,7 +1,7 @@
-"""Start Keras without its log output, and so that the same seed gives the same numbers.
+"""Start Keras reproducibly and without its log output.
 
-Knows about TensorFlow, as do the formats of `exporting` that are its own; all else is written in
-Keras alone.
+Only this module and the TensorFlow formats of `exporting` use TensorFlow directly; all other code
+uses Keras alone.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def backend_name() -> str:
-    """Return the backend that Keras will run on, without importing it.
+    """Return the name of Keras's backend, without importing Keras.
 
     Raises:
-        InputError: ``KERAS_BACKEND`` names none that can train.
+        InputError: ``KERAS_BACKEND`` is not a supported backend.
 
     """
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -36,12 +36,16 @@ def backend_name() -> str:
 def start_keras(splits: int = 1) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
 
-    The first call in a process overrides what ``~/.keras/keras.json`` and Keras's environment
-    variables set (float type, data format, epsilon): a network's results follow from its recipe.
+    The first call in a process overrides the float type, data format and epsilon that
+    ``~/.keras/keras.json`` and environment variables set, so that results depend on the recipe
+    only.
 
     Args:
-        splits: how many operations are to run at the same time, if nothing was computed in this
-            process yet: each gets its share of the cores. TensorFlow alone can do that.
+        splits: number of operations to run at the same time, each with its share of the cores. Has
+            an effect only with TensorFlow, and only before it has computed anything.
+
+    Returns:
+        The module ``keras``.
 
     Raises:
         InputError: the backend is not installed, or Keras cannot read its own settings.
@@ -50,36 +54,36 @@ def start_keras(splits: int = 1) -> Any:
     name = backend_name()
     if importlib.util.find_spec(name) is None:
         raise InputError(
-            f"KERAS_BACKEND is {name!r}, which is not installed here. Install it with "
+            f"KERAS_BACKEND is {name!r}, which is not installed. Install it with "
             f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
         )
     with quiet_stderr():
         keras = _import_keras()
-        # On the other backends, too: Keras would import it later for its data pipeline, loudly.
+        # Also for other backends: Keras imports it later for its data pipeline, with log output.
         if importlib.util.find_spec("tensorflow"):
             import tensorflow as tf
 
-            tf.get_logger().setLevel("ERROR")  # its warnings about retracing, one a fold
+            tf.get_logger().setLevel("ERROR")  # hides warnings about retracing, one per fold
             if name == "tensorflow" and splits > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
                 _share_cores(tf, splits)
             if name != "tensorflow":
                 _leave_gpus(tf)
-            tf.constant(0)  # makes TensorFlow look for devices, and talk about it, now
+            tf.constant(0)  # makes TensorFlow search for devices, and log it, now
     return keras
 
 
-@functools.cache  # once: later a recipe may be built in another precision
+@functools.cache  # once, because a recipe may change the precision later
 def _import_keras() -> Any:
     try:
         import keras
     except (ValueError, TypeError, AttributeError, PermissionError) as error:
-        # So ends what Keras finds wrong in this file; a broken installation has other exceptions.
+        # Keras raises these for a wrong keras.json; a broken installation raises others.
         path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
         if not path.exists():
             raise
         raise InputError(
-            f"Keras does not start with the settings in {path}: {error}. Remove that file: "
-            "kaggle-digits needs none of it."
+            f"Keras does not start with the settings in {path}: {error}. Remove that file; "
+            "kaggle-digits does not need it."
         ) from error
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -91,7 +95,7 @@ def _import_keras() -> Any:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -100,10 +104,14 @@ def cores() -> int:
 def faster_precision(processor: Path = Path("/proc/cpuinfo")) -> Literal["float32", "bfloat16"]:
     """Return the precision in which this machine trains small convolutions faster.
 
-    bfloat16 where the processor multiplies whole tiles of it, or is AMD's with AVX-512 for it: 1.5
-    times as fast there. Intel's AVX-512 for it, without the tiles, took 1.6 times as long as
-    float32. Told from the processor's name and not by the clock, so that a machine always gives the
-    same answer. On the other backends: float32.
+    The answer is bfloat16 on processors with AMX tiles, and on AMD's with AVX-512 bfloat16, where
+    it is 1.5 times as fast. On Intel's with AVX-512 bfloat16 but without tiles it took 1.6 times as
+    long as float32. The answer depends on the processor's flags and not on a measurement, so that
+    it is always the same on one machine. On other backends than TensorFlow it is float32.
+
+    Args:
+        processor: the file in which Linux describes the processor.
+
     """
     try:
         said = processor.read_text(encoding="utf-8", errors="replace")
@@ -120,22 +128,22 @@ def _share_cores(tf: Any, splits: int) -> None:
 
 
 def _leave_gpus(tf: Any) -> None:
-    """Keep TensorFlow from taking the memory of GPUs on which another backend computes."""
+    """Prevent TensorFlow from allocating the memory of GPUs that another backend uses."""
     with contextlib.suppress(RuntimeError):  # it computes already
         tf.config.set_visible_devices([], "GPU")
 
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Buffer what libraries print to stderr, and print it only if the block fails unexpectedly.
+    """Buffer stderr, and print the buffer only if the block fails unexpectedly.
 
-    TensorFlow's C++ writes notices about CUDA and oneDNN straight to file descriptor 2, before any
-    setting of its own can stop it.
+    TensorFlow's C++ code writes notices about CUDA and oneDNN directly to file descriptor 2, before
+    any of its settings can prevent it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         stderr = os.dup(2)
-    except OSError:  # it is closed: there is nothing to keep back
+    except OSError:  # stderr is closed
         yield
         return
     _flush_stderr()
@@ -143,7 +151,7 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except KaggleDigitsError:  # it says what is wrong
+        except KaggleDigitsError:  # its message suffices
             raise
         except Exception:
             kept.seek(0)
@@ -156,29 +164,29 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _flush_stderr() -> None:
-    if sys.stderr is not None:  # as in a program without a console
+    if sys.stderr is not None:  # None in a program without a console
         sys.stderr.flush()
 
 
 def steps_per_execution() -> int:
-    """Return how many batches are trained between two returns to Python.
+    """Return the number of batches trained per call from Python (Keras's ``steps_per_execution``).
 
-    Few enough for Ctrl-C to be felt. PyTorch has no graph to put several into: Keras refuses it.
+    It is small enough that Ctrl-C takes effect quickly. It is 1 for PyTorch, which has no graphs.
     """
     return 1 if backend_name() == "torch" else 8
 
 
 def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
-    """Return the arguments of `keras.Model.fit` that pass the arrays once, in their order.
+    """Return the arguments of `keras.Model.fit` that pass the arrays once, in order.
 
-    TensorFlow: slices of two resident tensors. Keras's own way over arrays gathers every image by
-    its index. And its pipeline's autotuning holds the only thread of a process that is bound to one
-    core, for up to as long as the epoch itself takes.
+    For TensorFlow these are slices of two tensors in memory. Keras's default for arrays is slower:
+    it gathers each image by its index, and on a single core the autotuning of its pipeline may take
+    as long as the epoch itself.
 
     Args:
         images: ``[n, height, width, channels]``.
         targets: ``[n, classes]``.
-        batch_size: images a step.
+        batch_size: images per step.
 
     """
     if backend_name() != "tensorflow":
@@ -198,8 +206,8 @@ def batches_of(images: Any, targets: Any, batch_size: int) -> dict[str, Any]:
 def make_repeatable() -> None:
     """Make all further results depend only on the seed.
 
-    Not where Keras is started: a user who only borrows a layer may not want seeds, which
-    TensorFlow then refuses.
+    This is not part of `start_keras`: it makes TensorFlow reject unseeded operations, which a user
+    who only imports a layer may not want.
     """
     if importlib.util.find_spec("tensorflow"):
         import tensorflow as tf
@@ -208,7 +216,7 @@ def make_repeatable() -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the weight initialisers, and drop the graphs and names of earlier models."""
+    """Seed the weight initialisers, and clear the graphs and names of earlier models."""
     import keras
 
     keras.utils.clear_session()

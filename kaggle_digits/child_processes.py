@@ -1,4 +1,4 @@
-"""What every child process needs: to end with its parent, and to leave Ctrl-C to it. A leaf."""
+"""Make child processes end with their parent and leave Ctrl-C to it."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from multiprocessing import parent_process
 
 
 def end_with_parent() -> None:
-    """Let this process end as soon as its parent is gone, whatever it waits for.
+    """Let this process end as soon as its parent is gone.
 
-    A parent that was killed cannot end its children.
+    A parent that is killed cannot end its children itself.
     """
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
@@ -26,8 +26,8 @@ def _wait_for_parent() -> None:
 def ignoring(*signals: signal.Signals) -> Iterator[None]:
     """Let the processes that are started in the block ignore ``signals``.
 
-    A terminal sends Ctrl-C to all processes, but the parent handles it: it ends the others without
-    tracebacks. A process inherits which signals are ignored.
+    A terminal sends Ctrl-C to all processes, but only the parent handles it and ends its children
+    without tracebacks. Child processes inherit ignored signals.
     """
     before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
     try:

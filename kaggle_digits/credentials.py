@@ -1,7 +1,7 @@
-"""Where Kaggle's client finds credentials, and what is wrong with those it ignores.
+"""Find the credentials that Kaggle's client would use, and explain why it ignores others.
 
-The client itself is not imported. The order of sources is its own (2.2.4): a token, then a user
-name with a key, then OAuth.
+The client itself is not imported. The order of sources is that of client 2.2.4: a token, then a
+user name with a key, then OAuth.
 """
 
 import base64
@@ -22,9 +22,9 @@ from kaggle_digits.terminal_text import plain
 TOKEN = "KAGGLE_API_TOKEN"  # noqa: S105 — the variable's name
 FOLDER = "KAGGLE_CONFIG_DIR"
 OAUTH = "~/.kaggle/credentials.json"
-MAX_LENGTH = 300  # of a text from outside
+MAX_LENGTH = 300  # characters of a text from outside
 ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-# "Basic authentication required" is no secret: a header's name goes before one, or it has a digit.
+# A secret follows a header's name or has a digit: "Basic authentication required" is not a secret.
 AUTHORIZATION = re.compile(
     r"(authorization\W+(?:basic|bearer)|\b(?:basic|bearer)(?=\s+\S*\d))\s+[\w.~+/=-]{4,}",
     re.IGNORECASE,
@@ -32,18 +32,18 @@ AUTHORIZATION = re.compile(
 TYPOGRAPHIC = "“”„‟‘’‚‛«»″′"  # noqa: RUF001 — look-alikes are what is searched for
 
 HOW_TO_GET = (
-    "Make a token at https://www.kaggle.com/settings (API, Create New Token) and save it as "
-    f"~/.kaggle/access_token, or put it into the variable {TOKEN}"
+    "Create a token at https://www.kaggle.com/settings (API, Create New Token) and save it as "
+    f"~/.kaggle/access_token, or set the variable {TOKEN}"
 )
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the client would sign in with.
+    """The credentials that the client would use.
 
     Attributes:
-        source: the variable or file that they come from, as a message names it.
-        user: the name that belongs to a key; "" for a token.
+        source: the variable or file that holds them, as messages name it.
+        user: the user name of a key; "" for a token.
 
     """
 
@@ -53,22 +53,22 @@ class Credentials:
 
     @property
     def is_token(self) -> bool:
-        """Whether it is a token of the user's, neither a key nor OAuth."""
+        """Whether it is a token, neither a key nor OAuth."""
         return not self.user and self.source != OAUTH
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Credentials | None:
-    """Return the credentials that the client would take first; None if there are none."""
+    """Return the credentials that the client would use; None if there are none."""
     return next(_all(environment), None)
 
 
 def explain_missing(environment: Mapping[str, str] = os.environ) -> str:
-    """Return why `find` finds nothing, and how to get credentials; without a final full stop."""
+    """Return why `find` finds nothing and how to get credentials, without a final full stop."""
     found = list(problems(environment))
     if not found:
-        return f"there are no credentials for Kaggle. {HOW_TO_GET}"
+        return f"no credentials for Kaggle. {HOW_TO_GET}"
     return (
-        f"there are no credentials that Kaggle's client can use: {'; '.join(found)}. Correct that, "
+        f"no credentials that Kaggle's client can use: {'; '.join(found)}. Correct this, "
         f"or {HOW_TO_GET[0].lower()}{HOW_TO_GET[1:]}"
     )
 
@@ -79,7 +79,7 @@ def explain_missing(environment: Mapping[str, str] = os.environ) -> str:
 def _all(environment: Mapping[str, str]) -> Iterator[Credentials]:
     home = _home(environment)
     if token := _value(environment, TOKEN):
-        # The client takes the name of a file for the file, and then reads no other token.
+        # If the token is a file's name, the client reads that file and no other token.
         if content := _text(Path(token)) if _exists(Path(token)) else token:
             yield Credentials(TOKEN, content)
     else:
@@ -129,7 +129,7 @@ def _value(environment: Mapping[str, str], name: str) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a token that no file could be called
+    except (OSError, ValueError):  # a token that cannot be a file name
         return False
 
 
@@ -155,7 +155,7 @@ def _shown(path: Path, home: Path) -> str:
 
 
 def problems(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Yield what is wrong with each of the credentials that the client ignores."""
+    """Yield the problem of each of the credentials that the client ignores."""
     home = _home(environment)
     token = _value(environment, TOKEN)
     if token and _exists(Path(token)) and not _text(Path(token)):
@@ -194,7 +194,7 @@ def _problems_of_keys(environment: Mapping[str, str], home: Path) -> Iterator[st
 
 
 def _alike(folder: Path) -> list[Path]:
-    """Return what browsers and Windows make of the name kaggle.json, at most three."""
+    """Return up to three files that a browser or Windows may have renamed from kaggle.json."""
     with contextlib.suppress(OSError):
         return sorted(folder.glob("kaggle*.json*"))[:3]
     return []
@@ -213,7 +213,7 @@ def _why_no_text(path: Path) -> str:
 
 
 def _why_not_json(path: Path) -> str:
-    """Return what keeps ``path`` from being read as a JSON object; "" if nothing does."""
+    """Return why ``path`` cannot be read as a JSON object; "" if it can."""
     try:
         content = path.read_bytes()
         text = content.decode()
@@ -245,31 +245,31 @@ def _why_no_json_value(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _lacks(saved: Mapping[str, Any], variables: Mapping[str, str]) -> str:
-    """Return which of the two fields neither the file nor a variable gives; "" if none lacks."""
+    """Return which field neither the file nor a variable has; "" if both are there."""
     lacking = [f'"{name}"' for name in variables if not variables[name] and not saved.get(name)]
     return f"has no {' and no '.join(lacking)}" if lacking else ""
 
 
 def describe_oddity(secret: str) -> str:
-    """Return what no token or key has, but ``secret`` has; "" if it looks like one."""
+    """Return why ``secret`` cannot be a token or key; "" if it can."""
     if secret.startswith("\ufeff"):
         return "Its file begins with a byte-order mark: save it as UTF-8 without BOM."
     if re.search(r"\s", secret):
-        return "It holds a space or a line break, which no token has."
+        return "It contains a space or a line break, which no token has."
     if set(secret) & set(TYPOGRAPHIC + "\"'"):
-        return "It holds quotes, which no token has."
-    return "" if secret.isascii() else "It holds characters that no token has."
+        return "It contains quotes, which no token has."
+    return "" if secret.isascii() else "It contains characters that no token has."
 
 
 # -------------------------------------------------------------------------------- to be kept secret
 
 
 def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return ``text``, which came from outside, fit to be shown: one line, short, no secrets.
+    """Return ``text`` from outside as one short line without secrets, safe to print.
 
-    Secrets are removed in base64 and URL-encoded form too, as headers and logs quote them.
-    Addresses are removed: the client's texts hold signed ones, which allow anyone to write there.
-    Characters that drive a terminal become escapes.
+    Secrets are also removed in base64 and URL-encoded form, as headers and logs contain them.
+    Addresses are removed, because the client's texts may contain signed ones, which allow anyone to
+    write there. Control characters are escaped.
     """
     forms = {form for found in _all(environment) for form in _forms(found)}
     if forms:
@@ -289,7 +289,7 @@ def _forms(found: Credentials) -> Iterator[str]:
 
 
 def environment_without_credentials() -> dict[str, str]:
-    """Return the variables for a process that has nothing to ask of Kaggle."""
+    """Return the environment variables for a process that does not need Kaggle."""
     return {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE_")}
 
 

@@ -1,11 +1,11 @@
-"""Exceptions that the command line turns into exit codes, and helpers for their messages. A leaf.
+"""Define the exceptions that the command line turns into exit codes, and helpers for messages.
 
-Imports nothing of ours.
+Imports no other module of this package.
 """
 
 import errno
 
-MAX_SHOWN = 200  # characters of a text from outside
+MAX_SHOWN = 200  # characters of a library's text in a message
 NOT_LOADED = ("failed to map segment from shared object", "annot allocate memory")
 
 
@@ -28,15 +28,14 @@ class OutsideError(KaggleDigitsError):
 
 
 def out_of_memory(error: Exception) -> OutsideError | None:
-    """Return ``error`` in plain words if it says that memory ran out; None if it does not."""
+    """Return a readable error if ``error`` means that memory ran out, else None."""
     said = str(error)
     name = type(error).__name__
     ran_out = (
         isinstance(error, MemoryError)
-        or name
-        == "ResourceExhaustedError"  # TensorFlow's own class, which is not imported for this
+        or name == "ResourceExhaustedError"  # TensorFlow's class; importing it takes seconds
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-        # A library that finds no room to be loaded into.
+        # A shared library that does not fit into memory.
         or (isinstance(error, ImportError) and said.endswith(NOT_LOADED))
     )
     if not ran_out:
@@ -48,19 +47,19 @@ def out_of_memory(error: Exception) -> OutsideError | None:
         (line.rstrip(".") for line in lines if "allocating" in line or "allocate" in line), ""
     )
     return OutsideError(
-        f"memory ran out{wanted and f': {wanted}'}. Close other programs or use less of it: a "
+        f"out of memory{wanted and f': {wanted}'}. Close other programs or use less memory: a "
         "smaller --batch-size, fewer --jobs, or --limit N for fewer images. Every finished epoch "
         "of a run is kept."
     )
 
 
 def shorten(text: str) -> str:
-    """Return ``text`` short enough for a message, without what a terminal would act on."""
+    """Return ``text`` shortened for a message, with control characters escaped."""
     short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
     return "".join(character if character.isprintable() else "�" for character in short)
 
 
 def describe_reason(error: BaseException) -> str:
-    """Return the first line of what a library says about a file, fit for a message."""
+    """Return the first line of a library's error, shortened for a message."""
     line = str(error).strip().partition("\n")[0]
     return shorten(line).rstrip(".") or type(error).__name__

@@ -1,7 +1,7 @@
-"""Write files atomically, under their final name only when complete; read them safely. A leaf.
+"""Write files atomically, and read files from others safely. Imports only `errors`.
 
-A reader, or the same command after a crash, sees either the old file or the new one. What somebody
-else may have made is read only if it is a regular file of bounded size.
+A reader, or the same command after a crash, sees either the old file or the new one. A file from
+others is read only if it is a regular file of limited size.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " requested and ")
 DEVICE_FAULTS = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ETIMEDOUT}
-UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # by some network file systems
+UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # raised by some network file systems
 
-MAX_TEXT_BYTES = 64 << 20  # of a CSV or JSON file: a hundred times the largest that a run holds
-MAX_FILE_BYTES = 2 << 30  # of any file that is read whole
+MAX_TEXT_BYTES = 64 << 20  # for a CSV or JSON file: a hundred times the largest file of a run
+MAX_FILE_BYTES = 2 << 30  # for any file
 
-# Nothing else makes folders of this name, so they may be removed once their process is gone.
+# Only this module creates folders of this name, so they may be removed once their process is gone.
 WORKSPACE = re.compile(r"\.kaggle-digits-[a-z0-9_]{8}\.tmp")
 KINDS = {
     stat.S_IFLNK: "a link",
@@ -47,35 +47,35 @@ KINDS = {
 
 
 def error_from(error: OSError, path: Path) -> KaggleDigitsError:
-    """Return ``error`` as one that tells the user what to do about ``path``."""
-    # h5py and NumPy raise OSError without errno and put the reason into its text.
+    """Return ``error`` as an error that tells the user what to do about ``path``."""
+    # h5py and NumPy raise OSError without errno and put the reason into the text.
     if error.errno in NO_SPACE or any(text in str(error) for text in NO_SPACE_TEXTS):
         return OutsideError(
-            f"no room to write {path}: {error.strerror or 'the disk is full'}. "
-            "What was there before is unchanged. Free some space and run the same command again."
+            f"no space to write {path}: {error.strerror or 'the disk is full'}. "
+            "Existing files are unchanged. Free some space and run the same command again."
         )
     if error.errno in NO_LOCKS:
         return OutsideError(
             f"cannot lock {path}: its file system does not support file locks "
-            f"({error.strerror or error}), which keep two processes from writing the same files. "
-            "Choose a folder on a local disk, or mount this file system with locks."
+            f"({error.strerror or error}), which prevent two processes from writing the same "
+            "files. Choose a folder on a local disk, or mount this file system with locks."
         )
     if error.errno in DEVICE_FAULTS:
         return OutsideError(
-            f"cannot write {path}: {error.strerror}. The disk, or the network in front of it, "
-            "reports a fault. Check it, then run the same command again."
+            f"cannot write {path}: {error.strerror}. The disk or the network drive reports an "
+            "error. Check it, then run the same command again."
         )
     in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
-    reason = "a file is in the way of its folder" if in_the_way else error.strerror or error
+    reason = "a parent folder is a file" if in_the_way else error.strerror or error
     return InputError(
         f"cannot write {path}: {reason}. "
-        "Expected a folder that you may write to; choose another one or change its permissions."
+        "Expected a writable folder. Choose another one or change its permissions."
     )
 
 
 def expand_home(path: str | Path) -> Path:
     """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises then
+    return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises in that case
 
 
 # ---------------------------------------------------------------------------------------- write
@@ -83,11 +83,11 @@ def expand_home(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
-    """Yield a new, empty folder in ``folder``, which is made; remove it at the end.
+    """Yield a new temporary folder in ``folder``, and remove it at the end.
 
-    The name cannot be guessed and only this user may enter, so no link can wait there. The folder
-    is locked while this process lives: what a killed process left behind is removed by the next
-    one that writes beside it.
+    ``folder`` is created if it is missing. The name is random and only this user has access, so
+    nobody else can place a link there. The temporary folder is locked while this process lives; the
+    next process that writes to ``folder`` removes the temporary folders of killed processes.
     """
     make_folder(folder)
     remove_abandoned(folder)
@@ -100,7 +100,7 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it, and flush their names to the disk."""
+    """Create ``folder`` and its parents, and flush their names to the disk."""
     if not folder.exists():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -108,12 +108,14 @@ def make_folder(folder: Path) -> None:
 
 
 def _locked_folder(folder: Path) -> tuple[Path, int]:
-    """Make a folder of a new name in ``folder``; return it and the descriptor of its lock."""
+    """Create a folder with a random name in ``folder``; return it and its open descriptor."""
     while True:
         made = Path(tempfile.mkdtemp(prefix=".kaggle-digits-", suffix=".tmp", dir=folder))
-        with contextlib.suppress(FileNotFoundError):  # taken for abandoned before it was locked
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # removed by another process before it was locked
             lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-            with contextlib.suppress(OSError):  # no locks on this file system: nor is any removed
+            with contextlib.suppress(OSError):  # without locks no folder is removed either
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if made.exists():
                 return made, lock
@@ -121,8 +123,8 @@ def _locked_folder(folder: Path) -> tuple[Path, int]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the workspaces in ``folder`` whose processes are gone, and nothing else."""
-    with contextlib.suppress(OSError):  # it cannot be listed: what is written next says so
+    """Remove the temporary folders of processes that no longer exist."""
+    with contextlib.suppress(OSError):  # if it cannot be listed, the next write reports it
         for path in folder.iterdir():
             if WORKSPACE.fullmatch(path.name):
                 with contextlib.suppress(OSError):  # in use, a link, or gone
@@ -142,9 +144,9 @@ def _remove_if_unlocked(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to; move it to ``path`` if the block succeeds.
 
-    It has the name of ``path``, because Keras chooses its format by the suffix, in a workspace
-    beside it. Content and folder are flushed to the disk, so that a power cut leaves the old file
-    or the new one. A link at ``path`` is replaced, not followed.
+    The path has the same file name, because Keras chooses its format by the suffix, and lies in a
+    temporary folder beside ``path``. Content and folder are flushed to the disk, so that a power
+    cut leaves the old file or the new one. A link at ``path`` is replaced, not followed.
     """
     try:
         with workspace(path.parent) as beside:
@@ -159,11 +161,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_together(*paths: Path) -> Iterator[tuple[Path, ...]]:
-    """Yield paths of the same names to write to; move them to ``paths`` if the block succeeds.
+    """Yield paths to write to; move all of them to ``paths`` if the block succeeds.
 
-    For files that belong together, and for folders; they lie in one folder. The first path is what
-    makes the others count: it goes before they are replaced and comes after them, so that a crash
-    leaves them without it, but never with one that is not theirs.
+    For files or folders that belong together; they must lie in one folder. The first path marks the
+    others as valid: it is removed before they are replaced and written after them. So a crash may
+    leave them without the first file, but never with one that does not belong to them.
     """
     try:
         with workspace(paths[0].parent) as beside:
@@ -203,10 +205,10 @@ def _flush(path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush the names in ``folder``: without that a power cut may undo a rename."""
+    """Flush the names in ``folder`` to the disk, so that a power cut does not undo a rename."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:  # it may be written and not listed: then it cannot be flushed
+    except PermissionError:  # a folder without read permission cannot be flushed
         return
     try:
         os.fsync(descriptor)
@@ -218,14 +220,22 @@ def flush_folder(folder: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Check before hours of work that ``path`` can be written; raise InputError otherwise."""
+    """Check that ``path`` can be written, so that long work does not fail at its end.
+
+    Args:
+        path: the file to be written later.
+
+    Raises:
+        InputError: it is a folder, or its folder is not writable.
+
+    """
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder. Expected the name of a file.")
     there = next(parent for parent in path.absolute().parents if parent.exists())
     if not there.is_dir():
         raise error_from(FileExistsError(errno.EEXIST, "File exists"), path)
     try:
-        # os.access says yes on read-only file systems; writing does not.
+        # os.access returns True on read-only file systems, so try to write.
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
@@ -233,34 +243,34 @@ def require_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with Unix line ends, completely or not at all."""
+    """Write ``text`` atomically as UTF-8 with LF line endings."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` completely or not at all."""
+    """Write ``content`` atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, completely or not at all."""
+    """Write ``value`` atomically as indented JSON."""
     write_text(path, json_text(value, indent=2) + "\n")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Return ``value`` as JSON that UTF-8 can hold.
+    """Return ``value`` as JSON text that can be encoded as UTF-8.
 
-    File names that are not UTF-8 contain lone surrogates. JSON writes them as escapes, and reading
-    it returns the same names.
+    File names that are not UTF-8 contain lone surrogates. They are escaped; reading the JSON
+    returns the same names.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
-    """Write ``arrays`` as an uncompressed ``.npz``, completely or not at all."""
+    """Write ``arrays`` atomically as an uncompressed ``.npz``."""
     import numpy as np
 
     with replacing(path) as temporary:
@@ -271,15 +281,21 @@ def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
 
 
 def open_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> io.BufferedReader:
-    """Open ``path`` for reading: a regular file of at most ``max_bytes``, and no link to one.
+    """Open a regular file for reading.
 
-    Anything else may wait for ever, have no end, or lead to a file that is not meant to be read.
+    Links, pipes and devices are rejected: reading them may block, never end, or read another file.
+
+    Args:
+        path: the file; a link is not followed.
+        max_bytes: the largest accepted size.
 
     Raises:
-        OSError: it is something else, too large, or missing; ``strerror`` says what it is.
+        OSError: it is not a regular file, too large, or missing; ``strerror`` says which.
 
     """
-    _require_regular(path, path.lstat(), max_bytes)  # to open a device alone may have effects
+    _require_regular(
+        path, path.lstat(), max_bytes
+    )  # before opening: opening a device may have effects
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     try:
         _require_regular(path, os.fstat(file.fileno()), max_bytes)
@@ -290,7 +306,7 @@ def open_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> io.BufferedRead
 
 
 def special_kind(path: Path) -> str | None:
-    """Return what ``path`` is, in words, unless it is a regular file, a folder or missing."""
+    """Return a description of a special file; None for a regular file, a folder or no file."""
     try:
         kind = stat.S_IFMT(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -309,17 +325,17 @@ def _require_regular(path: Path, status: os.stat_result, max_bytes: int) -> None
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
-    """Return the bytes of ``path``, opened as of `open_regular`."""
+    """Return the bytes of ``path``. Errors are those of `open_regular`."""
     with open_regular(path, max_bytes) as file:
         return file.read(max_bytes)
 
 
 def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
-    """Return the value of the JSON in ``path``, opened as of `open_regular`.
+    """Return the value of the JSON in ``path``.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no JSON, or nested too deeply.
+        OSError: as `open_regular`.
+        ValueError: it is not JSON, or is nested too deeply.
 
     """
     try:
@@ -330,15 +346,22 @@ def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
 
 @contextlib.contextmanager
 def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold the lock ``path``; raise InputError with ``busy`` if it cannot be had in time.
+    """Hold the lock file ``path``, and remove what killed processes left beside it.
 
-    Removes what killed processes left beside it.
+    Args:
+        path: the lock file; created if it is missing.
+        busy: the message if another process holds the lock.
+        seconds: how long to wait for it.
+
+    Raises:
+        InputError: another process still holds the lock.
+
     """
     from filelock import FileLock, Timeout
 
     try:
         make_folder(path.parent)
-        if path.exists() or path.is_symlink():  # what a link leads to would be made empty
+        if path.exists() or path.is_symlink():  # opening a link would truncate its target
             _require_regular(path, path.lstat(), MAX_TEXT_BYTES)
         held = FileLock(path).acquire(timeout=seconds)
     except Timeout as error:
@@ -351,6 +374,6 @@ def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[No
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of ``path``, or of the file that it links to."""
+    """Return the SHA-256 of the file at ``path`` in hexadecimal; links are followed."""
     with open_regular(path.resolve()) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

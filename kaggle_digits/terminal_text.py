@@ -1,8 +1,8 @@
-r"""Text from outside, made safe for a terminal. A leaf: imports nothing of ours.
+r"""Make text from outside safe for a terminal. Imports no other module of this package.
 
-Names of files, classes and runs, and what Kaggle answers, may hold anything: an escape sequence
-that recolours or clears the screen, a line break that forges a line of ours, an override that turns
-the reading order around, bytes that are not UTF-8. Here they become visible, such as ``\x1b``.
+Names of files, classes and runs, and Kaggle's answers, may contain anything: escape sequences that
+clear the screen, line breaks that imitate our output, overrides of the reading direction, bytes
+that are not UTF-8. They are shown as escapes, such as ``\x1b``.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ def plain(text: str, limit: int = MAX_LENGTH) -> str:
 
     Args:
         text: text from outside, such as a name or an answer.
-        limit: the most characters to return; longer text ends in an ellipsis.
+        limit: the largest number of characters to return; longer text ends in an ellipsis.
 
     Returns:
         Text without control characters, line breaks (``\n``), bidirectional overrides and
@@ -42,5 +42,5 @@ def escape(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """Return `escape` of every line: for messages of our own, which keep their line breaks."""
+    """Return ``text`` with unsafe characters escaped, but keep its line breaks."""
     return "\n".join(map(escape, text.split("\n")))

@@ -14,7 +14,7 @@ from kaggle_digits import cli
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
 HOME = tempfile.TemporaryDirectory(prefix="home-")
-NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+NOWHERE = "http://127.0.0.1:9"  # a closed port
 
 # Whoever runs the tests may have credentials: none is found, and Kaggle cannot be reached.
 APART = {

@@ -47,7 +47,7 @@ def test_both_sides_take_turns():
     item = harness.Item(
         "turns", "?", "", "", "s", lambda: float(next(clock)), lambda: float(next(clock)), rounds=3
     )
-    result = harness.measured(item, {})
+    result = harness.measure(item, {})
     assert result.theirs == (1, 3, 5)
     assert result.ours == (2, 4, 6)
     assert result.ratio == (1.2, 1.3333, 2.0)
@@ -55,9 +55,9 @@ def test_both_sides_take_turns():
 
 def test_quick_and_full_results_are_kept_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
-    harness.keep(BEFORE, quick=True)
-    assert harness.kept("read", quick=True) == BEFORE
-    assert harness.kept("read", quick=False) is None
+    harness.write_result(BEFORE, quick=True)
+    assert harness.read_result("read", quick=True) == BEFORE
+    assert harness.read_result("read", quick=False) is None
 
 
 def test_a_process_that_fails_says_what_it_printed(tmp_path):
@@ -93,7 +93,7 @@ def test_an_item_that_there_is_not_is_an_error():
 
 
 def test_a_recipe_named_twice_is_trained_twice():
-    assert reference.networks_of("a+b+a") == (("a", 0), ("b", 0), ("a", 1))
+    assert reference.list_networks("a+b+a") == (("a", 0), ("b", 0), ("a", 1))
 
 
 def test_the_standard_error_is_that_of_the_mean():
@@ -102,7 +102,7 @@ def test_the_standard_error_is_that_of_the_mean():
 
 
 def test_what_the_reference_is_compared_with_exists():
-    names = {name for mean in reference.MEANS for name, _ in reference.networks_of(mean)}
+    names = {name for mean in reference.MEANS for name, _ in reference.list_networks(mean)}
     assert names <= set(RECIPES)
 
 

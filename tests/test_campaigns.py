@@ -1,4 +1,4 @@
-"""Crashes and faults at moments that nobody chose: the same command ends with the same files.
+"""Crashes and faults at arbitrary moments: the same command ends with the same files.
 
 The kill campaign ends commands at random file operations and at random times, and runs each of
 them again. ``CAMPAIGN_KILLS`` says how often (100), ``CAMPAIGN_SEED`` where it begins; `make
@@ -364,7 +364,7 @@ WORKS = {
     "ledger": Work(
         lambda folder: Ledger(folder / "ledger.jsonl").append(entry(2)),
         lambda folder: Ledger(folder / "ledger.jsonl").append(entry(1)),
-        lambda folder: [one.reference for one in Ledger(folder / "ledger.jsonl").entries()],
+        lambda folder: [entry.reference for entry in Ledger(folder / "ledger.jsonl").entries()],
     ),
     "run": Work(
         open_run,
@@ -478,7 +478,7 @@ def test_a_full_disk_leaves_the_old_or_the_new(name, tmp_path, disk):
             work.do(folder)
         except OutsideError as error:
             failed += 1
-            assert "no room to write" in str(error)  # noqa: PT017 — no error is right, too
+            assert "no space to write" in str(error)  # noqa: PT017 — no error is right, too
             assert work.known(folder) in (before, "running"), kib
         else:
             assert failed
@@ -506,7 +506,7 @@ def test_data_get_on_a_full_disk(archive, disk, monkeypatch):
             return
         failed += 1
         assert isinstance(done.exception, OutsideError), done.exception
-        assert "no room to write" in str(done.exception)
+        assert "no space to write" in str(done.exception)
         assert (folder / "digit-recognizer.zip").read_bytes() == old.read_bytes()
         assert [path for path in hidden(folder) if path.name != ".cache"] == []
         remount(folder.parent, "size=4m")
@@ -533,7 +533,7 @@ def test_cross_validation_on_a_full_disk(data, tmp_path, disk):
             assert kib > sizes[0]
             return
         assert done.returncode == 1, done.stderr
-        assert "no room to write" in done.stderr
+        assert "no space to write" in done.stderr
         assert "Traceback" not in done.stderr
         remount(folder, "size=100m")
         product.run(*command, cwd=folder)
@@ -593,7 +593,7 @@ def test_two_writers_of_one_file(tmp_path):
             seen.add(path.read_text())
     assert [writer.returncode for writer in writers] == [0, 0]
     assert seen <= {"a" * 50_000, "b" * 50_000}
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_two_downloads_into_one_folder(archive, tmp_path):

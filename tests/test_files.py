@@ -40,7 +40,7 @@ def test_full_disk_keeps_the_old_file_and_says_so(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OutsideError, match=r"no room to write .*a\.txt: No space left.*unchanged"):
+    with pytest.raises(OutsideError, match=r"no space to write .*a\.txt: No space left.*unchanged"):
         files.write_text(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old"
@@ -62,7 +62,7 @@ def test_full_disk_as_libraries_report_it(text, tmp_path):
 def test_a_file_in_the_way_of_the_folder(tmp_path):
     (tmp_path / "file").touch()
     for write in (files.require_writable, lambda path: files.write_text(path, "x")):
-        with pytest.raises(InputError, match=r"cannot write .*file/a\.csv.*Expected a folder"):
+        with pytest.raises(InputError, match=r"cannot write .*file/a\.csv.*a writable folder"):
             write(tmp_path / "file" / "a.csv")
 
 
@@ -74,7 +74,7 @@ def test_a_folder_in_the_way_of_the_file(tmp_path):
 def test_a_read_only_folder(tmp_path):
     error = files.error_from(PermissionError(errno.EACCES, "Permission denied"), tmp_path / "a.csv")
     assert isinstance(error, InputError)
-    assert "a.csv: Permission denied. Expected a folder that you may write to" in str(error)
+    assert "a.csv: Permission denied. Expected a writable folder" in str(error)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -88,10 +88,10 @@ def test_a_folder_without_permission(tmp_path):
 def test_a_failing_disk_is_told_as_such(tmp_path):
     error = files.error_from(OSError(errno.EIO, "Input/output error"), tmp_path / "a.csv")
     assert isinstance(error, OutsideError)
-    assert "a.csv: Input/output error. The disk, or the network in front of it" in str(error)
+    assert "a.csv: Input/output error. The disk or the network drive" in str(error)
 
 
-# -------------------------------------------------------------------------- where nobody can wait
+# -------------------------------------------------------------------------- temporary folders
 
 
 def test_what_is_written_meanwhile_has_the_same_name_where_nobody_else_can_be(tmp_path):

@@ -20,4 +20,6 @@ def test_every_dependency_has_a_lower_bound_that_is_tested():
 def test_where_there_is_no_such_python_it_says_so():
     command = ["make", "test-oldest", "PYTHON312=/no/python"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "Skipped: /no/python is not installed. Name one: make PYTHON312=PATH" in done.stdout
+    assert (
+        "Skipped: /no/python is not installed. Choose another: make PYTHON312=PATH" in done.stdout
+    )

@@ -1,4 +1,4 @@
-"""Text from outside never reaches a terminal as it is."""
+"""Text from outside is escaped before it reaches a terminal."""
 
 import unicodedata
 
@@ -35,7 +35,7 @@ def test_long_text_ends_in_an_ellipsis():
     assert plain("x" * 200) == "x" * 200
     assert plain("x" * 201) == "x" * 199 + "…"
     assert plain("abcdef", limit=4) == "abc…"
-    assert len(plain("\x1b" * 90)) == 200  # counted as it is shown
+    assert len(plain("\x1b" * 90)) == 200  # counts the displayed characters
 
 
 @given(st.text(st.characters(codec=None)), st.integers(1, 40))

@@ -1,4 +1,4 @@
-"""The source document's script as one would write it in plain Keras: `bn20-original`'s network.
+"""The source document's script in plain Keras, with the network of `bn20-original`.
 
     python benchmarks/plain/document.py INPUT EPOCHS
 

@@ -1,8 +1,8 @@
-"""`bn20`'s layers and optimizer in plain Keras: ``fit`` on float arrays, as a user would write it.
+"""The layers and optimizer of `bn20` in plain Keras: ``fit`` on float arrays.
 
     python benchmarks/plain/fit.py IMAGES EPOCHS
 
-Trains on that many random images. Prints one JSON line: images a second in the last epoch.
+Trains on that many random images. Prints one JSON line: images per second in the last epoch.
 """
 
 import json

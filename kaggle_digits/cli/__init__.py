@@ -1,7 +1,7 @@
 """The command line: one command, one file. Parse, call one library function, print.
 
-No module here imports Keras, pandas or scikit-learn at its top, so that help and usage errors
-come at once.
+No module here imports Keras, pandas or scikit-learn at its top, so that help and usage errors are
+printed quickly.
 """
 
 import contextlib
@@ -87,14 +87,14 @@ def root(
 ) -> None:
     """From train.csv to a scored submission in Kaggle's digit-recognizer competition.
 
-    Get the data, train, look at the result, submit: the commands below are in that order. Each
-    has its own --help.
+    Get the data, train, evaluate, submit: the commands below are in this order. Each has its own
+    --help.
     """
-    del debug, version  # `main` has read the one, its own callback the other
+    del debug, version  # read by `main` and by the callback of --version
 
 
 def main() -> None:
-    """Run the command line; turn our exceptions into a message on stderr and an exit code."""
+    """Run the command line; report exceptions on stderr and by the exit code."""
     process.open_streams()
     received = process.interrupt_on_signals()
     try:
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def _flush(code: int) -> int:
-    """Return ``code`` once all that was printed is out; 1 if it cannot be written."""
+    """Flush stdout and return ``code``; return 1 if stdout cannot be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has closed the pipe
@@ -118,15 +118,15 @@ def _flush(code: int) -> int:
 
 
 def _say_unwritable(error: OSError) -> int:
-    """Say that the result could not be written; return the exit code."""
+    """Print that the result could not be written; return the exit code."""
     _give_up_stdout()
-    no_room = "no room to write" if error.errno in NO_SPACE else "cannot write"
-    _print_error(f"{no_room} the result to stdout: {error}")
+    problem = "no space to write" if error.errno in NO_SPACE else "cannot write"
+    _print_error(f"{problem} the result to stdout: {error}")
     return 1
 
 
 def _give_up_stdout() -> None:
-    """Let Python not stumble again, at its end, over what stays in the buffer."""
+    """Redirect stdout, so that Python does not fail again on the unwritten buffer at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -134,32 +134,32 @@ def run_command(received: list[int]) -> int:
     """Run the command in ``sys.argv``; return its exit code.
 
     Args:
-        received: the signals that the process has received, as of `process.interrupt_on_signals`.
+        received: the received signals, from `process.interrupt_on_signals`.
 
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
         app([argument for argument in arguments if argument != "--debug"])
-    except SystemExit as done:  # as Typer ends: with a number, or None for 0
+    except SystemExit as done:  # raised by Typer: with a number, or None for 0
         return int(done.code or 0)
     except Exception as error:  # noqa: BLE001 — a user gets a message, never a bare traceback
         if debug:
             traceback.print_exception(error)
-        if received:  # a library took the interruption for an error of its own
+        if received:  # a library turned the interruption into an error of its own
             return INTERRUPTED
         return _explain(error)
     return 0
 
 
 def _explain(error: Exception) -> int:
-    """Print what went wrong; return the exit code."""
+    """Print the error; return the exit code."""
     known = error if isinstance(error, KaggleDigitsError) else out_of_memory(error)
     if known is not None:
         _print_error(str(known))
         return known.exit_code
     if isinstance(error, OSError) and error.errno in NO_SPACE:
-        # Whatever we write into files names them: what is left is what was printed.
+        # Errors of our own files are `KaggleDigitsError`s, so this one concerns stdout.
         return _say_unwritable(error)
     _print_error(
         f"unexpected {type(error).__name__}: {error}\n"
@@ -170,5 +170,5 @@ def _explain(error: Exception) -> int:
 
 
 def _print_error(message: str) -> None:
-    """Print ``message``, which may quote anything, so that it does nothing to a terminal."""
+    """Print ``message`` to stderr with control characters escaped."""
     print(f"Error: {escape_lines(message)}", file=sys.stderr)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from kaggle_digits.submissions.comparison import Comparison, Paired
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
-SHOWN_PAIRS = 20  # of files
-SHOWN_DIGITS = 5  # pairs of digits, for each pair of files
+SHOWN_PAIRS = 20  # pairs of files listed
+SHOWN_DIGITS = 5  # pairs of digits listed per pair of files
 SHOWN_IDS = 15
-COLUMNS = 10  # of the tables with a column a file: as many as fit on a terminal
+COLUMNS = 10  # columns of a table with one column per file; more do not fit on a terminal
 SIGNIFICANT = 0.05
 
 Scores = dict[str, float]
@@ -36,7 +36,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="File to write with the labels of the majority.",
+            help="File to write with the majority label of each image.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -44,7 +44,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder with the data; draws the digits on which the files differ.",
+            help="Folder with the data, to draw the images on which the files differ.",
             rich_help_panel=options.DATA,
         ),
     ] = None,
@@ -52,7 +52,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="PNG",
-            help=f"File for that drawing.  [default: {PICTURE}]",
+            help=f"File for the drawing of --images.  [default: {PICTURE}]",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -64,8 +64,8 @@ def command(
     Prints the agreement of each pair, the digits by which they differ, and the most disputed
     images.
 
-    If submissions/ledger.jsonl has scores of some files, prints what they imply for the others.
-    Runs are also compared on the images that they held out.
+    If submissions/ledger.jsonl has scores of some files, prints the bounds that follow for the
+    others. Runs are also compared on the images that all of them held out.
     """
     from kaggle_digits import submissions
     from kaggle_digits.submissions import comparison
@@ -124,7 +124,7 @@ def _csv(path: Path) -> Path:
 def _require_writable(
     vote: Path | None, picture: Path | None, html: Path | None, csvs: list[Path]
 ) -> None:
-    """Check before the work that the files can be written."""
+    """Check first that the files can be written."""
     from kaggle_digits import files, submissions
     from kaggle_digits.errors import InputError
 
@@ -132,7 +132,7 @@ def _require_writable(
         submissions.require_target(vote)
         if vote.resolve() in {csv.resolve() for csv in csvs}:
             raise InputError(
-                f"--vote {vote} would replace a file that is compared. Expected another name."
+                f"--vote {vote} would overwrite a file that is compared. Expected another name."
             )
     if html is not None:
         from kaggle_digits import report
@@ -204,7 +204,7 @@ def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
 
 
 def _write_page(html: Path, paths: Sequence[Path], csvs: Sequence[Path], data: Path) -> "PageFiles":
-    """Write the page about the runs among ``paths``, and where all of them disagree."""
+    """Write the page about the runs among ``paths`` and the images on which ``paths`` disagree."""
     from kaggle_digits import report, runs
 
     return report.write_report(
@@ -235,7 +235,7 @@ def _agreement(compared: "Comparison", leaked: dict[str, int]) -> Iterator[str]:
         mark = f" ({_count(leaked[name], 'test image')} in training)" if name in leaked else ""
         yield f"[{number}] {name}{mark}"
     yield f"\nagreement over {_count(len(compared.ids), 'image')}"
-    for first in range(0, len(names), COLUMNS):  # blocks: a terminal would break wider rows
+    for first in range(0, len(names), COLUMNS):  # in blocks that fit on a terminal
         block = slice(first, first + COLUMNS)
         yield " " * 5 + "".join(f"{f'[{n}]':>9}" for n in range(1, len(names) + 1)[block])
         for number, row in enumerate(compared.agreement, start=1):
@@ -247,7 +247,7 @@ def _differences(compared: "Comparison") -> Iterator[str]:
         combinations(range(1, len(compared.names) + 1), 2), compared.differences, strict=True
     )
     shown = sorted(numbered, key=lambda pair: -pair[1].differing)
-    yield "\nimages on which they differ, and by which digits"
+    yield "\ndisagreements of each pair, by predicted digit"
     yield "    A    B   images  A says  B says   times"
     for (a, b), difference in shown[:SHOWN_PAIRS]:
         start = f"{f'[{a}]':>5}{f'[{b}]':>5}{difference.differing:>9,}"
@@ -259,7 +259,7 @@ def _differences(compared: "Comparison") -> Iterator[str]:
             rest = f"{'others':>16}{sum(pair.count for pair in others):>8,}" if others else ""
             yield start + rest
     if len(shown) > SHOWN_PAIRS:
-        yield f"and {_count(len(shown) - SHOWN_PAIRS, 'pair')} of files that differ less: --json"
+        yield f"{_count(len(shown) - SHOWN_PAIRS, 'more pair')} with fewer differences: see --json"
 
 
 def _describe_disputed(compared: "Comparison") -> Iterator[str]:
@@ -277,7 +277,7 @@ def _describe_disputed(compared: "Comparison") -> Iterator[str]:
         answers = "".join(f"{label:>6}" for label in compared.labels[:, row])
         yield f"{compared.ids[row]:>9}{answers}"
     if len(rows) > SHOWN_IDS:
-        yield f"and {len(rows) - SHOWN_IDS:,} more: --json"
+        yield f"{len(rows) - SHOWN_IDS:,} more: see --json"
 
 
 def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None") -> Iterator[str]:
@@ -286,7 +286,7 @@ def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None"
     from kaggle_digits.kaggle_client.score_bounds import show_score
 
     rows = bounds.rows
-    yield "\nwhat the known public scores imply for the others"
+    yield "\nbounds of unknown public scores, from the known ones"
     yield f"{'':6}{'score':>20}{'errors':>14}"
     implied = {bound.name: bound for bound in bounds.bounds}
     for number, name in enumerate(compared.names, start=1):
@@ -306,35 +306,35 @@ def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None"
     for number, name in enumerate(compared.names, start=1):
         if name in implied and implied[name].hopeless:
             yield (
-                f"[{number}] can't beat the {scores[best]:.5f} of {best}: don't spend a submission "
-                "on it."
+                f"[{number}] cannot score above the {scores[best]:.5f} of {best}: do not spend a "
+                "submission on it."
             )
     yield (
-        f"Kaggle scores all {rows:,} rows: of two files that differ in d rows, one has at most d "
-        "errors\nmore than the other."
+        f"Kaggle scores all {rows:,} rows, so the error counts of two files that differ in d rows "
+        "differ\nby at most d."
     )
 
 
 def _held_out(paired: "list[Paired] | None") -> Iterator[str]:
     if paired is None:
-        yield "\nThe runs held out no images in common: accuracies can't be compared."
+        yield "\nThe runs have no held-out images in common, so accuracies cannot be compared."
         return
     if not paired:
         return
-    yield f"\naccuracy on the {_count(paired[0].images, 'image')} that the runs held out"
+    yield f"\naccuracy on the {_count(paired[0].images, 'image')} that all runs held out"
     for pair in paired:
-        verdict = "no more than chance" if pair.p_value >= SIGNIFICANT else "more than chance"
+        verdict = "not significant" if pair.p_value >= SIGNIFICANT else "significant"
         yield f"A {pair.accuracy_a:.5f}  {pair.a}"
         yield f"B {pair.accuracy_b:.5f}  {pair.b}"
         yield (
             f"  A minus B: {pair.difference:+.5f}, 95 % confidence interval {pair.lowest:+.5f} to "
             f"{pair.highest:+.5f}"
         )
-        yield f"  A alone is right {_count(pair.only_a, 'time')}, B alone {pair.only_b:,}"
+        yield f"  only A is correct: {_count(pair.only_a, 'image')}; only B: {pair.only_b:,}"
         yield f"  McNemar's exact test: p = {pair.p_value:.3g}, {verdict}"
-    yield "This holds what other images would change, not what other training seeds would."
+    yield "The test covers the variation between images, not between training seeds."
     if len(paired) > 1:
-        yield f"Of {len(paired)} pairs some come out below p = 0.05 by chance alone."
+        yield f"With {len(paired)} pairs, some p-values are below 0.05 by chance alone."
 
 
 def _written(vote: Path | None, picture: Path | None, drawn: int) -> Iterator[str]:
@@ -344,7 +344,7 @@ def _written(vote: Path | None, picture: Path | None, drawn: int) -> Iterator[st
         yield (
             f"\n{_count(drawn, 'disputed digit')} drawn in {picture}"
             if drawn
-            else "\nno picture: there is nothing to dispute"
+            else "\nno picture, because the files agree on every image"
         )
 
 
@@ -352,7 +352,7 @@ def _written_page(page: "PageFiles | None") -> Iterator[str]:
     if page is not None:
         yield f"\npage written to {page.html}"
         for reason in page.left_out:
-            yield f"left out: {reason}"
+            yield f"omitted: {reason}"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""``kaggle-digits cv``: stratified cross-validation, and the submission of its averaged folds."""
+"""``kaggle-digits cv``: cross-validate and write the averaged predictions as a submission."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +25,7 @@ def command(
         typer.Option(
             min=1,
             metavar="N",
-            help="Folds to train at the same time, each with its share of the CPU cores.",
+            help="Number of folds to train at the same time, each with its share of the CPU cores.",
             rich_help_panel=options.TRAINING,
         ),
     ] = 1,
@@ -39,7 +39,7 @@ def command(
 
     After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
-    found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
+    found = recipes.find(recipe)  # reports a mistyped name before heavy imports
     from kaggle_digits.cli.running import carry_out
     from kaggle_digits.pipeline import TrainConfig
 

@@ -1,4 +1,4 @@
-"""``kaggle-digits data``: get the images, and look whether they are what they should be."""
+"""``kaggle-digits data``: get the images, check them, draw them."""
 
 import re
 import shlex
@@ -14,8 +14,8 @@ from kaggle_digits.terminal_text import escape, plain
 if TYPE_CHECKING:
     from kaggle_digits.datasets import DownloadResult
 
-FIRST = 40  # images that `show` draws
-INDENT = " " * 21  # under the first figure of `check`
+FIRST = 40  # default number of images that `show` draws
+INDENT = " " * 21  # aligns with the values that `check` prints
 
 app = typer.Typer(help="Get the images, check them, draw them.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def get(
         str,
         typer.Option(
             metavar="SOURCE",
-            help="auto, kaggle, sample, mnist or cifar10; auto takes what it finds.",
+            help="auto, kaggle, sample, mnist or cifar10; see above for auto.",
         ),
     ] = "auto",
     from_: Annotated[
@@ -42,8 +42,8 @@ def get(
         typer.Option(
             "--as",
             metavar="kaggle",
-            help="Write labelled digits, such as MNIST, as the competition's files, and keep the "
-            "labels of the test images.",
+            help="Write labelled digits, such as MNIST, in the competition's format, and the test "
+            "labels to answers.csv.",
         ),
     ] = None,
     seed: Annotated[
@@ -59,15 +59,16 @@ def get(
 ) -> None:
     """Put a data set into the input folder.
 
-    All of it is read and checked first.
+    The data is read and checked before it replaces anything.
 
-    The source auto takes the first of these: what is in the folder, what KAGGLE_DIGITS_DATA names,
-    a download from Kaggle if there are credentials, the embedded sample. A download that stands
-    still for 60 seconds is stopped; KAGGLE_DIGITS_TIMEOUT=SECONDS changes that.
+    --source auto uses the first of these: the data in the folder, the path in KAGGLE_DIGITS_DATA, a
+    download from Kaggle if there are credentials, the embedded sample. A download that receives
+    nothing for 60 seconds is stopped; KAGGLE_DIGITS_TIMEOUT=SECONDS changes this limit.
 
-    --as kaggle makes a rehearsal: it mixes the train and test images of --from, splits them 3 to 2
-    (42,000 and 28,000 of MNIST's 70,000), and writes the labels of the test images to answers.csv,
-    for `evaluate CSV --labels input/answers.csv`. `submit` refuses the CSVs of a rehearsal.
+    --as kaggle makes a rehearsal of the competition: it mixes the training and test images of
+    --from, splits them 3 to 2 (42,000 and 28,000 of MNIST's 70,000), and writes the labels of the
+    test images to answers.csv, for `evaluate CSV --labels input/answers.csv`. `submit` rejects the
+    CSVs of a rehearsal.
     """
     from kaggle_digits import credentials, datasets
 
@@ -85,7 +86,7 @@ def get(
 
 
 def _require_no_address(path: Path, folder: Path) -> None:
-    """Raise an InputError for an address, with the commands that download it."""
+    """Raise an InputError if ``path`` is a web address, with the commands that download it."""
     from kaggle_digits.datasets.advice import get_command
     from kaggle_digits.errors import InputError
 
@@ -110,7 +111,7 @@ def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
     from kaggle_digits.datasets.advice import get_command
 
     splits = obtained.splits
-    origin = "what was there" if obtained.kept else obtained.taken_from or "made here"
+    origin = "already there" if obtained.kept else obtained.taken_from or "generated"
     print(
         f"{folder}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
         f"test images ({escape(str(origin))})"
@@ -120,8 +121,8 @@ def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
         print(f"  your earlier file is now {escape(str(path))}")
     if splits.source == "rehearsal":
         print(
-            "This is a rehearsal, not the competition's data: `submit` refuses what a run makes "
-            "of it. Score a CSV with:\n"
+            "This is a rehearsal, not the competition's data: `submit` rejects CSVs made from it. "
+            "Score a CSV with:\n"
             f"  {shlex.join([options.program(), 'evaluate'])} CSV "
             f"--labels {shlex.quote(str(folder / 'answers.csv'))}"
         )
@@ -129,12 +130,12 @@ def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
         from kaggle_digits import credentials
 
         for problem in credentials.problems():
-            typer.echo(f"Kaggle's client cannot use the credentials here: {problem}.", err=True)
+            typer.echo(f"Kaggle's client cannot use your credentials: {problem}.", err=True)
         typer.secho(
             "\n"
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
-            "  1,797 small digits of scikit-learn, to try things out: a CSV made from it is no\n"
-            "  entry for the competition. With its real data:\n"
+            "  It has 1,797 small digits of scikit-learn, to try out the commands. A CSV made\n"
+            "  from it is no entry for the competition. To get the competition's data:\n"
             f"    {get_command(folder, '--source', 'kaggle', program=options.program())}\n    "
             + get_command(folder, "--from", "PATH/digit-recognizer.zip", program=options.program())
             + "\n",
@@ -159,14 +160,14 @@ def _rehearsal(
     if as_ != "kaggle":
         received = "--seed without --as" if as_ is None else f"--as {as_}"
         raise InputError(
-            f"received {received}. Expected --as kaggle, the one format that data can be written "
-            "in; it alone needs a --seed."
+            f"received {received}. Expected --as kaggle, the only supported format. --seed needs "
+            "--as kaggle."
         )
     if from_path is None or force:
         received = "--force" if force else "no --from"
         raise InputError(
-            f"--as kaggle: received {received}. Expected the data to write out, and nothing to "
-            f"download:\n  {get_command(folder, '--from', 'PATH/mnist.npz', '--as', 'kaggle')}"
+            f"--as kaggle: received {received}. Expected the data to convert, without a download:"
+            f"\n  {get_command(folder, '--from', 'PATH/mnist.npz', '--as', 'kaggle')}"
         )
     return datasets.get_rehearsal(source, folder=folder, from_path=from_path, seed=seed or 0)
 
@@ -181,7 +182,7 @@ def _download(folder: Path) -> Path:
 
 @app.command()
 def check(input_: options.Input = Path("input"), json: options.Json = False) -> None:
-    """Count images and classes, and find images that occur twice."""
+    """Count images and classes, and find duplicate images."""
     from kaggle_digits import datasets
 
     splits = datasets.load(input_)
@@ -198,20 +199,20 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
     if missing := [name for name, n in zip(report.class_names, counts, strict=True) if not n]:
         print(
             f"missing in train     {', '.join(missing)}\n"
-            f"{INDENT}(train, cv and record need images of every class)"
+            f"{INDENT}(training needs images of every class)"
         )
     print(
-        f"repeated in train    {report.repeated_in_train:,} images equal an earlier one to the "
-        f"pixel, {report.repeated_with_other_label:,} of them with another label"
+        f"repeated in train    {report.repeated_in_train:,} images equal an earlier image, "
+        f"{report.repeated_with_other_label:,} of them with another label"
     )
     if report.repeated_in_train:
-        print(f"{INDENT}(they leak between folds: the scores of `cv` flatter by them)")
+        print(f"{INDENT}(they leak between folds, so the scores of `cv` are too high)")
     print(
-        f"test images in train {report.test_images_in_train:,} to the pixel, "
-        f"{report.test_images_near_train:,} to within {datasets.NEAR:g} grey levels"
+        f"test images in train {report.test_images_in_train:,} identical, "
+        f"{report.test_images_near_train:,} within {datasets.NEAR:g} grey levels (RMS)"
     )
     if report.test_images_near_train:
-        print(f"{INDENT}(they are looked up, not recognised)")
+        print(f"{INDENT}(a model may remember their labels)")
     if report.test_images_in_train:
         print(f"{INDENT}`submit` needs --declared-external for a CSV made from this data")
 
@@ -230,22 +231,22 @@ def show(
         str | None,
         typer.Option(
             metavar="RECIPE",
-            help="Draw what this recipe's augmentation makes of eight training images instead.",
+            help="Draw eight training images as augmented by this recipe instead.",
         ),
     ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
             metavar="PNG",
-            help="File for the drawing.  [default: named after the images, in plots/]",
+            help="File to write.  [default: named after the images, in plots/]",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     input_: options.Input = Path("input"),
 ) -> None:
-    """Draw the first images, and the number and mean of each class.
+    """Draw the first images, and the number of images and the mean image of each class.
 
-    The second picture is named like the first, with -classes at its end.
+    The second picture has the name of the first with -classes appended.
     """
     from kaggle_digits import datasets, files, plots, recipes
     from kaggle_digits.errors import InputError
@@ -254,8 +255,8 @@ def show(
     if augment is not None and (split or count):
         received = f"--split {split.value}" if split else f"--count {count}"
         raise InputError(
-            f"received {received} and --augment {augment}, which draws seven variants of eight "
-            "train images. Expected one of them."
+            f"received {received} and --augment {augment}. Expected one of them: --augment draws "
+            "seven variants of eight training images."
         )
     recipe = None if augment is None else recipes.find(augment)
     split = split or options.Split.TRAIN
@@ -273,7 +274,7 @@ def show(
     plots.save(path, plots.first_images(images, count or FIRST, name))
     print(f"drawn    {path}")
     if images.class_counts is None:
-        print(f"classes  the {name} images have no labels: none to count")
+        print(f"classes  the {name} images have no labels")
         return
     second = path.with_stem(f"{path.stem}-classes")
     plots.save(second, plots.classes(images, name))
@@ -293,7 +294,7 @@ def _split(split: Any, names: tuple[str, ...]) -> str:
 
 
 def _counts(counts: tuple[int, ...], names: tuple[str, ...]) -> str:
-    """Return how many images each class has: on one line for digits, on two for longer names."""
+    """Return the number of images per class: on one line for digits, on two for longer names."""
     words = [f"{plain(name)}:{count:,}" for name, count in zip(names, counts, strict=True)]
     half = len(words) if all(len(name) == 1 for name in names) else (len(words) + 1) // 2
     return "\n".join(filter(None, (" ".join(words[:half]), " ".join(words[half:]))))

@@ -1,4 +1,4 @@
-"""``kaggle-digits ensemble``: several runs into one submission."""
+"""``kaggle-digits ensemble``: average several runs into one submission."""
 
 import shlex
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def command(
 
 
 def _require_runs_and_target(folders: list[Path], submission: Path | None) -> Path:
-    """Return where to write; suggest `compare --vote` for CSVs, which hold no probabilities."""
+    """Return the CSV to write; suggest `compare --vote` for CSVs, which hold no probabilities."""
     from kaggle_digits.errors import InputError
 
     if csv := next((path for path in folders if path.is_file() or path.suffix == ".csv"), None):
@@ -70,7 +70,7 @@ def _require_runs_and_target(folders: list[Path], submission: Path | None) -> Pa
 
 
 def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
-    """Print what each member and the blend reached, and where its CSV is."""
+    """Print the scores of each member and of the blend, and the path of the CSV."""
     from kaggle_digits.runs import Run
 
     folders = [str(run.folder) for run in blend.runs]
@@ -109,23 +109,23 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
 
 def _remarks(blend: "Blend") -> Iterator[str]:
     if blend.scores is None:
-        yield "No image was held out by every run: there is no out-of-fold accuracy to show."
+        yield "No image was held out by all runs, so the blend has no out-of-fold accuracy."
         return
     if blend.method == "hill-climb":
         yield (
-            "The weights were chosen on these same images: the blend's figures are slightly too "
+            "The weights were chosen on the same images, so the blend's scores are slightly too "
             "good."
         )
     best = min(judged.errors for judged in blend.member_scores)
     if blend.scores.errors > best:
         yield (
-            f"Worse than its best member, which has {best:,} errors: leave weak ones out, or try "
-            "another --method. hill-climb looks at log loss, Kaggle at accuracy."
+            f"Worse than its best member, which has {best:,} errors. Omit weak members or try "
+            "another --method. hill-climb minimises log loss; Kaggle scores accuracy."
         )
 
 
 def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) -> None:
-    """Print run or blend, weight and out-of-fold scores of each row, where there are such."""
+    """Print the name, the weight and the out-of-fold scores of each row; missing ones are blank."""
     from rich.table import Table
 
     table = Table("run", "weight", "accuracy", "log loss", "errors", box=None, pad_edge=False)

@@ -67,7 +67,7 @@ def command(
         options.Split | None,
         typer.Option(
             metavar="train|test",
-            help="Where --show looks: held-out training images, or test images.  [default: train]",
+            help="Images of --show: held-out training images, or test images.  [default: train]",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -75,14 +75,14 @@ def command(
     html: options.Html = None,
     json: options.Json = False,
 ) -> None:
-    """Score a run on its held-out images, or a CSV.
+    """Score a run on its held-out images, or a CSV against labels.
 
-    Prints accuracy, log loss, the confusion matrix and the worst images. For a CSV with --labels it
-    prints the ids with wrong labels, and no log loss.
+    Prints accuracy, log loss, the confusion matrix and the worst images. A CSV with --labels has no
+    log loss; its wrong labels are listed.
 
     --plots draws learning curves, the confusion matrix, a reliability diagram and, if the run's
-    data is in --input, the worst images. --show needs the data only for the image itself.
-    --html writes all of that as one page.
+    data is in --input, the worst images. --show needs the data only to draw the image.
+    --html writes all of this as one page.
     """
     _require_belonging(folder, plots=plots, show=show, split=split)
     if html is not None:
@@ -125,12 +125,12 @@ def _require_belonging(
 
     if folder.suffix == ".csv" and not folder.exists():
         raise InputError(
-            f"there is no {folder}. Expected a CSV with labels, or the folder of a finished run."
+            f"{folder} does not exist. Expected a CSV with labels, or the folder of a finished run."
         )
     if folder.is_file() and (plots or show is not None):
         raise InputError(
-            f"{folder} is a file: --plots and --show need the probabilities of a run. Name a run, "
-            "or leave the options out."
+            f"{folder} is a file, but --plots and --show need the probabilities of a run. Give the "
+            "folder of a run, or omit these options."
         )
     if split is not None and show is None:
         raise InputError(
@@ -151,8 +151,8 @@ def _require_page(html: Path, folder: Path, show: int | None) -> None:
     if folder.is_file() or show is not None:
         what = f"--show {show}" if show is not None else f"the file {folder}"
         raise InputError(
-            f"received --html {html} and {what}. The page is about a run: name its folder, and "
-            "leave out --show."
+            f"received --html {html} and {what}. The page describes a run: give its folder, and "
+            "omit --show."
         )
     report.require_target(html)
 
@@ -216,19 +216,19 @@ def _refuse(run: "Run") -> None:
     from kaggle_digits.errors import InputError
 
     raise InputError(
-        f"{run.folder} held no images out, so it has no scores. Expected a run of `cv`, or of "
+        f"{run.folder} has no held-out images, so it has no scores. Expected a run of `cv`, or of "
         "`train` with a --validation-split above 0. --plots draws the learning curves."
     )
 
 
 def _held_out(judged: Judged | None, names: tuple[str, ...]) -> Iterator[str]:
     if judged is None:
-        yield "no images were held out"
+        yield "no held-out images"
         return
     scores, calibration = judged.scores, judged.calibration
     yield f"accuracy  {scores.accuracy:.5f} ± {scores.standard_error:.5f} (standard error)"
     yield f"log loss  {scores.log_loss:.5f}"
-    yield f"errors    {scores.errors:,} in {scores.images:,} images that were held out"
+    yield f"errors    {scores.errors:,} in {scores.images:,} held-out images"
     yield (f"ECE       {calibration.error:.5f} (expected calibration error)\n")
     yield judged.table.rename(index=plain, columns=plain).to_string()
     if judged.worst:
@@ -262,14 +262,14 @@ def _written(drawn: "Drawn | None") -> Iterator[str]:
     for path in drawn.written:
         yield f"drawn     {path}"
     for name, reason in drawn.left_out:
-        yield f"left out  {name}: {reason}"
+        yield f"omitted   {name}: {reason}"
 
 
 def _written_page(page: "PageFiles | None") -> Iterator[str]:
     if page is not None:
         yield f"\npage      {page.html}"
         for reason in page.left_out:
-            yield f"left out  {reason}"
+            yield f"omitted   {reason}"
 
 
 def _describe(
@@ -295,19 +295,19 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
     from kaggle_digits import plots
     from kaggle_digits.runs import predictions
 
-    one = predictions.find_image(run, split, image_id)
+    prediction = predictions.find_image(run, split, image_id)
     image = _image(run, split, image_id, data)
-    path = None if image is None else plots.draw_answer(run, one, image, split)
+    path = None if image is None else plots.draw_answer(run, prediction, image, split)
     names = run.class_names
-    label = None if one.label is None else names[one.label]
+    label = None if prediction.label is None else names[prediction.label]
     if as_json:
         options.print_json(
             {
-                "id": one.id,
+                "id": prediction.id,
                 "split": split,
                 "label": label,
-                "predicted": names[one.predicted],
-                "probabilities": dict(zip(names, one.probabilities.tolist(), strict=True)),
+                "predicted": names[prediction.predicted],
+                "probabilities": dict(zip(names, prediction.probabilities.tolist(), strict=True)),
                 "picture": path and str(path),
             }
         )
@@ -316,7 +316,7 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
         from kaggle_digits.cli import terminal_image
 
         print(terminal_image.picture(image, sys.stdout))
-    for line in _bars(one, _printable_names(run)):
+    for line in _bars(prediction, _printable_names(run)):
         print(line)
     if path is not None:
         print(f"\ndrawn      {path}")
@@ -338,19 +338,20 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
     return images.take(np.flatnonzero(images.ids == image_id)).images[0, ...]
 
 
-def _bars(one: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
+def _bars(prediction: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
     from kaggle_digits.cli import terminal_image
 
-    label = "unknown" if one.label is None else names[one.label]
-    verdict = {True: ", correct", False: ", wrong"}.get(one.predicted == one.label)
-    yield f"image      {one.id}"
+    label = "unknown" if prediction.label is None else names[prediction.label]
+    verdict = {True: ", correct", False: ", wrong"}.get(prediction.predicted == prediction.label)
+    yield f"image      {prediction.id}"
     yield f"label      {label}"
-    yield f"predicted  {names[one.predicted]}{verdict if one.label is not None else ''}\n"
+    verdict = "" if prediction.label is None else verdict
+    yield f"predicted  {names[prediction.predicted]}{verdict}\n"
     width = max(map(len, names))
-    for number, (name, share) in enumerate(zip(names, one.probabilities, strict=True)):
+    for number, (name, share) in enumerate(zip(names, prediction.probabilities, strict=True)):
         notes = [
             note
-            for note, at in (("label", one.label), ("predicted", one.predicted))
+            for note, at in (("label", prediction.label), ("predicted", prediction.predicted))
             if at == number
         ]
         bar = terminal_image.bar(float(share))

@@ -21,15 +21,15 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
     if labels is None:
         command = shlex.join([options.program(), "evaluate", str(csv), "--labels"])
         raise InputError(
-            f"{csv} is a file: received no --labels to score it against. Expected a file with "
-            "the true ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
+            f"{csv} is a file: received no --labels to score it against. Expected a CSV with "
+            "ImageId,Label of the same images, such as the answers.csv of a rehearsal:\n"
             f"  {command} input/answers.csv"
         )
     if not labels.is_file():
         what = "is a folder" if labels.is_dir() else "does not exist"
         raise InputError(
-            f"--labels {labels} {what}. Expected a file with the true ImageId,Label; a "
-            "rehearsal's lies in its --input folder as answers.csv."
+            f"--labels {labels} {what}. Expected a CSV with the true ImageId,Label. A rehearsal "
+            "has it as answers.csv in its --input folder."
         )
     answers, truth = submissions.read(csv), submissions.read(labels)
     submissions.check(answers, truth.ids, name=str(csv), source=f"ids in {labels}")
@@ -39,7 +39,7 @@ def judge_csv(csv: Path, labels: Path | None, worst: int, *, as_json: bool) -> N
     scores = evaluation.scores(probabilities, true_labels)
     names = [str(name) for name in range(submissions.CLASSES)]
     table = evaluation.confusion_matrix(probabilities, true_labels, names)
-    shown = min(worst, scores.errors)  # after them come those that are right
+    shown = min(worst, scores.errors)  # the images after them are correct
     wrong = evaluation.find_worst_images(probabilities, true_labels, truth.ids[true_rows], shown)
     print_ = _print_json_of_csv if as_json else _print_csv
     print_(scores, table, wrong)
@@ -50,7 +50,7 @@ def _print_csv(scores: "Scores", table: "pd.DataFrame", wrong: "tuple[WorstImage
     print(f"errors    {scores.errors:,} in {scores.images:,} images\n")
     print(table.to_string())
     if wrong:
-        print(f"\nwrong images, {len(wrong):,} of {scores.errors:,} by their ids; --worst N")
+        print(f"\nwrong labels, first {len(wrong):,} of {scores.errors:,} (--worst N lists more)")
         print("id      label  predicted")
     for image in wrong:
         print(f"{image.id:<7} {image.label:<6} {image.predicted}")

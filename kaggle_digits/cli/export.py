@@ -1,4 +1,4 @@
-"""``kaggle-digits export``: a run's model as a file that other programs can use."""
+"""``kaggle-digits export``: write a run's model as a file for other programs."""
 
 import textwrap
 from dataclasses import asdict
@@ -31,7 +31,7 @@ def command(
         bool,
         typer.Option(
             "--ensemble",
-            help="Merge all folds into one model that gives the mean of their probabilities.",
+            help="Merge all folds into one model that returns their mean probabilities.",
         ),
     ] = False,
     fold: Annotated[
@@ -54,12 +54,12 @@ def command(
 ) -> None:
     """Write a run's model as a file for other programs.
 
-    The model takes uint8 images and gives probabilities. It is opened again in a fresh process and
-    kept only if it gives the same answers there as the run's own models: for 1,000 test images of
-    --input, or for drawings if there are none.
+    The model takes uint8 images and returns probabilities. A fresh process loads the file and
+    compares its predictions with those of the run's own models, on 1,000 test images of --input or,
+    without data, on drawn digits. The file is kept only if they agree.
     """
     if ensemble and fold is not None:
-        raise typer.BadParameter("choose --ensemble for all folds, or --fold N for one, not both")
+        raise typer.BadParameter("received --ensemble (all folds) and --fold N (one fold)")
     from kaggle_digits import runs
 
     finished = runs.Run(run)
@@ -97,10 +97,10 @@ def _print(export: "Export", run: Path, models: int, first: int) -> None:
     of = f"fold {first}" if models == 1 else f"the mean of {models} models"
     print(f"{INDENT}{of} of {run}")
     shape = ", ".join(map(str, export.image_shape))
-    print(f"Takes        uint8 [n, {shape}], and gives float32 [n, {export.classes}]")
+    print(f"Takes        uint8 [n, {shape}], returns float32 [n, {export.classes}]")
     comparison = export.comparison
     print(
         f"Compared     in a fresh process, {comparison.images:,} images ({comparison.source}):\n"
-        f"{INDENT}labels equal, largest difference of probabilities "
+        f"{INDENT}same labels, largest difference of probabilities "
         f"{comparison.largest_difference:.1g}"
     )

@@ -1,4 +1,4 @@
-"""``kaggle-digits kernel``: train on Kaggle's machines, follow it, bring the runs home."""
+"""``kaggle-digits kernel``: train on Kaggle's machines and download the runs."""
 
 import re
 import secrets
@@ -25,10 +25,10 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,100}/[a-z0-9]+(-[a-z0-9]+)*")
 ACCELERATOR = re.compile(r"[A-Za-z0-9]{1,40}")
 MIN_NAME = 5  # characters of a kernel's title
-SHORTEST_ID = 16  # bytes of the text that identifies a push
+MIN_ID_BYTES = 16  # bytes of the random text that identifies a push
 SOMEBODY = "YOUR-USER-NAME"
 
-app = typer.Typer(help="Train on Kaggle's machines and bring the runs home.", no_args_is_help=True)
+app = typer.Typer(help="Train on Kaggle's machines and download the runs.", no_args_is_help=True)
 
 Kernel = Annotated[
     str | None,
@@ -57,20 +57,20 @@ def push(
         str | None,
         typer.Option(
             metavar="TIME|FLOP",
-            help="Budget of --record, such as 2h.  [default: the session]",
+            help="Budget of --record, such as 2h.  [default: the session's length]",
             rich_help_panel=options.TRAINING,
         ),
     ] = None,
     accelerator: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Kaggle's name of the GPU; none trains without one."),
+        typer.Option(metavar="NAME", help="Kaggle's name of a GPU, or none to train on the CPU."),
     ] = "NvidiaTeslaT4",
     timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Time after which Kaggle ends the session.")
     ] = "3h",
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the kernel.  [default: by its settings]"),
+        typer.Option(metavar="NAME", help="Name of the kernel.  [default: named by its settings]"),
     ] = None,
     data: Annotated[
         str, typer.Option(metavar="DIR", help="Folder on Kaggle's machine to search for the data.")
@@ -81,25 +81,25 @@ def push(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Write the folder and print what would be sent; send nothing."
+            "--dry-run", help="Write the folder and print what would be sent, but send nothing."
         ),
     ] = False,
 ) -> None:
-    """Push a training to Kaggle, once.
+    """Push a training run to Kaggle once.
 
-    Writes a folder in kernels/ with the kernel's metadata and one script that carries this program
-    and the recipe's file. On Kaggle the script finds the competition's data, saves after every
-    epoch and stops before the session ends.
+    Writes a folder in kernels/ with the kernel's metadata and one script that contains
+    kaggle-digits and the recipe's file. On Kaggle the script finds the competition's data, saves a
+    checkpoint after every epoch and stops before the session ends.
     """
     from kaggle_digits.kaggle_client.kernel_job import Job
 
     if record and (recipe != "bn20" or epochs or seeds > 1):
         raise InputError(
-            "--record chooses recipes, epochs and seeds by its budget. Leave out --recipe, "
-            "--epochs and --seeds, or leave out --record."
+            "--record chooses recipes, epochs and seeds by its budget. Omit --recipe, --epochs and "
+            "--seeds, or omit --record."
         )
     if budget is not None and not record:
-        raise InputError(f"--budget {budget} belongs to --record. Leave it out or add --record.")
+        raise InputError(f"--budget {budget} needs --record. Add --record or omit --budget.")
     own = _own_file(recipe)
     job = Job(
         recipe=recipe if own is None else own.name,
@@ -117,8 +117,8 @@ def push(
     name = _require_name(name or job.default_name)
     if not ACCELERATOR.fullmatch(accelerator):
         raise InputError(
-            f"--accelerator {accelerator!r} is no name of an accelerator. Expected one that Kaggle "
-            "has, such as NvidiaTeslaT4, or none."
+            f"--accelerator {accelerator!r} is not the name of an accelerator. Expected one of "
+            "Kaggle's, such as NvidiaTeslaT4, or none."
         )
     if dry_run:
         _report_dry_run(_prepare(_user_without_asking(), name, job, accelerator, own))
@@ -146,7 +146,7 @@ def status(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Show what a pushed kernel is doing, and the last lines of its log.
+    """Show the status of a pushed kernel and the last lines of its log.
 
     Ends with exit code 1 if the kernel failed.
     """
@@ -180,19 +180,19 @@ def status(
         raise OutsideError(
             f"{reference} ended with {session.status}: "
             f"{session.failure or 'Kaggle gives no reason'}. Its log is at "
-            f"https://www.kaggle.com/code/{reference}; what it finished can be fetched with "
+            f"https://www.kaggle.com/code/{reference}. Download its finished folds with "
             f"`kaggle-digits kernel fetch {reference}`."
         )
     if session.status == "COMPLETE" and not json:
-        _say(f"Bring its runs home with:\n  {options.program()} kernel fetch {reference}")
+        _say(f"Download its runs with:\n  {options.program()} kernel fetch {reference}")
 
 
 @app.command()
 def fetch(kernel: Kernel = None, json: options.Json = False) -> None:
-    """Bring the runs of a kernel home into runs/, whole or not at all.
+    """Download the runs of a kernel into runs/.
 
-    Each file is compared with its SHA-256, and each run is read, before it counts. Then `evaluate`,
-    `ensemble`, `compare`, `predict` and `submit` work on it as on a run that was trained here.
+    Checks the SHA-256 of each file and reads each run before it appears in runs/. Then `evaluate`,
+    `ensemble`, `compare`, `predict` and `submit` work as for a run that was trained here.
     """
     from dataclasses import replace
 
@@ -223,8 +223,8 @@ def fetch(kernel: Kernel = None, json: options.Json = False) -> None:
         _say(f"Submission   {csv}")
     if got.manifest.state != "finished":
         _say(
-            f"The session {_describe_end(got.manifest.state)}: unfinished runs resume here with "
-            "their own command, which `kaggle-digits evaluate` names.",
+            f"The session {_describe_end(got.manifest.state)}. To resume an unfinished run here, "
+            "run its own command, which `kaggle-digits evaluate` prints.",
         )
 
 
@@ -232,19 +232,19 @@ def fetch(kernel: Kernel = None, json: options.Json = False) -> None:
 
 
 def _own_file(recipe: str) -> Path | None:
-    """Return the Python file of the recipe that was named; None for a built-in one."""
-    found = recipes.find(recipe)  # a mistake is said before anything is sent
+    """Return the Python file of ``recipe``; None for a built-in one."""
+    found = recipes.find(recipe)  # reports a mistake before anything is sent
     if found.file is None:
         return None
     if not recipe.endswith(".py"):
         raise InputError(
             f"--recipe {recipe} is in a package that Kaggle's machine does not have. Expected a "
-            "built-in recipe, or one Python file that needs no other, such as ./my_net.py."
+            "built-in recipe, or a self-contained Python file such as ./my_net.py."
         )
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}\.py", found.file.name):
         raise InputError(
             f"{found.file.name!r} cannot be the name of a recipe's file on Kaggle's machine. "
-            "Expected letters, digits and -._, and .py at the end: rename it."
+            "Rename it: expected letters, digits and -._, and .py at the end."
         )
     return found.file
 
@@ -257,14 +257,14 @@ def _session_seconds(timeout: str, budget: str | None) -> int:
     seconds = int(float(match[1]) * planning.SECONDS[match[2]]) if match else 0
     if not MIN_SESSION <= seconds <= MAX_SESSION:
         raise InputError(
-            f"--timeout {timeout!r} is no length of a session. Expected {MIN_SESSION} s to "
+            f"--timeout {timeout!r} is not a valid session length. Expected {MIN_SESSION} s to "
             f"{MAX_SESSION // 3600} h, such as 90m or 3h."
         )
     allowed = None if budget is None else planning.parse_budget(budget)
     if allowed and allowed.unit == "s" and allowed.amount >= seconds:
         raise InputError(
-            f"--budget {budget} does not fit into a session of {timeout}. Expected less, or a "
-            "longer --timeout."
+            f"--budget {budget} does not fit into a session of {timeout}. Expected a smaller "
+            "--budget or a longer --timeout."
         )
     return seconds
 
@@ -274,8 +274,8 @@ def _require_name(name: str) -> str:
 
     if not NAME.fullmatch(name) or not MIN_NAME <= len(name) <= MAX_NAME:
         raise InputError(
-            f"--name {name!r} cannot be a kernel's name. Expected {MIN_NAME} to {MAX_NAME} small "
-            "letters, digits and single '-' between them, such as kaggle-digits-bn20."
+            f"--name {name!r} cannot be a kernel's name. Expected {MIN_NAME} to {MAX_NAME} "
+            "lower-case letters and digits, joined by single hyphens, such as kaggle-digits-bn20."
         )
     return name
 
@@ -287,7 +287,7 @@ def _prepare(user: str, name: str, job: "Job", accelerator: str, own: Path | Non
         KERNELS / name,
         f"{user}/{name}",
         job,
-        push=secrets.token_hex(SHORTEST_ID),
+        push=secrets.token_hex(MIN_ID_BYTES),
         accelerator=accelerator,
         recipe_file=own,
     )
@@ -302,7 +302,7 @@ def _report_dry_run(prepared: "Prepared") -> None:
         f"{prepared.job.label} within {prepared.job.session_seconds:,} s."
     )
     if prepared.kernel.startswith(SOMEBODY):
-        _say(f"Your user name is not known without asking Kaggle: {SOMEBODY} stands for it.")
+        _say(f"A dry run does not ask Kaggle for your user name: {SOMEBODY} is a placeholder.")
 
 
 def _user_without_asking() -> str:
@@ -317,8 +317,8 @@ def _ask_user(kaggle: "Kaggle") -> str:
     user = str(kaggle.call("user", doing="your user name"))
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", user):
         raise InputError(
-            "Kaggle's client does not know your user name. Put it into KAGGLE_USERNAME, as it "
-            "stands in the address of your profile."
+            "Kaggle's client does not know your user name. Set KAGGLE_USERNAME to the name in the "
+            "address of your profile."
         )
     return user
 
@@ -346,23 +346,23 @@ def _open_ledger() -> "KernelLedger":
 def _find(
     kernel: str | None, ledger: "KernelLedger", kaggle: "Kaggle"
 ) -> tuple[str, "PushedKernel | None"]:
-    """Return the kernel that was named, or the last one pushed, and its last line in the ledger."""
+    """Return ``kernel`` or the last pushed kernel, and its last entry in the ledger."""
     entries = ledger.entries()
     if kernel is None:
         if not entries:
             raise InputError(
-                f"no kernel was pushed from here: {ledger.path} has no entries. Expected "
-                f"USER/NAME, or push one with: {options.program()} kernel push"
+                f"no kernel was pushed: {ledger.path} has no entries. Expected USER/NAME, or push "
+                f"one with: {options.program()} kernel push"
             )
         return entries[-1].kernel, entries[-1]
     if NAME.fullmatch(kernel):
         kernel = f"{_ask_user(kaggle)}/{kernel}"
     if not REFERENCE.fullmatch(kernel):
         raise InputError(
-            f"{kernel!r} is no kernel's name. Expected USER/NAME as in its address, such as "
+            f"{kernel!r} is not a kernel's name. Expected USER/NAME as in its address, such as "
             "someone/kaggle-digits-bn20-5-fold."
         )
-    return kernel, next((one for one in reversed(entries) if one.kernel == kernel), None)
+    return kernel, next((entry for entry in reversed(entries) if entry.kernel == kernel), None)
 
 
 def _show_log(json: bool, log: list[str]) -> Any:
@@ -370,9 +370,9 @@ def _show_log(json: bool, log: list[str]) -> Any:
 
 
 def _write_submission(kernel: str, got: "Fetched") -> Path | None:
-    """Write the CSV of a finished run, or of the mean of several, to submissions/.
+    """Write the CSV of a finished run, or of the mean of several runs, to submissions/.
 
-    A CSV that is there already stays as it is.
+    An existing CSV is not overwritten.
     """
     from kaggle_digits import files, results
 
@@ -406,7 +406,7 @@ def _describe_end(state: str) -> str:
 
 
 def _say(text: str) -> None:
-    """Print ``text``, which may hold names from outside."""
+    """Print ``text`` with control characters escaped."""
     typer.echo(escape_lines(text))
 
 

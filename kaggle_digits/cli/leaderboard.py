@@ -1,4 +1,4 @@
-"""``kaggle-digits leaderboard``: what was submitted, and how it did."""
+"""``kaggle-digits leaderboard``: list the submissions and their scores."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """List the submissions with their scores, best first.
 
-    Shows the public score and its number of errors, the out-of-fold accuracy, and the difference of
-    the two. A file without a score gets bounds from the files that have one.
+    Shows the public score, its number of errors, the out-of-fold accuracy, and the difference (gap)
+    between the two. For a file without a score, shows the bounds that follow from known scores.
     """
     from kaggle_digits.kaggle_client import score_bounds
 
@@ -89,7 +89,7 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _to_text(row: dict[str, Any]) -> dict[str, str]:
-    """Return a submission as words, by the heading of each column."""
+    """Return the texts of a submission by column heading."""
     return {
         "public": _five(row["public_score"]),
         "errors": _errors(row),

@@ -1,4 +1,4 @@
-"""The options that several commands share, spelled once."""
+"""Define the options that several commands share."""
 
 import enum
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 
-# Headings of the options in --help, in this order; what belongs to none comes last.
+# Headings of the options in --help, in this order; options without a heading come last.
 DATA, TRAINING, OUTPUT = "Data", "Training", "Output"
 SECTIONS = ("Arguments", DATA, TRAINING, OUTPUT, "Options")
 # Headings of the commands in --help, in this order.
@@ -32,18 +32,18 @@ TRAIN, JUDGE, SUBMIT = "Train", "Judge and use", "Submit"
 STAGES = (DATA, TRAIN, JUDGE, SUBMIT)
 
 PLOTS = Path("plots")
-ROOM = 10_000  # characters of a line that no terminal breaks
+ROOM = 10_000  # characters per line where the output is not a terminal
 
 
 class Split(enum.StrEnum):
-    """One of a data set's two parts."""
+    """A split of a data set."""
 
     TRAIN = "train"
     TEST = "test"
 
 
 class Precision(enum.StrEnum):
-    """The arithmetic that a network is trained in."""
+    """The numeric precision of training."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -116,7 +116,7 @@ Seeds = Annotated[
         "--seeds",
         min=1,
         metavar="N",
-        help="Number of repetitions, each with other splits.",
+        help="Number of repetitions, each with different splits.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -146,7 +146,7 @@ LearningRate = Annotated[
         "--learning-rate",
         min=0.0,
         metavar="RATE",
-        help="Learning rate, at the peak of the schedule.  [default: the recipe's]",
+        help="Peak learning rate of the schedule.  [default: the recipe's]",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -155,8 +155,8 @@ ChosenPrecision = Annotated[
     typer.Option(
         "--precision",
         metavar="TYPE",
-        help="Arithmetic in training: float32, bfloat16, float16, or auto for the faster of the "
-        "first two on this processor.  [default: the recipe's]",
+        help="Numeric precision of training: float32, bfloat16, float16, or auto for the faster of "
+        "the first two on this processor.  [default: the recipe's]",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -166,8 +166,7 @@ Limit = Annotated[
         "--limit",
         min=1,
         metavar="N",
-        help="Train on N images with equal shares of each class, to try something out.  "
-        "[default: all]",
+        help="Train on N images, stratified by class, to try something quickly.  [default: all]",
         rich_help_panel=DATA,
     ),
 ]
@@ -177,22 +176,22 @@ Seed = Annotated[
         "--seed",
         min=0,
         metavar="N",
-        help="Seed of splits, initial weights, order and augmentation.",
+        help="Seed of the splits, the initial weights, the shuffling and the augmentation.",
         rich_help_panel=TRAINING,
     ),
 ]
 
 
 class Command(typer.core.TyperCommand):
-    """A command that expands ``~`` in every path, from an option, argument or variable.
+    """A command that expands ``~`` in every path from an option, argument or environment variable.
 
-    Some shells leave it alone where a path does not begin a word, as in ``make INPUT=~/digits``.
+    Some shells do not expand it inside a word, as in ``make INPUT=~/digits``.
     """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options under their headings.
 
-        Typer does so with Rich alone, which would take more time than the rest of --help.
+        Typer does this only with Rich, whose import takes longer than the rest of --help.
         """
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in SECTIONS}
         for parameter in self.get_params(ctx):
@@ -236,20 +235,20 @@ def _write_sections(formatter: Any, sections: dict[str, list[tuple[str, str]]]) 
 
 
 def program() -> str:
-    """Return what to type for this program here: its path where the shell would not find it."""
+    """Return this program's name, or its path if it is not on the shell's path."""
     typed = Path(sys.argv[0])
     named = typed.name == "kaggle-digits" and shutil.which("kaggle-digits") != str(typed)
     return str(typed) if named else "kaggle-digits"
 
 
 def print_notes(splits: "Splits") -> None:
-    """Print what to know about the data before training on it."""
+    """Print the warnings about the data."""
     for note in splits.notes:
         print(f"Note: {escape(note)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` for machines; what stdout cannot encode is escaped, so nothing is lost."""
+    """Print ``value`` as JSON; characters that stdout cannot encode are escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding)
@@ -259,7 +258,7 @@ def print_json(value: Any) -> None:
 
 
 def console(**settings: Any) -> "Console":
-    """Return a Rich console on which names and texts are not taken for markup or emoji."""
+    """Return a Rich console that interprets no markup or emoji in texts."""
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, **settings)
@@ -270,11 +269,11 @@ def print_table(rows: Sequence[Mapping[str, str]], least_wanted: Sequence[str]) 
 
     Args:
         rows: one or more, all with the same keys.
-        least_wanted: columns that a narrow terminal goes without, the first first.
+        least_wanted: columns to drop on a narrow terminal, in this order.
 
     """
     wide = console()
-    if not wide.is_terminal:  # a file or another program has room
+    if not wide.is_terminal:  # a file or a pipe has no width
         wide = console(width=ROOM)
     room = wide.options.update(max_width=ROOM)
     for count in range(len(least_wanted) + 1):
@@ -298,7 +297,7 @@ def _table(rows: Sequence[Mapping[str, str]], left_out: Sequence[str]) -> "Table
 
 
 def opened_ledger() -> Any:
-    """Return the ledger of submissions; name its lines that cannot be read."""
+    """Return the ledger of submissions; report its damaged lines on stderr."""
     from kaggle_digits.kaggle_client.ledger import NAME, Ledger
 
     ledger = Ledger(SUBMISSIONS / NAME)
@@ -308,19 +307,19 @@ def opened_ledger() -> Any:
 
 
 def contradictions(bounds: "ScoreBounds") -> Iterator[str]:
-    """Yield why scores and files do not fit together, if they do not."""
+    """Yield the contradictions between scores and files."""
     for name in bounds.impossible:
         yield (
-            f"The score of {name} is no whole number of errors in {bounds.rows:,} rows, cut after "
-            "the fifth decimal."
+            f"The score of {name} is not a whole number of errors in {bounds.rows:,} rows, "
+            "truncated to five decimals."
         )
-    for one in bounds.conflicts:
+    for conflict in bounds.conflicts:
         yield (
-            f"{one.a} and {one.b} differ in {one.differing:,} rows, but have {one.errors_a:,} and "
-            f"{one.errors_b:,} errors: no true labels allow that."
+            f"{conflict.a} and {conflict.b} differ in {conflict.differing:,} rows, but have "
+            f"{conflict.errors_a:,} and {conflict.errors_b:,} errors, which is impossible."
         )
     if bounds.is_contradicted:
         yield (
-            "So Kaggle does not score all rows, or a score in the ledger belongs to another file: "
-            "no bounds are shown."
+            "Kaggle may not score all rows, or a score in the ledger may belong to another file. "
+            "No bounds are shown."
         )

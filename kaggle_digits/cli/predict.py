@@ -1,4 +1,4 @@
-"""``kaggle-digits predict``: a run, or an exported model, on the test images or on pictures."""
+"""``kaggle-digits predict``: apply a run or an exported model to test images or pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ class Source:
     """A source of probabilities: a run or an exported model.
 
     Attributes:
-        name: what a CSV is named by.
-        predicted: uint8 images to probabilities.
-        run: whose models they are, where that is known.
+        name: the name of the CSV without its suffix.
+        predicted: a function from uint8 images ``[n, height, width, channels]`` to probabilities
+            ``[n, classes]``.
+        run: the run of the models; None for an exported model.
 
     """
 
@@ -41,12 +42,12 @@ class Source:
 
     @property
     def trained_on(self) -> str | None:
-        """The data set's source, where it is known."""
+        """The source of the training data; None if it is unknown."""
         return None if self.run is None else self.run.facts.settings.source
 
 
-# A digit below this probability is marked as unsure: 89 % of the wrong answers of `fast` for 8,400
-# held-out digits, and 4 % of the right ones.
+# A digit below this probability is marked as unsure. On 8,400 held-out digits this marks 89 % of
+# the wrong predictions of `fast` and 4 % of the correct ones.
 SURE = 0.8
 
 
@@ -70,7 +71,7 @@ def command(
         bool,
         typer.Option(
             "--trust",
-            help="Open a SavedModel, which is a program and can use your files.",
+            help="Open a SavedModel, which is a program and can read and write your files.",
             rich_help_panel=options.DATA,
         ),
     ] = False,
@@ -80,7 +81,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for drawings of the digits that were found in the pictures.",
+            help="Folder for drawings of the digits found in the pictures.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -88,8 +89,8 @@ def command(
 ) -> None:
     """Write a CSV with a run's models, or read digits in pictures.
 
-    The models' probabilities are averaged: for the test images in --input, or for the digits that
-    are found in each IMAGE (PNG, JPEG, GIF, BMP, TIFF or WebP), for which --input is not used.
+    Averages the probabilities of the models for the test images in --input or, if pictures are
+    given, for the digits found in each IMAGE (PNG, JPEG, GIF, BMP, TIFF or WebP).
     """
     source_path, pictures = _source_and_pictures(named or [], model)
     _require_belonging(pictures, submission, save_debug)
@@ -107,8 +108,7 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
     if model is not None:
         if named and (named[0] / "run.json").exists():
             raise InputError(
-                f"received --model {model} and the run {named[0]}. Expected one of them: leave out "
-                "the other."
+                f"received --model {model} and the run {named[0]}. Expected only one of them."
             )
         return model, named
     if not named:
@@ -118,7 +118,7 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
         )
     if named[0].is_file():
         raise InputError(
-            f"{named[0]} is a file. Expected the folder of a finished run before any pictures, or "
+            f"{named[0]} is a file. Expected the folder of a finished run before the pictures, or "
             f"--model FILE:\n  kaggle-digits predict RUN {' '.join(map(str, named))}"
         )
     return named[0], named[1:]
@@ -149,11 +149,11 @@ def _require_belonging(
     if pictures and submission is not None:
         raise InputError(
             f"received --submission {submission} and pictures. A submission holds the labels of "
-            "the test images. Leave out --submission or the pictures."
+            "the test images. Omit --submission or the pictures."
         )
     if save_debug is not None and not pictures:
         raise InputError(
-            f"received --save-debug {save_debug} and no pictures. Expected pictures to draw: "
+            f"received --save-debug {save_debug} without pictures. Expected pictures to draw: "
             "kaggle-digits predict RUN photo.png --save-debug DIR"
         )
 

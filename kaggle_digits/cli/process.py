@@ -1,4 +1,4 @@
-"""The process around a command: its streams, its signals and its end. Standard library alone."""
+"""Manage the process of a command: streams, signals and exit. Imports only the standard library."""
 
 import atexit
 import codecs
@@ -17,10 +17,10 @@ ASCII = "kaggle_digits_ascii"
 
 
 def open_streams() -> None:
-    """Open the streams that are closed, and let no character stop what is printed.
+    """Open closed standard streams, and replace characters that a stream cannot encode.
 
     Daemons and graphical launchers may start a program without stdin, stdout or stderr. The first
-    files that it opens would then take their numbers, and what libraries print would land in them.
+    files it opens would then get their descriptors, and messages of libraries would go into them.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         os.set_inheritable(descriptor, True)  # noqa: FBT003 — as the other streams are
@@ -34,16 +34,16 @@ def open_streams() -> None:
 
 
 def _replace_what_cannot_be_encoded(stream: IO[str]) -> None:
-    """Let ``stream`` replace the characters that its encoding lacks.
+    """Let ``stream`` replace characters that its encoding lacks.
 
-    Old terminals and cron ask for ASCII or Latin-1. UTF-8 lacks nothing but the bytes of names that
-    are not UTF-8 themselves: they are shown escaped.
+    Old terminals and cron use ASCII or Latin-1. With UTF-8 this concerns only file names that are
+    not valid UTF-8; their bytes are escaped.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return
     encoding = codecs.lookup(stream.encoding).name
     if encoding == "ascii":
-        # Typer takes a stream that says ASCII for misconfigured, and writes UTF-8 to it.
+        # Typer treats an ASCII stream as misconfigured and writes UTF-8 to it.
         codecs.register(_find_ascii)
         stream.reconfigure(encoding=ASCII, errors="replace")
     else:
@@ -72,7 +72,7 @@ def interrupt_on_signals() -> list[int]:
     stays ignored.
 
     Returns:
-        the list to which the numbers of received signals are appended.
+        The list to which the numbers of received signals are appended.
 
     """
     received: list[int] = []
@@ -91,14 +91,14 @@ def interrupt_on_signals() -> list[int]:
 def end_process(code: int) -> NoReturn:
     """Clean up and end this process with the exit status ``code``.
 
-    With TensorFlow loaded, the functions that libraries registered for the end are called (they
-    remove TensorFlow's and matplotlib's temporary files) and the process ends at once: Python would
-    take 1.7 seconds more to free memory that the system frees anyway. After an interruption it ends
+    With TensorFlow loaded, the registered exit handlers run (they remove temporary files of
+    TensorFlow and matplotlib), and the process then ends at once: Python's own teardown would take
+    1.7 seconds to free memory that the system frees anyway. After an interruption the process ends
     in the same way, because Python may kill itself by SIGINT instead of returning ``code``.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if "tensorflow" in sys.modules or code > SIGNALLED:
-        atexit._run_exitfuncs()  # noqa: SLF001 — there is no public way to do so
+        atexit._run_exitfuncs()  # noqa: SLF001 — there is no public function for this
         os._exit(code)
     sys.exit(code)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def watching(stream: TextIO) -> Iterator["TrainingCallback"]:
+def show_progress(stream: TextIO) -> Iterator["TrainingCallback"]:
     """Yield a callback that shows the progress of a run on ``stream``."""
     if not stream.isatty():
         yield Lines(stream)
@@ -39,7 +39,7 @@ def watching(stream: TextIO) -> Iterator["TrainingCallback"]:
 
 
 class Bars:
-    """Show one bar per fold and one for the whole run."""
+    """Progress bars: one per fold and one for the whole run."""
 
     def __init__(self, progress: "Progress") -> None:
         self.progress = progress
@@ -69,7 +69,7 @@ class Bars:
         self.show(
             number,
             accuracy=f"val {judged.accuracy:.4f}" if judged else "",
-            epochs="done before" if skipped else "done",
+            epochs="done earlier" if skipped else "done",
         )
 
     def show(self, number: int, **fields: str) -> None:
@@ -118,7 +118,7 @@ class FoldBar:
 
 
 class Lines:
-    """Print one line per epoch, with the time left."""
+    """Progress as plain text: one line per epoch, with the time left."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -142,8 +142,8 @@ class Lines:
         """Print the fold's result."""
         if skipped:
             self.left -= self.epochs * self.images[number - 1]
-        result = f"accuracy {judged.accuracy:.5f}" if judged else "nothing held out"
-        self.print(number, f"{'finished before' if skipped else 'finished'}: {result}")
+        result = f"accuracy {judged.accuracy:.5f}" if judged else "no held-out images"
+        self.print(number, f"{'finished earlier' if skipped else 'finished'}: {result}")
 
     def time_left(self, images: int) -> str:
         """Return the time left after training ``images`` more images."""
@@ -185,6 +185,6 @@ class FoldLines:
 
 
 def _accuracy(epoch: "Epoch", name: str) -> str:
-    """Return the validation accuracy after ``epoch``, or that no image was held out."""
+    """Return the validation accuracy after ``epoch`` as text."""
     held_out = not math.isnan(epoch.val_accuracy)
-    return f"{name} {epoch.val_accuracy:.4f}" if held_out else "nothing held out"
+    return f"{name} {epoch.val_accuracy:.4f}" if held_out else "no held-out images"

@@ -1,4 +1,4 @@
-"""``kaggle-digits recipes``: what can be trained."""
+"""``kaggle-digits recipes``: list the recipes, or show one in full."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -53,7 +53,7 @@ def _list(*, as_json: bool) -> None:
 
 
 def _accuracy(recipe: recipes.Recipe) -> str:
-    """Return the accuracy with which `Recipe.measured` begins; nothing if it was not measured."""
+    """Return the accuracy at the start of `Recipe.measured`; an empty text if not measured."""
     first = recipe.measured.partition(" ")[0]
     return first if first.startswith("0.") else ""
 
@@ -91,15 +91,17 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
         )
     console.print(table)
     console.print(f"{model.count_params():,} parameters\n")
-    for setting, value in asdict(recipe.training).items():
-        console.print(f"{setting:18} {_format(value)}")
+    settings = asdict(recipe.training)
+    width = max(map(len, settings))
+    for setting, value in settings.items():
+        console.print(f"{setting:{width}} {_format(value)}")
     deslant = recipe.deslant and asdict(recipe.deslant)
-    console.print(f"{'deslant':18} {_format(deslant)}")
-    console.print(f"\n{'source':18} {recipe.source}\n{'measured':18} {recipe.measured}")
+    console.print(f"{'deslant':{width}} {_format(deslant)}")
+    console.print(f"\n{'source':{width}} {recipe.source}\n{'measured':{width}} {recipe.measured}")
 
 
 def _detail(layer: Any) -> str:
-    """Return what tells this layer from another of its type."""
+    """Return the settings of ``layer`` that distinguish it from others of its type."""
     settings = layer.get_config()
     activation = settings.get("activation", "linear")
     if "kernel_size" in settings:

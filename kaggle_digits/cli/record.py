@@ -1,4 +1,4 @@
-"""``kaggle-digits record``: the strongest ensemble that a budget of time allows."""
+"""``kaggle-digits record``: train the best ensemble that fits a budget."""
 
 import tempfile
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def command(
         typer.Option(
             "--members",
             metavar="NAME|FILE,…",
-            help="Recipes to choose from, comma-separated, the most useful first.  [default: "
+            help="Recipes to choose from, comma-separated, most useful first.  [default: "
             "record-5,record-width,record-deslanted,record-7]",
             rich_help_panel=options.TRAINING,
         ),
@@ -59,7 +59,7 @@ def command(
 ) -> None:
     """Train the best ensemble that fits a time budget.
 
-    Measures this machine for some seconds, then prints a plan of networks, epochs and repetitions
+    Measures the machine for half a minute, then prints a plan of networks, epochs and repetitions
     that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
     another budget trained for as many epochs are not trained again.
     """
@@ -103,16 +103,16 @@ def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) 
     """Load the training images.
 
     Raises:
-        InputError: the members take other images, or there are fewer.
+        InputError: the members need images of another shape, or there are too few images.
 
     """
     from kaggle_digits import datasets
-    from kaggle_digits.datasets.advice import advising
+    from kaggle_digits.datasets.advice import add_advice
     from kaggle_digits.training import cross_validation, planning
 
     train = datasets.load(input_).train
     planning.require_members(members, train)
-    with advising(input_):
+    with add_advice(input_):
         cross_validation.require_all_classes(train)
     return cross_validation.subsample(train, limit, seed)
 

@@ -1,4 +1,4 @@
-"""``kaggle-digits report``: finished runs and submissions as one page for the browser."""
+"""``kaggle-digits report``: write finished runs and submissions as one HTML page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Finished runs.  [default: all in runs/]"),
+        typer.Argument(
+            metavar="[RUN]...", help="Folders of finished runs.  [default: all in runs/]"
+        ),
     ] = None,
     output: Annotated[
         Path,
@@ -24,7 +26,7 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            help="Page to write; the same facts as .json beside it.",
+            help="HTML page to write; a .json file with the same facts is written beside it.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = Path("report.html"),
@@ -62,7 +64,7 @@ def command(
 
 
 def print_written(written: "Written", *, as_json: bool) -> None:
-    """Print where the page is, and what could not be shown."""
+    """Print the path of the page, and what is missing from it."""
     if as_json:
         options.print_json(
             {
@@ -76,7 +78,7 @@ def print_written(written: "Written", *, as_json: bool) -> None:
     print(escape(f"report    {written.html} ({written.bytes / 1e6:.1f} MB)"))
     print(escape(f"json      {written.json}"))
     for reason in written.left_out:
-        print(escape_lines(f"left out  {reason}"))
+        print(escape_lines(f"omitted   {reason}"))
 
 
 def _open_runs(folders: list[Path]) -> "list[Run]":
@@ -90,13 +92,13 @@ def _open_runs(folders: list[Path]) -> "list[Run]":
             run.require_finished()
         return opened
     readable, damaged = runs.list_runs(options.RUNS)
-    for one in damaged:
-        text = f"{one.folder / one.file} is damaged: {one.reason}. The run is left out here."
+    for damage in damaged:
+        text = f"{damage.folder / damage.file} is damaged: {damage.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
     finished = [run for run in readable if run.facts.state == "finished"]
     if not finished:
         raise InputError(
-            f"there is no finished run in {options.RUNS.absolute()}. Train one, for example with "
-            f"`{options.program()} cv`, or name the folders of runs: {options.program()} report RUN"
+            f"no finished run in {options.RUNS.absolute()}. Train one, for example with "
+            f"`{options.program()} cv`, or give the folders of runs: {options.program()} report RUN"
         )
     return finished

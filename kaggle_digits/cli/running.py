@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kaggle_digits import pipeline
 from kaggle_digits.cli import options, progress
-from kaggle_digits.datasets.advice import advising
+from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
@@ -18,11 +18,11 @@ from kaggle_digits.training.cross_validation import Result, TrainingCallback
 
 
 def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
-    """Train on the data in ``input_``, print the result and return the run's folder."""
+    """Train on the data in ``input_``, print the result and return the run folder."""
     splits = pipeline.load_data(input_, config)
     options.print_notes(splits)
     command = shlex.join([options.program(), *sys.argv[1:]])
-    with advising(input_):
+    with add_advice(input_):
         result, csv = pipeline.run_training(
             config, splits, command=command, watching=_watch, tell=_print_note
         )
@@ -39,7 +39,7 @@ def _print_note(note: str | None) -> None:
 def _watch(run: Run) -> Iterator[TrainingCallback]:
     _warn_of_other_versions(run)
     try:
-        with progress.watching(sys.stderr) as watcher:
+        with progress.show_progress(sys.stderr) as watcher:
             yield watcher
     except KeyboardInterrupt:
         print(
@@ -56,8 +56,7 @@ def _warn_of_other_versions(run: Run) -> None:
         print(
             f"Note: {run.folder} was started with other versions "
             f"({escape(', '.join(changes))}). The resumed run may give another result than an "
-            "uninterrupted one. For a result that is reproducible to the byte, start a new run "
-            "with --run.",
+            "uninterrupted one. For a reproducible result, start a new run with --run.",
             file=sys.stderr,
         )
 

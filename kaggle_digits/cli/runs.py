@@ -1,4 +1,4 @@
-"""``kaggle-digits runs``: what has been trained here."""
+"""``kaggle-digits runs``: list the runs in a folder."""
 
 import shlex
 from pathlib import Path
@@ -16,7 +16,7 @@ def command(
         typer.Option(
             "--folder",
             metavar="DIR",
-            help="Folder that holds the runs.",
+            help="Folder with the runs.",
             rich_help_panel=options.DATA,
         ),
     ] = options.RUNS,
@@ -33,10 +33,10 @@ def command(
         try:
             rows.append(_row(run, _best_score(run, entries)))
         except InputError as error:
-            typer.echo(escape(f"{error} The run is left out here."), err=True)
+            typer.echo(escape(f"{error} The run is omitted."), err=True)
     for damaged_run in damaged:
         path = damaged_run.folder / damaged_run.file
-        text = f"{path} is damaged: {damaged_run.reason}. The run is left out here."
+        text = f"{path} is damaged: {damaged_run.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
     if json:
         options.print_json(rows)
@@ -79,7 +79,7 @@ OPTIONAL_COLUMNS = ("started", "log loss", "epochs", "data", "time", "models")
 
 
 def _describe(row: dict[str, Any]) -> dict[str, str]:
-    """Return a run as words, by the heading of each column."""
+    """Return the texts of a run by column heading."""
 
     def score(name: str) -> str:
         return "" if row[name] is None else f"{row[name]:.5f}"

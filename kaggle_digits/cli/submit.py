@@ -1,4 +1,4 @@
-"""``kaggle-digits submit``: submit a CSV to Kaggle, once, and learn its score."""
+"""``kaggle-digits submit``: submit a CSV to Kaggle once, and wait for its score."""
 
 import shlex
 from pathlib import Path
@@ -48,7 +48,7 @@ def command(
         bool,
         typer.Option(
             "--declared-external",
-            help="Submit although test images occur among the training images, and say so.",
+            help="Submit although test images occur among the training images, and declare it.",
         ),
     ] = False,
     if_possible: Annotated[
@@ -64,7 +64,7 @@ def command(
 ) -> None:
     """Check a CSV and submit it to Kaggle once.
 
-    Kaggle has 60 seconds for each answer; KAGGLE_DIGITS_TIMEOUT=SECONDS changes that.
+    Each request to Kaggle has a deadline of 60 seconds; KAGGLE_DIGITS_TIMEOUT=SECONDS changes it.
     """
     from kaggle_digits import credentials
     from kaggle_digits.kaggle_client import submit
@@ -88,18 +88,18 @@ def command(
 
 
 def _say(text: str, *, to_stderr: bool = False) -> None:
-    """Print ``text``, which may hold names from outside."""
+    """Print ``text`` with control characters escaped."""
     typer.echo(escape_lines(text), err=to_stderr)
 
 
 def _require_one_file(csv: Path | None, file: Path | None, competition: str | None) -> Path:
-    """Return the file that was named, as CSV or, the way of Kaggle's own client, with -f."""
+    """Return the file given as CSV or, as in Kaggle's own client, with -f."""
     from kaggle_digits.kaggle_client.client_process import COMPETITION
 
     if competition not in {None, COMPETITION}:
         raise InputError(
-            f"--competition: received {competition!r}, expected {COMPETITION!r}, the only one that "
-            "this program submits to. Leave the option out."
+            f"--competition: received {competition!r}. Expected {COMPETITION!r}, the only one that "
+            "kaggle-digits submits to. Omit the option."
         )
     named = [path for path in (csv, file) if path is not None]
     if len(named) != 1:
@@ -112,16 +112,16 @@ def _require_one_file(csv: Path | None, file: Path | None, competition: str | No
 
 
 def _say_what_is_known(checked: "CheckedCsv") -> None:
-    """Print which run made the file, for which images and how well, and what is odd about it."""
+    """Print the file's provenance, its out-of-fold accuracy and its unusual formatting."""
     origin = checked.origin
     if checked.copy.oddities:
         _say(
             f"It has {', '.join(checked.copy.oddities)}, which Kaggle may reject. A clean copy "
-            "with the same answers is submitted; the file stays as it is."
+            "with the same labels is submitted; the file itself is not changed."
         )
     if origin is None:
         _say(
-            f"Origin unknown: no run in {options.RUNS} and no note in {options.SUBMISSIONS} has "
+            f"Unknown provenance: neither {options.RUNS} nor {options.SUBMISSIONS} has a record of "
             "this CSV."
         )
     else:
@@ -134,34 +134,34 @@ def _say_what_is_known(checked: "CheckedCsv") -> None:
 
 
 def _compare_with_runs(checked: "CheckedCsv") -> None:
-    """Say how far the file agrees with finished runs; warn if it probably answers other images."""
+    """Print the agreement with finished runs; warn if the file is probably for other images."""
     from kaggle_digits.runs import agreement
 
     closest = checked.find_closest_run()
     if closest is None:
-        _say("No finished run has the same test images, so there is nothing to compare it with.")
+        _say("No finished run has the same test images, so it is not compared with any.")
         return
     share = f"{closest.rows:,} of {closest.total:,} rows ({closest.share:.1%})"
-    _say(f"Of the finished runs on these test images, {closest.run} is closest: same on {share}.")
+    _say(f"The closest finished run on these test images, {closest.run}, agrees on {share}.")
     if closest.share < agreement.MIN_PLAUSIBLE:
         look = shlex.join([options.program(), "compare", str(checked.csv), closest.run])
         _say(
             f"Warning: {checked.csv} agrees with every finished run on less than "
-            f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It probably answers other images, or the "
-            f"same ones in another order. See where:\n  {look}",
+            f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It is probably for other images, or for "
+            f"the same images in another order. Show the differences with:\n  {look}",
             to_stderr=True,
         )
 
 
 def _leave_it(reason: str, *, if_possible: bool) -> None:
-    """Say why nothing is submitted: as an error, or as a remark where that was asked for."""
+    """Raise ``reason`` as an error, or only print it if ``if_possible``."""
     if not if_possible:
         raise InputError(reason)
     _say(f"Nothing was submitted: {reason}")
 
 
 def _command(csv: Path, message: str | None, input_: Path, *, declared_external: bool) -> str:
-    """Return the command that submits ``csv``, as it can be typed here."""
+    """Return the command that submits ``csv``, quoted for the shell."""
     words = [options.program(), "submit", str(csv)]
     words += ["--input", str(input_)] if input_ != Path("input") else []
     words += ["--message", message] if message else []
@@ -186,7 +186,7 @@ def _send(
     if wait:
         _print_score(result)
     elif result.public_score is None:
-        _say("Its score comes later: kaggle-digits leaderboard --refresh")
+        _say("To get its score later: kaggle-digits leaderboard --refresh")
 
 
 def _print_score(result: "SubmissionResult") -> None:
@@ -194,7 +194,7 @@ def _print_score(result: "SubmissionResult") -> None:
 
     score = result.public_score
     if score is None:
-        _say("Kaggle has finished with it, but gives no public score.")
+        _say("Kaggle has processed it, but gives no public score.")
         return
     errors = count_errors(score, ROWS)
     count = "" if errors is None else f" ({errors:,} errors)"

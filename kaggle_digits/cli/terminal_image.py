@@ -1,4 +1,4 @@
-"""Images and bars in a terminal, or as plain text where the output goes elsewhere."""
+"""Draw images and bars in a terminal, or as plain text in other outputs."""
 
 import os
 from typing import TYPE_CHECKING, TextIO
@@ -16,8 +16,8 @@ BAR = 40  # characters
 def picture(image: "Images", stream: TextIO) -> str:
     """Return ``image`` (uint8 ``[height, width, channels]``) as lines of characters.
 
-    With 24-bit colours, two pixels a character, where ``stream`` is a terminal that says that it
-    has them; otherwise as five shades, two characters a pixel.
+    A terminal that announces 24-bit colours gets two pixels per character; any other stream gets
+    five shades of grey with two characters per pixel.
     """
     if stream.isatty() and os.environ.get("COLORTERM") in {"truecolor", "24bit"}:
         return _colour(image) if "NO_COLOR" not in os.environ else _shade(image)

@@ -1,4 +1,4 @@
-"""``kaggle-digits train``: one model, the way the source document trains it."""
+"""``kaggle-digits train``: train one model on one split."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +39,7 @@ def command(
 
     After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
-    found = recipes.find(recipe)  # a mistyped name is said before anything heavier is imported
+    found = recipes.find(recipe)  # reports a mistyped name before heavy imports
     from kaggle_digits.cli.running import carry_out
     from kaggle_digits.pipeline import TrainConfig
 

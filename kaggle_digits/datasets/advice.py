@@ -1,7 +1,7 @@
 """What to do about data that is missing or broken, with the options that the user gave.
 
-Readers raise `DataError` and know nothing of options. Whoever knows the folder that is to hold the
-data adds the command to run next.
+Readers raise `DataError` and know nothing of command-line options. The caller, which knows the
+input folder, adds the command to run next.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ DEFAULT_FOLDER = Path("input")
 
 
 class DataError(InputError):
-    """A data set is incomplete, broken or something else. What to do is not said yet.
+    """A data set is incomplete, broken or of another kind. The message does not yet say what to do.
 
     Args:
-        message: what is wrong.
+        message: what is wrong, what was received and what is expected.
         downloadable: whether `data get` can download such data.
 
     """
@@ -29,7 +29,7 @@ class DataError(InputError):
 
 
 def get_command(folder: Path, *options: str, program: str = "kaggle-digits") -> str:
-    """Return the `data get` command that puts data into ``folder``, ready to be typed."""
+    """Return the `data get` command, quoted for the shell, that puts data into ``folder``."""
     words = [program, "data", "get", *options]
     if folder != DEFAULT_FOLDER:
         words += ["--input", str(folder)]
@@ -37,15 +37,15 @@ def get_command(folder: Path, *options: str, program: str = "kaggle-digits") -> 
 
 
 @contextlib.contextmanager
-def advising(folder: Path, *, downloadable: bool = True) -> Iterator[None]:
-    """Add to a `DataError` how to put good data into ``folder``.
+def add_advice(folder: Path, *, downloadable: bool = True) -> Iterator[None]:
+    """Turn a `DataError` into an `InputError` that says how to put good data into ``folder``.
 
     Args:
         folder: the input folder.
         downloadable: whether `data get` can download this data.
 
     Raises:
-        InputError: in place of the `DataError`.
+        InputError: the same message, followed by the command to run.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""Arrays that take long to read, kept beside the input and keyed by the input's content."""
+"""Cache parsed arrays beside the input files, keyed by the content of those files."""
 
 import contextlib
 import zlib
@@ -14,7 +14,7 @@ from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.formats.arrays import Form, read_arrays
 
 FOLDER = ".cache"
-FORMAT = 2  # a part of every name: raise it when what is kept changes its meaning
+FORMAT = 2  # part of every file name: increase it when the meaning of the arrays changes
 CHECKSUM = "checksum"
 FORMS = {
     "images": Form("uint8", ("images", 28, 28, 1)),
@@ -28,25 +28,28 @@ Arrays = dict[str, npt.NDArray[Any]]
 def load_or_parse(
     folder: Path | None, role: str, key: str, read: Callable[[], Arrays], *, labelled: bool
 ) -> Arrays:
-    """Return ``read()``, from ``folder`` if it was kept there under this ``key``.
+    """Return the arrays cached under ``key``, or call ``read`` and cache what it returns.
 
-    A cache is only a convenience: one that is broken, or that holds other arrays than were kept
-    there, is written again. If the folder is read-only, ``read`` is called each time.
+    A cache file that is broken or was changed is written again. If the folder is read-only,
+    ``read`` is called each time.
 
     Args:
-        folder: where to keep them; None keeps nothing.
-        role: which of the input's parts this is; what is kept of it under other keys is removed.
-        key: changes whenever the input's content does.
+        folder: the cache folder; None disables the cache.
+        role: ``train`` or ``test``. Files of the same role under other keys are removed.
+        key: a hash of the input's content.
         read: returns ``images`` uint8 ``[n, 28, 28, 1]`` and, if ``labelled``, ``labels`` uint8
             ``[n]``; the same for the same key.
         labelled: whether there are labels.
+
+    Returns:
+        The arrays that ``read`` returns.
 
     """
     if folder is None:
         return read()
     path = folder / f"{role}-{FORMAT}-{key}.npz"
     names = ("images", "labels") if labelled else ("images",)
-    kept = _kept(path, names, key)
+    kept = _read_cached(path, names, key)
     if kept is not None:
         return kept
     arrays = read()
@@ -56,7 +59,7 @@ def load_or_parse(
     return arrays
 
 
-def _kept(path: Path, names: tuple[str, ...], key: str) -> Arrays | None:
+def _read_cached(path: Path, names: tuple[str, ...], key: str) -> Arrays | None:
     """Return the arrays ``names`` if `load_or_parse` wrote this file for this ``key``."""
     try:
         arrays = read_arrays(
@@ -69,7 +72,7 @@ def _kept(path: Path, names: tuple[str, ...], key: str) -> Arrays | None:
 
 
 def _checksum(arrays: Arrays, key: str) -> npt.NDArray[np.uint32]:
-    """Return CRC-32 of the key and the arrays, uint32 ``[1]``: no other input's, and unchanged."""
+    """Return CRC-32 of the key and the arrays, uint32 ``[1]``."""
     value = zlib.crc32(key.encode())
     for name in sorted(arrays):
         value = zlib.crc32(np.ascontiguousarray(arrays[name]).data, value)

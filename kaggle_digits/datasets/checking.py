@@ -1,4 +1,4 @@
-"""What is worth knowing about a data set before training on it. NumPy alone."""
+"""Count the images, classes and duplicates of a data set. Needs only NumPy."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from kaggle_digits.datasets.near_copies import count_near
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split.
+    """The statistics of one split.
 
     Attributes:
-        images: how many.
+        images: number of images.
         class_counts: images of each class, in the order of ``class_names``; None if unlabelled.
         ink_min: the smallest pixel value.
         ink_max: the largest pixel value.
@@ -31,18 +31,18 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A data set.
+    """The statistics of a data set.
 
     Attributes:
         source: as `Splits.source`.
-        class_names: one name a class.
-        train: the labelled split.
-        test: the other one.
-        repeated_in_train: train images that equal an earlier one to the pixel.
-        repeated_with_other_label: how many of these have another label than that earlier one.
-        test_images_in_train: test images that equal a train image to the pixel.
-        test_images_near_train: test images that a train image is no further from than `NEAR`, those
-            that are equal included.
+        class_names: one name per class.
+        train: statistics of the training split.
+        test: statistics of the test split.
+        repeated_in_train: training images whose pixels equal those of an earlier training image.
+        repeated_with_other_label: how many of these have another label than that earlier image.
+        test_images_in_train: test images whose pixels equal those of a training image.
+        test_images_near_train: test images at a distance of at most `NEAR` from a training image,
+            equal images included.
 
     """
 
@@ -57,7 +57,15 @@ class Report:
 
 
 def check(splits: Splits) -> Report:
-    """Return the counts of images, classes and duplicates."""
+    """Return the counts of images, classes and duplicates.
+
+    Args:
+        splits: the data set; images uint8 ``[n, height, width, channels]``.
+
+    Returns:
+        The statistics of both splits, and how many images they share.
+
+    """
     train, test = splits.train, splits.test
     first: dict[bytes, int] = {}
     earlier = [

@@ -1,8 +1,8 @@
-"""CIFAR-10, both splits labelled: the folder cifar-10-batches-py, or the .tar.gz it comes in.
+"""Read CIFAR-10 (both splits labelled) from cifar-10-batches-py or from its .tar.gz.
 
 Each batch (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009) is a
-dictionary that Python 2 pickled: ``data`` uint8 [n, 3072], a row the red, then the green, then the
-blue 32×32 values, and ``labels``, n numbers. It is read as data: nothing in it is run.
+dictionary that Python 2 pickled: ``data`` uint8 [n, 3072], where each row holds the red, then the
+green, then the blue 32×32 values, and ``labels``, a list of n numbers. No code in it is run.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from kaggle_digits.datasets.unpickling import UnpicklingError, read_pickle
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 VALUES = SIDE * SIDE * CHANNELS
-LONGEST_NAME = 40  # of a class
+MAX_NAME_LENGTH = 40  # characters of a class name
 
-MAX_BYTES = 128 << 20  # a batch; the original's have 31 MB
+MAX_BYTES = 128 << 20  # per batch; the original's have 31 MB
 MAX_MEMBERS = 1000  # the original has 9
 
-# What an archive that was cut short or damaged, by chance or on purpose, lets tarfile raise.
+# The errors that tarfile raises for a damaged, truncated or malicious archive.
 BROKEN = (
     tarfile.TarError,
     EOFError,
@@ -53,7 +53,7 @@ def read_archive(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Datas
     """Return train and test from ``(tar.gz,)``. Nothing is unpacked to the disk.
 
     Raises:
-        DataError: it is broken, too large, lacks a file, or a file is none of CIFAR-10's.
+        DataError: the archive is broken, too large or lacks a file, or a file is not CIFAR-10's.
 
     """
     path = paths[0].disk.path
@@ -67,7 +67,7 @@ def read_archive(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Datas
 
 
 def _datasets(contents: Iterator[tuple[str, bytes]]) -> tuple[Dataset, Dataset]:
-    """Return train and test from each file's name for messages and content, as in the folder."""
+    """Return train and test from (name for messages, content) of each file, in their order."""
     class_names = _class_names(*next(contents))
     *train, test = (_batch(*content) for content in contents)
     images, labels = zip(*train, strict=True)
@@ -84,17 +84,17 @@ def _dataset(images: Images, labels: Labels, class_names: tuple[str, ...]) -> Da
 def _class_names(name: str, content: bytes) -> tuple[str, ...]:
     names = _dictionary(name, content).get(b"label_names")
     decoded = [
-        one.decode("ascii", errors="replace")
-        for one in (names if isinstance(names, list) else ())
-        if isinstance(one, bytes) and len(one) <= LONGEST_NAME
+        encoded.decode("ascii", errors="replace")
+        for encoded in (names if isinstance(names, list) else ())
+        if isinstance(encoded, bytes) and len(encoded) <= MAX_NAME_LENGTH
     ]
-    # They are printed: a name that moves the cursor is none.
+    # The names are printed, so control characters are not allowed.
     good = {name for name in decoded if name.isascii() and name.isprintable() and name.strip()}
     if not isinstance(names, list) or not len(names) == len(good) == CLASSES:
         received = f"{len(names)} names" if isinstance(names, list) else "no list"
         raise DataError(
-            f"{name}: received {received} as label_names, {len(good)} of them different and fit to "
-            f"print, expected {CLASSES}."
+            f"{name}: received {received} as label_names, {len(good)} of them distinct and "
+            f"printable. Expected {CLASSES}."
         )
     return tuple(decoded)
 
@@ -106,18 +106,20 @@ def _batch(name: str, content: bytes) -> tuple[Images, Labels]:
     if not isinstance(data, np.ndarray) or data.shape[1] != VALUES:
         received = f"shape {data.shape}" if isinstance(data, np.ndarray) else "no array"
         raise DataError(
-            f"{name}: received {received} as data, expected uint8 of shape (n, {VALUES}): "
+            f"{name}: received {received} as data. Expected uint8 of shape (n, {VALUES}): "
             f"{CHANNELS} colours of {SIDE}×{SIDE} pixels."
         )
     if not isinstance(labels, list) or len(labels) != len(data):
         received = f"{len(labels):,} labels" if isinstance(labels, list) else "no list of labels"
         raise DataError(
-            f"{name}: received {received} for {len(data):,} images, expected one for each. "
+            f"{name}: received {received} for {len(data):,} images. Expected one label per image. "
         )
     if wrong := [label for label in labels if type(label) is not int or not 0 <= label < CLASSES]:
-        first = f"{wrong[0]:,}"[:LONGEST_NAME] if type(wrong[0]) is int else type(wrong[0]).__name__
+        first = (
+            f"{wrong[0]:,}"[:MAX_NAME_LENGTH] if type(wrong[0]) is int else type(wrong[0]).__name__
+        )
         raise DataError(
-            f"{name}: received the label {first}, expected a whole number from 0 to {CLASSES - 1}."
+            f"{name}: received the label {first}. Expected a whole number from 0 to {CLASSES - 1}."
         )
     planes = data.reshape(-1, CHANNELS, SIDE, SIDE)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.array(labels, np.uint8)
@@ -128,8 +130,8 @@ def _dictionary(name: str, content: bytes) -> dict[bytes, Any]:
         return read_pickle(content)
     except UnpicklingError as error:
         raise DataError(
-            f"{name} cannot be read as one of CIFAR-10's files, nothing in it was run: {error}. "
-            f"Expected the original, a pickle of Python 2 with arrays of uint8."
+            f"{name} is not one of CIFAR-10's files: {error}. Nothing in it was run. Expected the "
+            f"original file, a Python 2 pickle of uint8 arrays."
         ) from error
 
 
@@ -146,13 +148,13 @@ def _content(path: Path) -> bytes:
 def _require_size(name: str, size: int) -> None:
     if size > MAX_BYTES:
         raise DataError(
-            f"{name}: received more than {MAX_BYTES >> 20} MiB, expected one of CIFAR-10's "
+            f"{name}: received more than {MAX_BYTES >> 20} MiB. Expected one of CIFAR-10's "
             f"batches, 30 MiB."
         )
 
 
 def _members(disk: DiskFile) -> dict[str, bytes]:
-    """Return the content of CIFAR-10's files in an archive; no other member is looked at."""
+    """Return the content of CIFAR-10's files in an archive; ignore all other members."""
     wanted = {f"{CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     members = {}
     with _open_archive(disk) as archive:
@@ -162,7 +164,7 @@ def _members(disk: DiskFile) -> dict[str, bytes]:
                 continue
             if not member.isfile() or member.issparse():
                 raise DataError(
-                    f"{disk.path}: received {name} as a link or a device, expected a plain file."
+                    f"{disk.path}: received {name} as a link or a device. Expected a regular file."
                 )
             _require_size(f"{disk.path} ({name})", member.size)
             file = archive.extractfile(member)
@@ -172,9 +174,9 @@ def _members(disk: DiskFile) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def _open_archive(disk: DiskFile) -> Iterator[tarfile.TarFile]:
-    """Yield the archive; turn what is wrong with it, while it is read, into DataError.
+    """Yield the archive, and raise `DataError` for any error while it is read.
 
-    It is unpacked in memory: its size is known before it is looked into.
+    The archive is unpacked in memory, where its size is limited.
     """
     content = disk.read()
     if content.startswith(GZIP):

@@ -1,4 +1,4 @@
-"""The text of a CSV of digits: one encoding, one separator, one line end, whatever wrote it."""
+"""Normalise the text of a CSV of digits: its encoding, separator and line endings."""
 
 import codecs
 import re
@@ -10,7 +10,7 @@ from kaggle_digits.datasets.advice import DataError
 MAX_LINE = 64 << 10  # bytes; the competition's header has 7 kB
 LINE = re.compile(rb"[^\r\n][^\n]*")
 
-# The longer ones first: UTF-32 begins with UTF-16's mark.
+# UTF-32 comes first, because its byte-order mark begins with that of UTF-16.
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -30,15 +30,15 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 
 @dataclass(frozen=True)
 class CsvText:
-    """The text of a CSV: UTF-8, with commas and line feeds, without a byte-order mark.
+    """The text of a CSV as UTF-8 with commas and line feeds, without a byte-order mark.
 
     Attributes:
-        name: what a message calls the file; says so if the text was decoded.
-        cells: of the first line that is not blank, without quotes and spaces around them.
-        separator: what was between the cells.
+        name: the file's name in messages; names the encoding if it was not UTF-8.
+        cells: the cells of the first non-blank line, without surrounding quotes and spaces.
+        separator: the separator of the original file.
         data: the text.
-        start: where that first line begins.
-        end: where the line after it begins.
+        start: byte offset of the first non-blank line.
+        end: byte offset of the line after it.
 
     """
 
@@ -51,14 +51,14 @@ class CsvText:
 
     @property
     def first_line(self) -> int:
-        """The number of the first line that is not blank, from 1."""
+        """The number of the first non-blank line, counted from 1."""
         return self.data.count(b"\n", 0, self.start) + 1
 
     def lines(self, start: int) -> Iterator[tuple[int, str]]:
-        """Yield number and text of each line from ``start`` on that is not blank.
+        """Yield the number and the text of each non-blank line from ``start`` on.
 
-        Of a line that is too long comes the beginning. It is one line at a time, and blank ones are
-        passed over quickly, because a packed file of a few kilobytes may hold millions of them.
+        Lines longer than `MAX_LINE` are truncated. Blank lines are skipped quickly, because a
+        compressed file of a few kilobytes may hold millions of them.
         """
         number = self.data.count(b"\n", 0, start) + 1
         for line in LINE.finditer(self.data, start):
@@ -74,15 +74,15 @@ def read_text(data: bytes, name: str, fits: Collection[int]) -> CsvText:
     """Return the text of a CSV.
 
     Args:
-        data: the file's bytes: UTF-8 or, if its first bytes tell so, UTF-16 or UTF-32. The cells
-            are separated by commas, semicolons, tabs or vertical bars; where it is not by commas,
-            a comma in a cell is a decimal one. Lines end with LF, CRLF or CR. Blank lines before
-            the first one are skipped.
-        name: what to call the file in a message.
-        fits: how many cells the first line should have, which tells the separator.
+        data: the file's bytes: UTF-8, or UTF-16 or UTF-32 with a byte-order mark. The separator is
+            a comma, semicolon, tab or vertical bar; if it is not a comma, commas are decimal
+            separators. Lines end with LF, CRLF or CR. Leading blank lines are skipped.
+        name: the file's name in messages.
+        fits: the expected numbers of cells in the first line, which decide the separator.
 
     Raises:
-        DataError: it is empty, binary, packed or a web page, or its first line has no end.
+        DataError: the file is empty, binary, compressed or a web page, or its first line is too
+            long.
 
     """
     data, name = _decode(data, name)
@@ -102,7 +102,7 @@ def read_text(data: bytes, name: str, fits: Collection[int]) -> CsvText:
 
 
 def _decode(data: bytes, name: str) -> tuple[bytes, str]:
-    """Return the text as UTF-8, and the name that says what it was decoded from."""
+    """Return the text as UTF-8, and the file's name with the encoding if it was another."""
     encoding = next(
         (encoding for mark, encoding in BYTE_ORDER_MARKS.items() if data.startswith(mark)), None
     )
@@ -124,7 +124,7 @@ def _decode(data: bytes, name: str) -> tuple[bytes, str]:
 
 
 def _check_kind(start: bytes, name: str) -> None:
-    """Refuse what is no CSV at all."""
+    """Raise if the file is not a CSV."""
     start = start.lstrip()
     packed = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
     received = None
@@ -139,14 +139,13 @@ def _check_kind(start: bytes, name: str) -> None:
 
 
 def _first_line(data: bytes, begin: int, name: str) -> tuple[int, int]:
-    """Return where the first line that is not blank begins and ends."""
+    """Return the byte offsets at which the first non-blank line begins and ends."""
     limit = begin + MAX_LINE
     while True:
         end = data.find(b"\n", begin, limit)
         if end < 0 and len(data) > limit:
             raise DataError(
-                f"{name}: received a first line that has no end within {MAX_LINE:,} bytes. "
-                f"{EXPECTED}"
+                f"{name}: received a first line longer than {MAX_LINE:,} bytes. {EXPECTED}"
             )
         if end < 0 or data[begin:end].strip():
             return begin, len(data) if end < 0 else end
@@ -162,7 +161,7 @@ def _is_text(line: bytes) -> bool:
 
 
 def _split(line: str, fits: Collection[int]) -> tuple[str, tuple[str, ...]]:
-    """Return the separator, and the cells that it separates."""
+    """Return the separator and the cells of ``line``."""
     cells = {separator: line.split(separator) for separator in SEPARATORS}
-    separator = max(cells, key=lambda one: (len(cells[one]) in fits, len(cells[one])))
+    separator = max(cells, key=lambda mark: (len(cells[mark]) in fits, len(cells[mark])))
     return separator, tuple(cell.strip().strip('"') for cell in cells[separator])

@@ -23,10 +23,10 @@ class Dataset:
     """Images of one split.
 
     Attributes:
-        images: uint8 ``[n, height, width, channels]``, 0 is background, 255 full ink.
+        images: uint8 ``[n, height, width, channels]``, from 0 (background) to 255 (full ink).
         labels: uint8 ``[n]``, an index into ``class_names``; None if they are unknown.
-        ids: int64 ``[n]``, what a submission calls each image: 1…n in the competition.
-        class_names: one name a class, in the order of the labels.
+        ids: int64 ``[n]``, the ``ImageId`` of each image in a submission: 1…n in the competition.
+        class_names: one name per class, in the order of the labels.
 
     Example:
         >>> import numpy as np
@@ -47,7 +47,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shape, pixels and labels: equal exactly where training would be equal."""
+        """SHA-256 of shape, pixels and labels, in hexadecimal."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
         digest.update(self.images.tobytes())
         if self.labels is not None:
@@ -56,7 +56,7 @@ class Dataset:
 
     @property
     def class_counts(self) -> tuple[int, ...] | None:
-        """Images of each class, in the order of ``class_names``; None without labels."""
+        """Number of images of each class, in the order of ``class_names``; None without labels."""
         if self.labels is None:
             return None
         return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
@@ -69,14 +69,14 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A data set as it lies in a folder.
+    """The training and test split of a data set.
 
     Attributes:
-        source: ``kaggle``, ``sample``, ``mnist``, ``cifar10``, ``rehearsal`` for other digits
-            written out in the competition's format, or ``csv`` for somebody's own files in it.
-        train: always labelled.
-        test: labelled only where the source says what the answers are.
-        notes: what to know before training on them, a sentence or two each.
+        source: ``kaggle``, ``sample``, ``mnist``, ``cifar10``, ``rehearsal`` (other digits written
+            in the competition's format) or ``csv`` (your own files in the competition's format).
+        train: the training images, always labelled.
+        test: the test images, labelled if the source has their labels.
+        notes: warnings about the data, one or two sentences each.
 
     Example:
         >>> data = kd.load("input")
@@ -93,11 +93,11 @@ class Splits:
     def __post_init__(self) -> None:
         if not SLUG.fullmatch(self.source):
             raise InputError(
-                f"received {self.source!r} as the source of a data set. Expected small letters, "
-                "digits and hyphens: folders of runs are named after it."
+                f"received {self.source!r} as the source of a data set. Expected lower-case "
+                "letters, digits and hyphens, because run folders are named after it."
             )
 
     @property
     def is_competition(self) -> bool:
-        """Whether a submission made from ``test`` is one for the competition."""
+        """Whether ``test`` holds the competition's test images."""
         return self.source == "kaggle"

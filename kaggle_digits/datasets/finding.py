@@ -1,7 +1,7 @@
 """Find the files of a data set in a folder. Reads no images.
 
-Exact names count before names that a browser or a file manager changed. Where several files may be
-meant, none is chosen: the message names them.
+Exact names take precedence over names that a browser or a file manager changed. If several files
+fit, none is chosen and the error names them.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kaggle_digits.datasets.advice import advising
+from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.found import Found, problem_of
 from kaggle_digits.datasets.layouts import (
     CIFAR10_ARCHIVE,
@@ -31,26 +31,26 @@ KNOWN = (
     "files or mnist_train.csv and mnist_test.csv (also in a zip), cifar-10-batches-py or "
     "cifar-10-python.tar.gz"
 )
-# One file that is the whole data set, whatever it is called before the end of its name.
+# A single file that is a whole data set, recognised by the end of its name.
 WHOLE = ((".npz", MNIST_NPZ), ((".tar.gz", ".tgz"), CIFAR10_ARCHIVE))
 
 
 def find(folder: Path, into: Path | None = None) -> Found | None:
-    """Return the data set that counts in ``folder``; None if no file of any layout is there.
+    """Return the data set in ``folder``; None if no file of any layout is there.
 
-    The embedded sample stands in until there is something better, so it comes last: the
-    competition's zip put beside it counts.
+    The embedded sample has the lowest precedence: if the competition's zip lies beside it, the zip
+    is used.
 
     Args:
-        folder: where to look.
-        into: the input folder, for the advice in messages; None if that is ``folder``.
+        folder: the folder to search.
+        into: the input folder that messages name; None if it is ``folder``.
 
     Raises:
-        InputError: part of a data set is there and no whole one, or it is unclear which is meant.
+        InputError: only a part of a data set is there, or several files fit.
 
     """
     names = _names(folder)
-    with advising(into or folder):
+    with add_advice(into or folder):
         candidates_ = _search(folder, names)
         found = next(candidates_, None)
         if found is not None and found.stands_in == "sample":
@@ -63,14 +63,14 @@ def find(folder: Path, into: Path | None = None) -> Found | None:
 
 
 def find_at(path: Path, into: Path) -> Found:
-    """Return the data set that the user names with ``path``: a folder, a whole file, or one of it.
+    """Return the data set at ``path``: a folder, a file, or one of several files of a data set.
 
     Args:
-        path: what was named.
-        into: the input folder, for the advice in messages.
+        path: the path that the user gave.
+        into: the input folder that messages name.
 
     Raises:
-        InputError: nothing is there, it is incomplete, or nothing known.
+        InputError: nothing exists there, or it is incomplete or of an unknown kind.
 
     """
     if not path.exists():
@@ -84,21 +84,21 @@ def find_at(path: Path, into: Path) -> Found:
         is_csv = ".csv" in usual_name(path.name)
         rename = f" Rename it to one of {', '.join((*CSV.usual, *MNIST_CSV.usual))}." * is_csv
         raise InputError(
-            f"--from {path}: received {kind} without known data. Expected {KNOWN}, or a folder "
-            f"with one of them.{rename}{_holds(path)}"
+            f"--from {path}: received {kind} without data that kaggle-digits can read. Expected "
+            f"{KNOWN}, or a folder with one of them.{rename}{_describe_content(path)}"
         )
     return found
 
 
 def describe_nothing(folder: Path) -> str:
-    """Return what is in ``folder``, where `find` found nothing."""
+    """Return a sentence about the content of ``folder``, in which `find` found no data."""
     if not folder.is_dir():
-        return f"{folder} {'is no folder' if folder.exists() else 'does not exist'}."
-    return f"{folder} holds no data that is known here.{_holds(folder)}"
+        return f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}."
+    return f"{folder} holds no data that kaggle-digits can read.{_describe_content(folder)}"
 
 
-def pieces(folder: Path) -> list[str]:
-    """Return the name below ``folder`` of every file that a layout spells so, whole or not."""
+def list_pieces(folder: Path) -> list[str]:
+    """Return the files in ``folder`` that have a name of some layout, complete or not."""
     names = [name for layout in LAYOUTS for name in layout.spellings]
     zips = dict.fromkeys(ZIPS.values())
     return [name for name in (*names, *zips) if (folder / name).is_file()]
@@ -108,7 +108,7 @@ def pieces(folder: Path) -> list[str]:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the files in ``folder``, and those in CIFAR-10's folder in it."""
+    """Return the names of the files in ``folder`` and in its subfolder of CIFAR-10."""
     names = []
     try:
         if folder.is_dir():
@@ -132,7 +132,7 @@ def _search(folder: Path, names: Sequence[str]) -> Iterator[Found]:
 
 
 def _zips(folder: Path, names: Sequence[str], *, exact: bool) -> Iterator[Found]:
-    """Yield the data sets in zips: of the exact names, or the only other one."""
+    """Yield the data sets in zips: those with exact names, or the only one with another name."""
     usual = dict.fromkeys(ZIPS.values())
     if exact:
         yield from (find_in_zip(folder / name) for name in usual if name in names)
@@ -149,18 +149,18 @@ def _zips(folder: Path, names: Sequence[str], *, exact: bool) -> Iterator[Found]
         return
     found = []
     for name in renamed or zips:
-        with contextlib.suppress(InputError):  # somebody's zip of something else
+        with contextlib.suppress(InputError):  # a zip of something else
             found.append(find_in_zip(folder / name))
     if len(found) > 1:
         raise InputError(
-            f"{folder} holds {join_names(one.names[0] for one in found)}, and each of them holds "
-            f"data. Expected one of them: rename the right one to {ZIPS[found[0].layout]}."
+            f"{folder} holds {join_names(zipped.names[0] for zipped in found)}, and each of them "
+            f"holds data. Expected one of them: rename the right one to {ZIPS[found[0].layout]}."
         )
     yield from found
 
 
-def _holds(folder: Path) -> str:
-    """Return what is in a folder instead of data, and where below it data is; empty for a file."""
+def _describe_content(folder: Path) -> str:
+    """Return which files a folder holds, and which subfolder holds data; empty for a file."""
     if not folder.is_dir():
         return ""
     names = _names(folder)
@@ -174,7 +174,7 @@ def _holds(folder: Path) -> str:
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         with contextlib.suppress(InputError):
             if not inner.name.startswith(".") and next(_search(inner, _names(inner)), None):
-                return f"{text} {inner} holds data: name that folder instead."
+                return f"{text} {inner} holds data: give that folder instead."
     return text
 
 
@@ -182,7 +182,7 @@ def _holds(folder: Path) -> str:
 
 
 def _find_file(path: Path, into: Path) -> Found | None:
-    """Return the data set that the file ``path`` is, or is a part of; None if it is none."""
+    """Return the data set that the file ``path`` belongs to; None if it belongs to none."""
     name = usual_name(path.name)
     for layout in LAYOUTS:
         if len(layout.files) > 1 and name in layout.spellings:
@@ -195,12 +195,12 @@ def _find_file(path: Path, into: Path) -> Found | None:
             is_zip = name.endswith(".zip") or file.read(4) in ZIP
     except OSError as error:
         raise unreadable(path, error) from error
-    with advising(into):
+    with add_advice(into):
         return find_in_zip(path) if is_zip else None
 
 
 def _find_others(path: Path, layout: Layout, into: Path) -> Found:
-    """Return the data set of ``layout`` that the file ``path`` is one of."""
+    """Return the data set of ``layout`` that the file ``path`` belongs to."""
     own = next(spelled for spelled in layout.files if usual_name(path.name) in spelled)
     names = _names(path.parent)
     matches = tuple(
@@ -211,5 +211,5 @@ def _find_others(path: Path, layout: Layout, into: Path) -> Found:
         return Found(layout, path.parent, found)
     problem = problem_of(path.parent, layout, matches)
     assert problem is not None  # noqa: S101 — ``path`` itself is one of the matches
-    with advising(into):
+    with add_advice(into):
         raise problem

@@ -1,4 +1,4 @@
-"""What was found: the files of one data set, on the disk or in a zip."""
+"""Define `Found`, the files of one data set on the disk or in a zip."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +13,14 @@ from kaggle_digits.datasets.reading import DataFile, DiskFile
 
 @dataclass(frozen=True)
 class Found:
-    """The files of one layout, all there, in the layout's order.
+    """The complete files of one layout, in the layout's order.
 
     Attributes:
-        layout: what they are.
-        folder: where they lie.
-        names: of the files on the disk, below the folder.
-        members: their names in the one file on the disk, a zip; None if they are not in a zip.
+        layout: the kind of data set.
+        folder: the folder that contains the files.
+        names: names of the files on the disk, relative to ``folder``.
+        members: names of the files inside the zip that ``names`` holds; None if they are not in a
+            zip.
 
     """
 
@@ -35,7 +36,7 @@ class Found:
 
     @property
     def files(self) -> tuple[DataFile, ...]:
-        """The files of the layout, in its order."""
+        """The files of the data set, in the layout's order."""
         if self.members is None:
             return tuple(
                 DataFile(disk, None, spellings)
@@ -49,7 +50,7 @@ class Found:
 
     @property
     def stands_in(self) -> str | None:
-        """``sample`` or ``rehearsal`` if `data get` noted that about exactly these test images."""
+        """``sample`` or ``rehearsal`` if `data get` wrote these test images, else None."""
         marker = markers.read(self.folder)
         if marker is None or marker.source not in markers.STAND_INS:
             return None
@@ -60,7 +61,7 @@ class Found:
 def problem_of(
     path: Path, layout: Layout, matches: tuple[tuple[str, ...], ...]
 ) -> DataError | None:
-    """Return why files in ``path`` that match a layout are no data set; None without any."""
+    """Return why the files in ``path`` are not one data set; None if none fits ``layout``."""
     present = [name for match in matches for name in match]
     missing = [
         spellings[0] for spellings, match in zip(layout.files, matches, strict=True) if not match

@@ -1,6 +1,6 @@
 """Put a data set into the input folder: from a path, from Kaggle, or the embedded sample.
 
-One with known answers can also be written out in the competition's format, as a rehearsal.
+A data set with test labels can also be written in the competition's format, as a rehearsal.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from kaggle_digits.datasets import (
     rehearsal,
     sample,
 )
-from kaggle_digits.datasets.advice import advising, get_command
+from kaggle_digits.datasets.advice import add_advice, get_command
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.datasets.found import Found
 from kaggle_digits.datasets.naming import usual_name
@@ -35,22 +35,22 @@ FORMS = {
     "mnist_test.csv",
     "cifar10": "cifar-10-python.tar.gz, or a folder with cifar-10-batches-py",
 }
-ROOM = 400 << 20  # zip, unpacked files and their copies
+ROOM = 400 << 20  # bytes for the zip, the unpacked files and their copies
 
 Download = Callable[[Path], Path]
 
 
 @dataclass(frozen=True, eq=False)
 class DownloadResult:
-    """What `get` left in the folder.
+    """The data that `get` put into the folder.
 
     Attributes:
         splits: the data, as `load` returns it.
-        folder: where it lies.
-        taken_from: where it was copied from, a path or ``Kaggle``; None for the sample and for
-            what was there already.
+        folder: the input folder.
+        taken_from: the path it was copied from, or ``Kaggle``; None for the sample and for data
+            that was there already.
         kept: whether it was there already.
-        moved_aside: files of yours that made room, under their new names.
+        moved_aside: the user's files that were renamed to make room, under their new names.
 
     """
 
@@ -62,7 +62,7 @@ class DownloadResult:
 
     @property
     def is_sample(self) -> bool:
-        """Whether this is the stand-in: say so loudly, its submissions mean nothing to Kaggle."""
+        """Whether this is the embedded sample, which is no entry for the competition."""
         return self.splits.source == "sample"
 
 
@@ -75,23 +75,26 @@ def get(
     download: Download | None = None,
     force: bool = False,
 ) -> DownloadResult:
-    """Put data into ``folder`` and return it, read whole and checked.
+    """Put data into ``folder``, then read and check it.
 
     Args:
-        source: ``auto`` takes what lies in the folder, else what KAGGLE_DIGITS_DATA names, else
-            downloads if ``download`` is given, else takes the sample. The others ask for exactly
-            that; ``kaggle`` keeps the competition's data if it is there and whole.
-        folder: the input folder; made if it is not there.
-        from_path: the competition's zip or one of MNIST, mnist.npz, CIFAR-10's .tar.gz, one of
-            several files, or a folder that `load` would take.
-        environment: where to look for KAGGLE_DIGITS_DATA.
+        source: one of `SOURCES`. ``auto`` uses the first of these: the data in the folder, the path
+            in KAGGLE_DIGITS_DATA, a download if ``download`` is given, the embedded sample.
+            ``kaggle`` keeps the competition's data if it is already complete in the folder.
+        folder: the input folder; created if it is missing.
+        from_path: the competition's zip, a zip of MNIST, mnist.npz, CIFAR-10's .tar.gz, one of the
+            files of a data set, or a folder that `load` can read.
+        environment: the environment variables that may hold KAGGLE_DIGITS_DATA.
         download: puts the competition's zip into an empty folder and returns its path; None
             without credentials.
         force: whether ``kaggle`` downloads even if the data is there.
 
+    Returns:
+        The data, and where it came from.
+
     Raises:
-        InputError: the data is broken, is not what ``source`` asks for, or cannot be had.
-        OutsideError: the disk is full, or the download failed. What was there is still there.
+        InputError: the data is broken, is not what ``source`` asks for, or is not available.
+        OutsideError: the disk is full, or the download failed. The folder is unchanged.
 
     """
     if source not in SOURCES:
@@ -100,15 +103,15 @@ def get(
     if source == "sample":
         if from_path is not None:
             raise InputError(
-                f"--source sample needs no files: received --from {from_path}. "
-                "Leave one of the two out."
+                f"--source sample takes no files: received --from {from_path}. "
+                "Omit one of the two options."
             )
         return _get_sample(folder)
     if from_path is not None:
         return _get_from(from_path, folder, source)
     if source == "auto":
         return _get_auto(folder, environment, download)
-    if not force and (kept := _kept(source, folder)):
+    if not force and (kept := _load_present(source, folder)):
         return kept
     if source == "kaggle" and download is not None:
         return _get_kaggle(folder, download, force=force)
@@ -125,8 +128,8 @@ def _get_auto(
     return _get_kaggle(folder, download) if download else _get_sample(folder)
 
 
-def _kept(source: str, folder: Path) -> DownloadResult | None:
-    # What is there may be broken: that is a reason to get it again, not to complain about it.
+def _load_present(source: str, folder: Path) -> DownloadResult | None:
+    # Data that is broken is replaced, so its errors do not matter here.
     with contextlib.suppress(InputError):
         splits = loading.load(folder)
         if splits.source == source:
@@ -142,22 +145,24 @@ def _unavailable(source: str, folder: Path) -> str:
             "at https://www.kaggle.com/competitions/digit-recognizer/rules. Or download it there "
             f"in a browser:\n  {from_zip}"
         )
+    command = get_command(folder, "--from", "PATH")
     return (
-        f"--source {source}: this program does not download it. Expected the data in {folder} or "
-        f"--from PATH. Run instead:\n  {get_command(folder, '--from', 'PATH')}   ({FORMS[source]})"
+        f"--source {source}: kaggle-digits cannot download this data. Expected it in {folder} or "
+        f"at --from PATH. Run instead:\n  {command}   ({FORMS[source]})"
     )
 
 
 def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> DownloadResult:
-    """Download and unpack beside what is there, check, and only then put it in its place."""
-    with placing.filling(folder, room=ROOM) as workspace:  # Kaggle's client would blame the network
-        if not force and (kept := _kept("kaggle", folder)):
+    """Download into a temporary folder, check the data, and only then replace the old files."""
+    # The room is checked first, because Kaggle's client reports a full disk as a network error.
+    with placing.reserve_folder(folder, room=ROOM) as workspace:
+        if not force and (kept := _load_present("kaggle", folder)):
             return kept  # another process downloaded it meanwhile
         (packed := workspace / "packed").mkdir()
         (unpacked := workspace / "unpacked").mkdir()
         archive = download(packed)
         try:
-            with advising(folder):
+            with add_advice(folder):
                 kaggle_csv.unpack(archive, unpacked)
             found = finding.find_at(unpacked, folder)
             splits = loading.read(found, folder)
@@ -165,77 +170,82 @@ def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Dow
         except InputError as error:
             reason = str(error).replace(f"{workspace}{os.sep}", "")
             raise OutsideError(
-                f"what Kaggle sent is not the competition's data, whole: {reason}\n"
-                f"What was in {folder} before is unchanged."
+                f"Kaggle's download is not the complete data of the competition: {reason}\n"
+                f"The files in {folder} are unchanged."
             ) from error
         obtained = _take(found, splits, folder, workspace, beside=(kaggle_csv.EXAMPLE,))
     return replace(obtained, taken_from="Kaggle")
 
 
 def _get_sample(folder: Path) -> DownloadResult:
-    """Write the sample, unless it is there; refuse where anything else is."""
-    if kept := _kept_sample(folder):
+    """Write the sample unless it is there; raise if the folder holds other data."""
+    if kept := _load_present_sample(folder):
         return kept
-    with placing.filling(folder) as workspace:
-        if kept := _kept_sample(folder):
+    with placing.reserve_folder(folder) as workspace:
+        if kept := _load_present_sample(folder):
             return kept  # another process wrote it meanwhile
-        if present := _present(folder):
+        if present := _list_present(folder):
             raise InputError(
                 f"{folder} holds {', '.join(present)}, which the sample would "
-                "replace. Choose another folder with --input DIR, or leave out --source sample to "
-                "use what is there."
+                "replace. Choose another folder with --input DIR, or omit --source sample to "
+                "use these files."
             )
         placing.place(sample.writers(), folder, workspace, source="sample")
     return DownloadResult(loading.load(folder), folder)
 
 
-def _kept_sample(folder: Path) -> DownloadResult | None:
+def _load_present_sample(folder: Path) -> DownloadResult | None:
     marker = markers.read(folder)
     if marker is None or not marker.complete:
         return None
-    found = finding.find(folder) if len(finding.pieces(folder)) == len(layouts.CSV.files) else None
+    found = (
+        finding.find(folder) if len(finding.list_pieces(folder)) == len(layouts.CSV.files) else None
+    )
     if found and found.stands_in == "sample":
         return DownloadResult(loading.load(folder), folder, kept=True)
     return None
 
 
-def _present(folder: Path) -> tuple[str, ...]:
-    """Return the names of files of any data set, whole or not, but an interrupted sample's."""
+def _list_present(folder: Path) -> tuple[str, ...]:
+    """Return the names of data files in ``folder``, without those of an interrupted sample."""
     marker = markers.read(folder)
     ours = set()
     if marker and not marker.complete and marker.source == "sample":
         ours = set(marker.sha256) - set(marker.changed(folder))
-    if present := finding.pieces(folder):
+    if present := finding.list_pieces(folder):
         return tuple(name for name in present if name not in ours)
     found = finding.find(folder)  # of unusual names
     return found.names if found else ()
 
 
 def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> DownloadResult:
-    """Write the digits in ``from_path`` into ``folder`` as the competition's files, with answers.
+    """Write the digits in ``from_path`` into ``folder`` in the competition's format.
 
     Args:
-        source: ``auto``, or what ``from_path`` must hold.
-        folder: the input folder; made if it is not there.
-        from_path: labelled train and test images; as for `get`.
-        seed: decides the split and the order. The same seed gives the same bytes.
+        source: ``auto``, or the source that ``from_path`` must hold.
+        folder: the input folder; created if it is missing.
+        from_path: labelled train and test images, as for `get`.
+        seed: seed of the split and the order. The same seed gives the same bytes.
+
+    Returns:
+        The data, and where it came from. ``answers.csv`` in ``folder`` has the test labels.
 
     Raises:
         InputError: the data is broken, is not what ``source`` asks for, has no labels for its test
-            images, or is not of grey 28×28 images.
-        OutsideError: the disk is full. What was there is still there.
+            images, or does not consist of grey 28×28 images.
+        OutsideError: the disk is full. The folder is unchanged.
 
     """
     found = finding.find_at(from_path, folder)
     if found.folder.resolve() == folder.resolve():
         raise InputError(
-            f"--from {from_path} lies in {folder}, where the rehearsal would take its place. "
-            "Name another folder for one of them, such as --input rehearsal."
+            f"--from {from_path} lies in {folder}, where the rehearsal would replace it. "
+            "Choose another folder for the rehearsal, such as --input rehearsal."
         )
     splits = loading.read(found, folder, keep=False)
     _require_source(source, splits, from_path)
     writers = rehearsal.writers(splits, seed, name=str(from_path))
-    with placing.filling(folder, room=ROOM) as workspace:
+    with placing.reserve_folder(folder, room=ROOM) as workspace:
         (written := workspace / "written").mkdir()
         placing.place(writers, written, workspace, source=rehearsal.SOURCE)
         found = finding.find_at(written, folder)
@@ -245,16 +255,16 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> D
 
 
 def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
-    """Check what ``path`` holds by reading it whole, then copy it and remove what was there."""
+    """Read and check the data at ``path``, copy it into ``folder``, and remove the old files."""
     found = finding.find_at(path, folder)
     if source == "mnist" and found.layout == layouts.CSV and found.members is None:
-        # MNIST's CSVs under the names of the competition's: what they are was said.
+        # MNIST's CSVs under the competition's file names: the user said what they are.
         found = replace(found, layout=layouts.MNIST_CSV)
-    # Cached in the target: beside the original nothing is written, and `load` finds it there.
+    # The cache goes into the target folder: nothing is written beside the original.
     splits = loading.read(found, folder)
     _require_source(source, splits, path)
     beside = rehearsal.BESIDE if splits.source == rehearsal.SOURCE else ()
-    with placing.filling(folder) as workspace:
+    with placing.reserve_folder(folder) as workspace:
         obtained = _take(found, splits, folder, workspace, beside=beside)
     return obtained if obtained.kept else replace(obtained, taken_from=path)
 
@@ -262,18 +272,20 @@ def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
 def _take(
     found: Found, splits: Splits, folder: Path, workspace: Path, *, beside: tuple[str, ...]
 ) -> DownloadResult:
-    """Copy the files ``found``, which were read as ``splits``, and remove what was there.
+    """Copy the files ``found``, which were read as ``splits``, and remove the old files.
 
-    Files of the names ``beside`` are copied with them where they lie in the same folder.
+    Files named in ``beside`` are copied with them if they lie in the same folder.
     """
     targets = {name: found.folder / name for name in beside if (found.folder / name).is_file()}
     paths = (file.path for file in found.disk_files)
     targets |= zip(_target_names(found, folder), paths, strict=True)
-    changed = [name for name, file in targets.items() if not _same(folder / name, file)]
-    obsolete = [name for name in finding.pieces(folder) if name not in targets]
+    changed = [
+        name for name, file in targets.items() if not _have_same_content(folder / name, file)
+    ]
+    obsolete = [name for name in finding.list_pieces(folder) if name not in targets]
     marker = markers.read(folder)
     whole = not changed and not obsolete and (marker is None or marker.complete)
-    if whole and (kept := _kept(splits.source, folder)):
+    if whole and (kept := _load_present(splits.source, folder)):
         return kept
     ours = _list_own_files(folder)
     theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
@@ -293,12 +305,12 @@ def _require_source(source: str, splits: Splits, path: Path) -> None:
         raise InputError(
             f"--source {source}: {path} holds data of another source, {splits.source} with "
             f"{len(splits.train)} train and {len(splits.test)} test images. "
-            "Leave out --source to take it nevertheless."
+            "Omit --source to use it."
         )
 
 
 def _target_names(found: Found, folder: Path) -> list[str]:
-    """Return what each file is to be called: as it lies in ``folder``, else as is usual there."""
+    """Return the name of each file in ``folder``: its present name there, else the usual one."""
     if found.folder.resolve() == folder.resolve():
         return list(found.names)
     if found.members is not None:
@@ -306,26 +318,26 @@ def _target_names(found: Found, folder: Path) -> list[str]:
     names = zip(found.names, found.layout.files, strict=True)
     return [
         next(
-            (one for one in spellings if Path(one).name == usual_name(Path(name).name)),
+            (target for target in spellings if Path(target).name == usual_name(Path(name).name)),
             spellings[0],
         )
         for name, spellings in names
     ]
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Whether two files hold the same bytes."""
-    if not one.is_file():
+def _have_same_content(path: Path, other: Path) -> bool:
+    """Return whether two files hold the same bytes."""
+    if not path.is_file():
         return False
-    return one.stat().st_size == other.stat().st_size and (
-        one.samefile(other) or file_sha256(one) == file_sha256(other)
+    return path.stat().st_size == other.stat().st_size and (
+        path.samefile(other) or file_sha256(path) == file_sha256(other)
     )
 
 
 def _list_own_files(folder: Path) -> list[str]:
-    """Return the names of the files that an earlier `get` left and that are still those.
+    """Return the names of the files that an earlier `get` wrote and that are unchanged.
 
-    Earlier versions noted the hash of one of them; it spoke for the others.
+    Earlier versions recorded the hash of only one of them; if it is unchanged, all are.
     """
     marker = markers.read(folder)
     if marker is None:
@@ -338,5 +350,5 @@ def _list_own_files(folder: Path) -> list[str]:
 
 
 def _copier(file: Path) -> placing.Write:
-    # With the content alone: a read-only original must not make a read-only copy.
+    # Copy the content but not the permissions: the copy of a read-only file must be writable.
     return lambda target: shutil.copyfile(file, target)

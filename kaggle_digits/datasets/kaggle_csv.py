@@ -1,6 +1,6 @@
-"""The competition's train.csv and test.csv: plain, packed, or inside its zip, which stays packed.
+"""Read the competition's train.csv and test.csv: plain, compressed, or inside the download's zip.
 
-Why the reader is pyarrow.csv is measured in docs/LOG.md.
+docs/LOG.md has the measurements behind the choice of pyarrow.csv.
 """
 
 from dataclasses import dataclass
@@ -24,27 +24,27 @@ PIXELS = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
 MAX_LABEL = 9
 MAX_PIXEL = 255
 
-# The competition is recognised by the number of its test images: no other data in its format has
-# as many. Fewer or more training images are worth a note.
+# The competition is recognised by its number of test images. Another number of training images
+# only leads to a note.
 COMPETITION_TRAIN_ROWS = 42_000
 COMPETITION_TEST_ROWS = 28_000
 
-# pyarrow's own 1 MiB holds some 550 rows: 785 little columns for each block cost more than
-# reading them. Blocks of 16 MiB were no faster.
+# pyarrow's default of 1 MiB holds about 550 rows, and the overhead of 785 small columns per block
+# exceeds the time to parse them. Blocks of 16 MiB were no faster.
 BLOCK_BYTES = 4 << 20
-BLOCK_ROWS = 1000  # written at a time
+BLOCK_ROWS = 1000  # rows written at a time
 
 Table = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a file's columns are called.
+    """The expected columns of a file.
 
     Attributes:
-        names: of the columns, as the file should name them.
-        others: what else a header may be.
-        needs_header: whether there must be one.
+        names: the expected names.
+        others: other accepted headers.
+        needs_header: whether a header is required.
 
     """
 
@@ -54,16 +54,16 @@ class Columns:
 
     @property
     def labelled(self) -> bool:
-        """Whether the first column holds labels."""
+        """Whether the first column holds the labels."""
         return self.names[0] == "label"
 
 
 TRAIN = Columns(("label", *PIXELS))
 TEST = Columns(PIXELS)
 
-# MNIST as CSV names each pixel by its row and column, or has no header.
+# MNIST's CSVs name each pixel by row and column, or have no header.
 GRID = tuple(f"{row}x{column}" for row in range(1, SIDE + 1) for column in range(1, SIDE + 1))
-IF_MNIST = "If both files are MNIST's, call them mnist_train.csv and mnist_test.csv"
+IF_MNIST = "If both files are MNIST's, rename them to mnist_train.csv and mnist_test.csv"
 FROM_ONE = tuple(f"pixel{i}" for i in range(1, SIDE * SIDE + 1))
 MNIST = Columns(("label", *GRID), (("label", *PIXELS), ("label", *FROM_ONE)), needs_header=False)
 
@@ -73,19 +73,22 @@ def read_files(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset
 
     Args:
         paths: the two files, on the disk or in one zip.
-        cache: folder for the arrays, so that the next reading is quick; None keeps nothing.
+        cache: folder for the parsed arrays; None disables the cache.
+
+    Returns:
+        Images uint8 ``[n, 28, 28, 1]``; labels uint8 ``[n]`` for train, None for test.
 
     Raises:
-        DataError: a file is broken or is something else; names the file, the line and the column.
+        DataError: a file is broken or of another kind; names the file, the line and the column.
 
     """
     return _read(paths, (TRAIN, TEST), cache)
 
 
 def read_mnist(paths: tuple[DataFile, ...], cache: Path | None) -> tuple[Dataset, Dataset]:
-    """Return train and test from ``(train, test)``, MNIST as CSV: both are labelled.
+    """Return train and test from ``(train, test)``, MNIST's CSVs. Both are labelled.
 
-    Args and errors as for `read_files`.
+    Arguments and errors are those of `read_files`.
     """
     return _read(paths, (MNIST, MNIST), cache)
 
@@ -104,7 +107,17 @@ def _read(
 
 
 def read_one(path: Path, role: str, cache: Path | None) -> Dataset:
-    """Return one file's images; ``role`` is ``train`` or ``test``. Errors as for `read_files`."""
+    """Return the images of one file.
+
+    Args:
+        path: the file.
+        role: ``train`` (labelled) or ``test``.
+        cache: folder for the parsed arrays; None disables the cache.
+
+    Raises:
+        DataError: as `read_files`.
+
+    """
     file = DataFile(DiskFile(path), None, (f"{role}.csv",))
     columns = {"train": TRAIN, "test": TEST}[role]
     return _dataset(_load_or_parse_arrays(file, file.disk.read(), role, columns, cache))
@@ -135,10 +148,10 @@ def _arrays(data: bytes, name: str, columns: Columns) -> Arrays:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack the competition's three files from its zip into ``folder``, and nothing else.
+    """Unpack the competition's three files from its zip into ``folder``.
 
     Raises:
-        DataError: it is no zip, it is broken, or one of the three is missing or far too large.
+        DataError: it is not a zip, it is broken, or one of the three is missing or too large.
         OutsideError: the disk is full.
 
     """
@@ -152,7 +165,14 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 def write(path: Path, columns: tuple[str, ...], rows: npt.NDArray[np.integer[Any]]) -> None:
-    """Write ``rows`` (whole numbers ``[n, m]``, 0 or more) under a header, with Unix line ends."""
+    """Write a CSV of whole numbers with a header and LF line endings.
+
+    Args:
+        path: the file to write.
+        columns: the m column names.
+        rows: integers ``[n, m]``, 0 or more.
+
+    """
     numbers = range(int(rows.max()) + 1)
     cells = np.array([b"%d," % number for number in numbers])
     last_cells = np.array([b"%d\n" % number for number in numbers])
@@ -162,19 +182,19 @@ def write(path: Path, columns: tuple[str, ...], rows: npt.NDArray[np.integer[Any
             block = rows[start : start + BLOCK_ROWS]
             text = cells[block]
             text[:, -1] = last_cells[block[:, -1]]
-            file.write(text.tobytes().translate(None, b"\0"))  # what fills the shorter ones up
+            file.write(text.tobytes().translate(None, b"\0"))  # the padding of shorter numbers
 
 
 def parse(data: bytes, name: str, columns: Columns) -> Table:
     """Return the values of a CSV as uint8 [n, 785] (label first) or [n, 784].
 
     Args:
-        data: the file's bytes, in any form that `csv_text.read_text` knows.
-        name: what to call the file in a message.
-        columns: what it must have.
+        data: the file's bytes, in any encoding that `csv_text.read_text` supports.
+        name: the file's name in messages.
+        columns: the expected columns.
 
     Raises:
-        DataError: anything but whole numbers in range under a header that is expected.
+        DataError: the header is unexpected, or a cell is not a whole number in range.
 
     """
     text = read_text(data, name, fits={len(columns.names)})
@@ -201,26 +221,24 @@ def _check_header(text: CsvText, columns: Columns) -> None:
         return
     names = columns.names
     raise DataError(
-        f"{text.name}, line {text.first_line}: received {_header_problem(text, names)}. "
+        f"{text.name}, line {text.first_line}: received {_describe_header(text, names)}. "
         f"Expected {len(names)} columns, separated by commas: {names[0]}, {names[1]}, … "
         f"{names[-1]}."
     )
 
 
-def _header_problem(text: CsvText, expected: tuple[str, ...]) -> str:
-    """Return what is wrong with a header."""
+def _describe_header(text: CsvText, expected: tuple[str, ...]) -> str:
+    """Return a description of a wrong header."""
     names = text.cells
     known = {
-        TRAIN.names: "a header with a column of labels: this is a train file under the name of a "
-        "test file",
-        TEST.names: "a header with no column named label: this is a test file under the name of a "
-        "train file",
+        TRAIN.names: "a header with a label column: a train file under the name of a test file",
+        TEST.names: "a header without a label column: a test file under the name of a train file",
         MNIST.names: f"MNIST's header, label, 1x1, … 28x28. {IF_MNIST}",
     }
     if names in known:
         return known[names]
     if len(names) > 1 and all(map(_is_number, names)):
-        return f"{len(names)} numbers and no header. {IF_MNIST}"
+        return f"{len(names)} numbers without a header. {IF_MNIST}"
     if len(names) != len(expected):
         separated = f" separated by {SEPARATORS[text.separator]}" if len(names) > 1 else ""
         first = ", ".join(names[:3])[:60]
@@ -228,11 +246,11 @@ def _header_problem(text: CsvText, expected: tuple[str, ...]) -> str:
     if sorted(names) == sorted(expected):
         return "a header with the right columns in another order"
     at = next(i for i, column in enumerate(expected) if names[i] != column)
-    return f"a header with {names[at][:60]!r} in column {at + 1}, where {expected[at]!r} belongs"
+    return f"a header with {names[at][:60]!r} in column {at + 1} instead of {expected[at]!r}"
 
 
 def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
-    """Return the rows; None if pyarrow finds anything but 0…255 in a cell."""
+    """Return the rows parsed by pyarrow; None if a cell is not a number from 0 to 255."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -242,8 +260,8 @@ def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
             read_options=csv.ReadOptions(
                 column_names=columns,
                 block_size=BLOCK_BYTES,
-                # With pyarrow's own threads 7 of 200 processes that ended soon after reading
-                # were aborted at their exit ("terminate called without an active exception").
+                # With pyarrow's own threads, 7 of 200 processes that ended soon after reading
+                # aborted at their exit ("terminate called without an active exception").
                 use_threads=False,
             ),
             convert_options=csv.ConvertOptions(
@@ -266,10 +284,9 @@ def _row_major(table: Any) -> Table:
 
 
 def _read_with_care(text: CsvText, start: int, columns: tuple[str, ...]) -> Table:
-    """Return the rows, or raise for the first cell or line that is wrong.
+    """Return the rows from byte ``start`` on, or raise for the first wrong cell or line.
 
-    Slower than `_read_fast`: it names line and column, and takes 7.0 for 7. The rows begin at
-    ``start``.
+    Slower than `_read_fast`, but names the line and column of an error and reads 7.0 as 7.
     """
     lines = text.lines(start)
     pixel = _Values(MAX_PIXEL)
@@ -280,30 +297,30 @@ def _read_with_care(text: CsvText, start: int, columns: tuple[str, ...]) -> Tabl
         if len(cells) != len(columns):
             cut = len(cells) < len(columns) and next(lines, None) is None
             raise DataError(
-                f"{text.name}, line {number}: received {len(cells)} columns, expected "
-                f"{len(columns)}.{' The file ends there: it was cut short.' * cut}"
+                f"{text.name}, line {number}: received {len(cells)} columns. Expected "
+                f"{len(columns)}.{' The file ends there, so it is truncated.' * cut}"
             )
         try:
             rows.append(bytes(map(_Values.__getitem__, number_of, cells)))
         except ValueError as error:
-            at = next(i for i, cell in enumerate(cells) if not number_of[i].takes(cell))
+            at = next(i for i, cell in enumerate(cells) if not number_of[i].accepts(cell))
             received = repr(cells[at][:40]) if cells[at].strip() else "an empty cell"
             raise DataError(
-                f"{text.name}, line {number}, column {columns[at]}: received {received}, "
-                f"expected a whole number from 0 to {number_of[at].largest}."
+                f"{text.name}, line {number}, column {columns[at]}: received {received}. "
+                f"Expected a whole number from 0 to {number_of[at].largest}."
             ) from error
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), len(columns))
 
 
 class _Values(dict[str, int]):
-    """What the text of a cell stands for. Remembers: a file repeats few texts many times."""
+    """The number of each cell text, memoised because a file repeats few texts many times."""
 
     def __init__(self, largest: int) -> None:
         super().__init__((str(value), value) for value in range(largest + 1))
         self.largest = largest
 
     def __missing__(self, text: str) -> int:
-        if "_" in text or not text.isascii():  # Python would take 1_0 for 10
+        if "_" in text or not text.isascii():  # int("1_0") is 10
             raise ValueError(text)
         number = float(text.strip().strip('"'))
         if not (0 <= number <= self.largest and number.is_integer()):
@@ -311,8 +328,8 @@ class _Values(dict[str, int]):
         self[text] = int(number)
         return self[text]
 
-    def takes(self, text: str) -> bool:
-        """Whether ``text`` is a whole number in range."""
+    def accepts(self, text: str) -> bool:
+        """Return whether ``text`` is a whole number in range."""
         try:
             self[text]
         except ValueError:

@@ -1,6 +1,6 @@
-"""Which files make up a data set. Looks at nothing on the disk.
+"""Define which files make up a data set. Nothing here reads the disk.
 
-A new kind of data is one more entry in `LAYOUTS` and one more reader in `loading`.
+A new kind of data needs an entry in `LAYOUTS` and a reader in `loading`.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from kaggle_digits.datasets.naming import candidates
 
 @dataclass(frozen=True)
 class Layout:
-    """Files that make up one data set.
+    """The files that make up one data set.
 
     Attributes:
-        name: what `loading` chooses the reader by.
-        files: the spellings of each file's name below the data set's folder, the usual one first.
-            The last file holds the test images.
-        downloadable: whether `data get` can download it.
-        zipped: whether it is also read inside a zip.
+        name: the name by which `loading` chooses the reader.
+        files: for each file the accepted names relative to the folder, the usual one first. The
+            last file holds the test images.
+        downloadable: whether `data get` can download this data.
+        zipped: whether the files may also lie inside a zip.
 
     """
 
@@ -29,21 +29,21 @@ class Layout:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Every name that a file of this layout may have."""
+        """All accepted file names of this layout."""
         return tuple(name for spellings in self.files for name in spellings)
 
     @property
     def usual(self) -> tuple[str, ...]:
-        """What the files are called where they come from."""
+        """The usual names of the files."""
         return tuple(spellings[0] for spellings in self.files)
 
     def match(self, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Return for each file which of ``names`` may be it: none, one, or several."""
+        """Return for each file which of ``names`` fit it: none, one, or several."""
         return tuple(candidates(spellings, names) for spellings in self.files)
 
 
 def _packed(name: str) -> tuple[str, ...]:
-    """Return the spellings of a CSV: as it is, gzipped, and as Kaggle's client saves one file."""
+    """Return the names of a CSV: plain, gzipped, and zipped as Kaggle's client saves one file."""
     return name, f"{name}.gz", f"{name}.zip"
 
 
@@ -75,7 +75,7 @@ CIFAR10_ARCHIVE = Layout(
     "cifar10-archive", (("cifar-10-python.tar.gz", f"{CIFAR10_FOLDER}.tar.gz"),), zipped=False
 )
 
-# Where several lie in one folder, the first counts.
+# If a folder holds several layouts, the first one is used.
 LAYOUTS = (CSV, MNIST_NPZ, MNIST_IDX, MNIST_CSV, CIFAR10, CIFAR10_ARCHIVE)
 
 # What a zip of a data set is called in the input folder, by the layout inside. It comes after CSVs

@@ -1,4 +1,4 @@
-"""Read whatever data set lies in a folder."""
+"""Read the data set in a folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from kaggle_digits.datasets import (
     markers,
     mnist,
 )
-from kaggle_digits.datasets.advice import advising, get_command
+from kaggle_digits.datasets.advice import add_advice, get_command
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.datasets.found import Found
 from kaggle_digits.datasets.naming import join_names
@@ -35,16 +35,16 @@ READERS: dict[layouts.Layout, Reader] = {
 def load(folder: str | Path) -> Splits:
     """Load and check the data set in a folder.
 
-    Takes the competition's CSVs (plain, packed, or in a zip), mnist.npz, MNIST's IDX files or CSVs
-    (the same), CIFAR-10's folder cifar-10-batches-py, what is in it, or its .tar.gz. If several are
-    there, the first of these counts, and the embedded sample only if there is nothing else. Parsed
-    CSVs are cached in ``folder/.cache``, by their content.
+    Reads the competition's CSVs (plain, compressed, or in a zip), mnist.npz, MNIST's IDX files or
+    CSVs (also compressed or in a zip), and CIFAR-10's folder cifar-10-batches-py, its files, or its
+    .tar.gz. If several are there, the first in this order is used, and the embedded sample only if
+    there is nothing else. Parsed CSVs are cached in ``folder/.cache``, keyed by their content.
 
     Args:
         folder: the folder with the files.
 
     Returns:
-        training and test images, uint8 ``[n, height, width, channels]`` from 0 (background) to 255,
+        Training and test images, uint8 ``[n, height, width, channels]`` from 0 (background) to 255,
         with labels, uint8 ``[n]``, and ids, int64 ``[n]``.
 
     Raises:
@@ -61,7 +61,7 @@ def load(folder: str | Path) -> Splits:
     folder = files.expand_home(folder)
     while True:
         marker = markers.read(folder)
-        markers.require_filled(folder, finding.pieces(folder))
+        markers.require_filled(folder, finding.list_pieces(folder))
         found = finding.find(folder)
         if found is None:
             raise InputError(
@@ -69,7 +69,7 @@ def load(folder: str | Path) -> Splits:
                 f"Put data there with: {get_command(folder)}"
             )
         splits = read(found, folder)
-        if markers.read(folder) == marker:  # else `data get` replaced files meanwhile
+        if markers.read(folder) == marker:  # else `data get` replaced files in the meantime
             return splits
 
 
@@ -77,15 +77,15 @@ def read(found: Found, into: Path, *, keep: bool = True) -> Splits:
     """Return the data set in the files ``found``.
 
     Args:
-        found: as of `finding.find`.
-        into: the input folder, for the cache and for the advice in messages.
-        keep: whether to cache what was parsed.
+        found: the files, from `finding.find`.
+        into: the input folder, which holds the cache and which messages name.
+        keep: whether to cache the parsed arrays.
 
     Raises:
         InputError: a file is broken.
 
     """
-    with advising(into, downloadable=found.layout.downloadable):
+    with add_advice(into, downloadable=found.layout.downloadable):
         train, test = READERS[found.layout](found.files, into / cache.FOLDER if keep else None)
     stands_in = found.stands_in
     source = stands_in or _source(found.layout, test)
@@ -104,7 +104,7 @@ def _source(layout: layouts.Layout, test: Dataset) -> str:
 
 
 def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
-    """Return what is odd about the rows of files of which one at least is the competition's."""
+    """Return notes about unusual numbers of rows if at least one file is the competition's."""
     rows = {
         "train.csv": (train, kaggle_csv.COMPETITION_TRAIN_ROWS),
         "test.csv": (test, kaggle_csv.COMPETITION_TEST_ROWS),
@@ -114,14 +114,14 @@ def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
         return ()  # the competition's, or data of another size
     ((name, (received, expected)),) = wrong.items()
     if received > expected:
-        return (f"{name} has {received:,} rows, the competition's has {expected:,}.",)
+        return (f"{name} has {received:,} rows; the competition's has {expected:,}.",)
     again = get_command(into, "--source", "kaggle", "--force")
-    note = f"{name} has {received:,} of {expected:,} rows; was the download cut short?"
-    return (f"{note} Get it again with: {again}",)
+    note = f"{name} has {received:,} of {expected:,} rows; the download may be incomplete."
+    return (f"{note} Download it again with: {again}",)
 
 
 def _notes_on_files(found: Found) -> tuple[str, ...]:
-    """Return which of several files that `data get` put there together were replaced."""
+    """Return a note about files that were replaced since `data get` wrote them."""
     marker = markers.read(found.folder)
     if marker is None or len(found.names) == 1:
         return ()

@@ -1,7 +1,7 @@
-"""What `data get` notes about the files that it puts into a folder: ``source.json`` beside them.
+"""Read and write ``source.json``, in which `data get` records the files that it puts into a folder.
 
-The note is written before the first file is replaced, and marked as complete after the last one. So
-a folder that was being filled when its process was killed is recognised by it.
+The file is written before the first data file is replaced, and marked complete after the last one.
+A folder whose `data get` was killed is recognised by it.
 """
 
 import contextlib
@@ -20,25 +20,24 @@ from kaggle_digits.errors import InputError
 
 NAME = "source.json"
 MAX_BYTES = 1 << 20
-BESIDE = ("sample_submission.csv", "answers.csv")  # what may lie beside a data set's own files
+BESIDE = ("sample_submission.csv", "answers.csv")  # files that may lie beside a data set
 KNOWN = NAMES | set(BESIDE)
-# The files with test images, whose hash earlier versions noted.
+# The files with test images, whose hash earlier versions recorded.
 LAST = {name for layout in LAYOUTS for name in layout.files[-1]} | {ZIPS[CSV]}
 
-# What the content of files does not tell: they have the competition's format and are not its.
+# Data in the competition's format that is not the competition's; the content does not tell.
 STAND_INS = ("sample", "rehearsal")
 SOURCES = ("kaggle", "csv", "mnist", "cifar10", *STAND_INS)
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What `data get` noted.
+    """The content of ``source.json``.
 
     Attributes:
         source: as in `Splits.source`; None if it is none of those.
-        sha256: of each file that was put there, by its name; None where an earlier version did not
-            note it.
-        complete: whether all of them are in their places, and what they replace is gone.
+        sha256: SHA-256 of each file by its name; None if an earlier version did not record it.
+        complete: whether all files are in place and the old files are removed.
 
     """
 
@@ -47,7 +46,7 @@ class Marker:
     complete: bool = True
 
     def changed(self, folder: Path) -> list[str]:
-        """Return which of the files in ``folder`` are not those that were noted."""
+        """Return the names of files in ``folder`` that differ from the record or are missing."""
         return [
             name
             for name, sha256 in self.sha256.items()
@@ -57,9 +56,9 @@ class Marker:
 
 
 def read(folder: Path) -> Marker | None:
-    """Return the note in ``folder``; None where there is none that can be understood.
+    """Return the record in ``folder``; None if it is missing or damaged.
 
-    Nothing in it is believed but the names and sources that this program writes.
+    Only names and sources that this program writes are accepted.
     """
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
         with (folder / NAME).open("rb") as file:
@@ -75,14 +74,14 @@ def _marker(value: dict[str, Any]) -> Marker:
     if isinstance(noted, dict):
         sha256 = {name: str(noted[name]) for name in noted if name in KNOWN}
         return Marker(source, sha256, complete=value["complete"] is not False)
-    # Earlier versions noted the names alone, and the hash of the file with the test images.
+    # Earlier versions recorded the names, and the hash of the file with the test images.
     names = [name for name in noted if isinstance(name, str) and name in KNOWN]
     test_sha256 = str(value["test_sha256"])
     return Marker(source, {name: test_sha256 if name in LAST else None for name in names})
 
 
 def write(folder: Path, marker: Marker) -> None:
-    """Write the note into ``folder``."""
+    """Write the record into ``folder``."""
     value = {"source": marker.source, "files": marker.sha256, "complete": marker.complete}
     files.write_json(folder / NAME, value)
 
@@ -92,10 +91,10 @@ def require_filled(folder: Path, present: Iterable[str]) -> None:
 
     Args:
         folder: the input folder.
-        present: the files of data sets in it.
+        present: the names of the data files in it.
 
     Raises:
-        InputError: new files lie beside old ones; says which are which.
+        InputError: some files are new and others old; the message names both.
 
     """
     marker = read(folder)
@@ -104,7 +103,7 @@ def require_filled(folder: Path, present: Iterable[str]) -> None:
     changed = marker.changed(folder)
     left = [name for name in present if name not in marker.sha256]
     if not changed and not left:
-        return  # killed between the last file and the note
+        return  # killed after the last file and before the record
     new = [name for name in marker.sha256 if name not in changed]
     options = {
         "kaggle": ("--source", "kaggle"),
@@ -113,9 +112,9 @@ def require_filled(folder: Path, present: Iterable[str]) -> None:
     }
     again = get_command(folder, *options.get(str(marker.source), ("--from", "PATH")))
     raise InputError(
-        f"{folder} is half filled: `data get` was interrupted there, or is still running. "
+        f"{folder} is incomplete: `data get` was interrupted or is still running. "
         f"In place: {join_names(new)}. "
         f"Not replaced or missing: {join_names(sorted({*changed, *left}))}. "
-        f"Wait for it, or run it again: {again}. To use the files as they are, remove "
+        f"Wait for it, or run it again: {again}. To use the present files, remove "
         f"{folder / NAME}."
     )

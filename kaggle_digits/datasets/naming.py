@@ -1,26 +1,26 @@
-"""File names: which of them may be a file of a data set, although something renamed it."""
+"""Recognise data files that a browser or a file manager renamed."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-MAX_LISTED = 5  # names in a message
+MAX_LISTED = 5  # file names listed in a message
 
-# What browsers and file managers add to a name that is taken: "train (1).csv", "train copy 2.csv".
+# Browsers and file managers change a name that is taken: "train (1).csv", "train copy 2.csv".
 _COPY = re.compile(r"([ _-]*\(\d{1,3}\)|[ _-]+copy( \d{1,3}| \(\d{1,3}\))?)$")
 
 
 def usual_name(name: str) -> str:
-    """Return what a file was called before it was renamed: ``train.csv`` for ``Train (1).CSV``."""
+    """Return the original name of a renamed file: ``train.csv`` for ``Train (1).CSV``."""
     parent, slash, last = name.rpartition("/")
     pieces = (_COPY.sub("", piece) for piece in last.casefold().split("."))
     return f"{parent}{slash}{'.'.join(pieces)}"
 
 
 def candidates(spellings: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Return which of ``names`` may be the file that is spelled so, the usual spelling first.
+    """Return which of ``names`` fit one of ``spellings``, the usual spelling first.
 
-    A name that is spelled exactly so leaves no other candidate, unless it occurs twice.
+    An exact match excludes renamed files.
     """
     exact = next((spelling for spelling in spellings if spelling in names), None)
     if exact is not None:
@@ -29,13 +29,13 @@ def candidates(spellings: Sequence[str], names: Sequence[str]) -> tuple[str, ...
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a member of a zip is what file managers add: ``__MACOSX/._train.csv``."""
+    """Return whether a member of a zip was added by a file manager: ``__MACOSX/._train.csv``."""
     parts = PurePosixPath(name).parts
     return any(part == "__MACOSX" or part.startswith(".") for part in parts)
 
 
 def join_names(names: Iterable[str]) -> str:
-    """Return the first of ``names`` for a message."""
+    """Return the first `MAX_LISTED` of ``names`` as a list for a message."""
     found = list(names)
     more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""
     return ", ".join(map(_printable, found[:MAX_LISTED])) + more if found else "nothing"

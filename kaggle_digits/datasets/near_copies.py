@@ -1,8 +1,8 @@
-"""Count test images that are near copies of training images: re-encoded or noisy. NumPy only.
+"""Count test images that are near copies of training images: re-encoded or noisy. Needs only NumPy.
 
-Any data is answered exactly and in bounded time. Equal images are found by their bytes. Every other
-pair is compared by the projections of both images onto a few directions, whose distance is at most
-that of the images. Where that does not tell, all pixels are compared, by a product of matrices.
+The count is exact, and its time is bounded. Equal images are found by their bytes. All other pairs
+are first compared by projections onto a few directions, whose distance is at most that of the
+images. Pairs that this does not rule out are compared pixel by pixel, as a matrix product.
 """
 
 from collections import Counter
@@ -22,17 +22,17 @@ Numbers = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 # Root mean square over an image's pixels, in grey levels. In a random split of MNIST's 70,000
-# digits no two of train and test were nearer than 7; saving one again as JPEG moves it by 2 to 4.
+# digits no train and test image were nearer than 7; saving an image as JPEG moves it by 2 to 4.
 NEAR = 4.0
-BLOCK = 4  # pixels a side: the mean of a block is what a direction measures
+BLOCK = 4  # side of a block in pixels; each direction is the mean of a block
 MIDDLE = 128  # this grey level becomes 0
-# So many products of grey levels around 0 add up to 2²⁴ at most: exact in float32, in any order.
+# The sum of this many products of centred grey levels is at most 2²⁴: exact in float32.
 EXACT = (1 << 24) // MIDDLE**2
 SOME, OTHERS = 500, 4000  # images compared at a time: the products take 8 MB
 
 
 def count_near(some: Images, others: Images, distance: float = NEAR) -> int:
-    """Count the images that have one of ``others`` no further away than ``distance``.
+    """Count the images in ``some`` that have a near copy in ``others``.
 
     Args:
         some: uint8 ``[n, height, width, channels]``.
@@ -40,7 +40,8 @@ def count_near(some: Images, others: Images, distance: float = NEAR) -> int:
         distance: root mean square over the pixels, in grey levels.
 
     Returns:
-        How many of ``some``, from 0 to n. Equal images are near, images of different shapes not.
+        The number of images of ``some`` with an image of ``others`` at a distance of at most
+        ``distance``. Equal images count; images of different shapes do not.
 
     """
     if some.shape[1:] != others.shape[1:]:
@@ -52,19 +53,19 @@ def count_near(some: Images, others: Images, distance: float = NEAR) -> int:
     if not ours or not theirs:
         return equal
     directions = _directions(some.shape[1:])
-    near = _near(_Side.of(ours, directions), _Side.of(theirs, directions), distance)
+    near = _find_near(_Side.of(ours, directions), _Side.of(theirs, directions), distance)
     return equal + int(np.array(list(ours.values()))[near].sum())
 
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Different images, and what is compared before their pixels.
+    """Distinct images and their projections.
 
     Attributes:
         pixels: uint8 ``[n, pixels]``.
-        squares: the squared length of each image, around `MIDDLE`; whole numbers ``[n]``.
-        projections: onto each direction, float32 ``[n, directions]``.
-        projected: the squared length of each projection, float32 ``[n]``.
+        squares: squared norm of each image minus `MIDDLE`, whole numbers as float64 ``[n]``.
+        projections: projection onto each direction, float32 ``[n, directions]``.
+        projected: squared norm of each projection, float32 ``[n]``.
 
     """
 
@@ -91,9 +92,9 @@ def _center(pixels: Pixels) -> Floats:
 
 
 def _directions(shape: tuple[int, ...]) -> Floats:
-    """Return one direction for each block and channel, float32 ``[pixels, directions]``.
+    """Return one direction per block and channel, float32 ``[pixels, directions]``.
 
-    They are orthogonal and of length 1, so that a projection is no longer than the image.
+    The directions are orthonormal, so a projection's norm is at most that of the image.
     """
     height, width, channels = shape
     row, column, channel = np.indices(shape)
@@ -103,16 +104,16 @@ def _directions(shape: tuple[int, ...]) -> Floats:
     return np.asarray(belongs / np.sqrt(belongs.sum(axis=0)), np.float32)
 
 
-def _near(ours: _Side, theirs: _Side, distance: float) -> Mask:
+def _find_near(ours: _Side, theirs: _Side, distance: float) -> Mask:
     """Return which of our images have one of theirs within the distance, bool ``[n]``."""
     limit = distance**2 * ours.pixels.shape[1]
-    loose = limit + _error(ours, theirs)
+    loose = limit + _rounding_error(ours, theirs)
     found = np.zeros(len(ours.pixels), np.bool_)
     for start in range(0, len(theirs.pixels), OTHERS):
         others = np.arange(start, min(start + OTHERS, len(theirs.pixels)))
         left = np.flatnonzero(~found)  # one near image is enough
         for some in np.split(left, range(SOME, len(left), SOME)):
-            possible = _within(
+            possible = _are_within(
                 ours.projections[some] @ theirs.projections[others].T,
                 ours.projected[some],
                 theirs.projected[others],
@@ -120,7 +121,7 @@ def _near(ours: _Side, theirs: _Side, distance: float) -> Mask:
             )
             rows, columns = some[possible.any(axis=1)], others[possible.any(axis=0)]
             if len(rows):
-                found[rows] = _within(
+                found[rows] = _are_within(
                     _products(ours.pixels[rows], theirs.pixels[columns]),
                     ours.squares[rows],
                     theirs.squares[columns],
@@ -129,21 +130,21 @@ def _near(ours: _Side, theirs: _Side, distance: float) -> Mask:
     return found
 
 
-def _error(ours: _Side, theirs: _Side) -> float:
-    """Return more than rounding to float32 adds to a squared distance of projections."""
+def _rounding_error(ours: _Side, theirs: _Side) -> float:
+    """Return an upper bound of the float32 rounding error of a squared projected distance."""
     longest = np.sqrt(ours.projected.max()) + np.sqrt(theirs.projected.max())
     operations = ours.projections.shape[1] + 20
     return float(operations * np.finfo(np.float32).eps * longest**2)
 
 
-def _within(products: Numbers, ours: Numbers, theirs: Numbers, limit: float) -> Mask:
+def _are_within(products: Numbers, ours: Numbers, theirs: Numbers, limit: float) -> Mask:
     """Return whether |a - b|² <= limit, bool ``[n, m]``, from a·b, |a|² and |b|²."""
     products -= theirs / 2
     return products >= ((ours - limit) / 2)[:, np.newaxis]
 
 
 def _products(ours: Pixels, theirs: Pixels) -> Lengths:
-    """Return the scalar product of every two images around `MIDDLE`: exact, float64 ``[n, m]``."""
+    """Return the exact scalar products of all pairs of centred images, float64 ``[n, m]``."""
     products = np.zeros((len(ours), len(theirs)))
     for start in range(0, ours.shape[1], EXACT):
         part = slice(start, start + EXACT)

@@ -1,4 +1,4 @@
-"""Put files into the input folder so that a killed process, or a second one, is always noticed."""
+"""Put files into the input folder so that killed and concurrent processes are noticed."""
 
 import contextlib
 import errno
@@ -13,22 +13,22 @@ from kaggle_digits.datasets.markers import Marker
 from kaggle_digits.datasets.reading import file_sha256
 
 LOCK = f"{cache.FOLDER}/.lock"
-WAIT = 10.0  # seconds: what copies files is soon done, a download is not
+WAIT = 10.0  # seconds; enough for another process that copies files, but not for a download
 
 Write = Callable[[Path], object]
 
 
 @contextlib.contextmanager
-def filling(folder: Path, *, room: int = 0) -> Iterator[Path]:
-    """Keep other processes from filling ``folder``; yield a workspace in it for what comes.
+def reserve_folder(folder: Path, *, room: int = 0) -> Iterator[Path]:
+    """Lock ``folder`` against other `data get` processes, and yield a temporary folder in it.
 
     Args:
-        folder: the input folder; made if it is not there.
-        room: bytes that must be free.
+        folder: the input folder; created if it is missing.
+        room: the required free space in bytes.
 
     Raises:
-        InputError: another process is filling it, or nothing can be written there.
-        OutsideError: there is not room enough.
+        InputError: another process is filling it, or it is not writable.
+        OutsideError: the disk has too little free space.
 
     """
     busy = (
@@ -55,18 +55,21 @@ def place(
     move_aside: Sequence[Path] = (),
     remove: Sequence[str] = (),
 ) -> tuple[Path, ...]:
-    """Write all files, then move all of them to their places; return what made room for them.
+    """Write all files into a temporary folder, then move all of them into ``folder``.
 
-    Nothing in the folder changes before everything is written. A process that is killed after that
-    leaves a note which `markers.require_filled` understands.
+    The folder is unchanged until everything is written. A process that is killed after that leaves
+    a record that `markers.require_filled` recognises.
 
     Args:
-        writers: what writes each file, by its name below ``folder``.
-        folder: the input folder, or any other.
-        workspace: a folder on the same disk, for as long as it takes.
-        source: what the note says that the files are.
-        move_aside: files of the user that are renamed.
-        remove: files of an earlier `data get` that go.
+        writers: a function that writes each file, by its name relative to ``folder``.
+        folder: the target folder.
+        workspace: a temporary folder on the same disk.
+        source: the source to record.
+        move_aside: the user's files to rename.
+        remove: names of files of an earlier `data get` to remove.
+
+    Returns:
+        The new paths of ``move_aside``.
 
     """
     try:
@@ -78,7 +81,7 @@ def place(
                 os.fsync(file.fileno())
         hashes = {name: file_sha256(path) for name, path in new.items()}
         markers.write(folder, Marker(source, hashes, complete=False))
-        moved = tuple(_aside(path) for path in move_aside)
+        moved = tuple(_move_aside(path) for path in move_aside)
         for name, path in new.items():
             (folder / name).parent.mkdir(exist_ok=True)
             path.replace(folder / name)
@@ -91,7 +94,7 @@ def place(
     return moved
 
 
-def _aside(path: Path) -> Path:
+def _move_aside(path: Path) -> Path:
     numbers = iter(range(1, 1000))
     target = path.with_name(f"{path.name}.replaced")
     while target.exists():
@@ -103,5 +106,5 @@ def _remove(folder: Path, name: str) -> None:
     path = folder / name
     path.unlink(missing_ok=True)
     if path.parent != folder:
-        with contextlib.suppress(OSError):  # there is something else in it
+        with contextlib.suppress(OSError):  # the folder is not empty
             path.parent.rmdir()

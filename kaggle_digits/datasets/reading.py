@@ -1,6 +1,6 @@
-"""Read files whole, packed or not, within one limit.
+"""Read files into memory, compressed or not, within one size limit.
 
-What a file is, is told by its first bytes and not by its name. Nothing is unpacked to the disk.
+A file's format is recognised by its first bytes, not by its name. Nothing is unpacked to the disk.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.naming import candidates, is_hidden, join_names
 from kaggle_digits.errors import InputError, describe_reason
 
-# Of one file, unpacked or not. The largest of the competition, train.csv, has 77 MB.
+# Of one file, before and after unpacking. The competition's largest, train.csv, has 77 MB.
 MAX_BYTES = 768 << 20
 MAX_LAYERS = 3  # train.csv.gz in train.csv.zip in a zip
-MAX_MEMBERS = 10_000  # Python takes some 600 bytes of memory for each, a zip 46
+MAX_MEMBERS = 10_000  # each takes 46 bytes in a zip and about 600 bytes in Python's memory
 CHUNK = 1 << 20
 
 GZIP = b"\x1f\x8b"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second one is empty
 ZIP_ENTRY = b"PK\x01\x02"
 
-# What a packed file that was cut short or damaged, by chance or on purpose, lets Python raise.
+# The errors that Python raises for a damaged, truncated or malicious compressed file.
 BROKEN = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
@@ -48,10 +48,10 @@ BROKEN = (
 
 
 class DiskFile:
-    """A file on the disk that remembers the hash of what was read of it.
+    """A file on the disk that keeps the hash of the bytes that were read.
 
     Attributes:
-        path: where it is.
+        path: the file's path.
 
     """
 
@@ -72,7 +72,7 @@ class DiskFile:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the bytes that `read` returned last, or that the file has now."""
+        """SHA-256 of the bytes that `read` returned, or of the file if it was not read."""
         if self._sha256 is None:
             self._sha256 = file_sha256(self.path)
         return self._sha256
@@ -85,7 +85,7 @@ class DataFile:
     Attributes:
         disk: the file itself, or the zip that holds it.
         member: its name in that zip; None for the file itself.
-        spellings: what it may be called where it is packed once more.
+        spellings: its accepted names inside a further archive.
 
     """
 
@@ -94,15 +94,15 @@ class DataFile:
     spellings: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return what a message calls it."""
+        """Return the file's name for messages."""
         path = str(self.disk.path)
         return path if self.member is None else f"{path} ({self.member})"
 
     def unpack(self, content: bytes) -> bytes:
-        """Return what is in this file, given the bytes of the one on the disk.
+        """Return the unpacked bytes of this file, given those of the file on the disk.
 
         Raises:
-            DataError: it is broken, packed in an unknown way, or larger than `MAX_BYTES`.
+            DataError: it is broken, compressed in an unknown way, or larger than `MAX_BYTES`.
 
         """
         if self.member is not None:
@@ -139,23 +139,23 @@ def file_sha256(path: Path) -> str:
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
-    """Return the error for a file that is there but cannot be opened or read."""
+    """Return the error for a file that exists but cannot be opened or read."""
     return InputError(
-        f"cannot read {path}: {error.strerror or error}. Expected a file that you may read; "
-        "change its permissions or name another one."
+        f"cannot read {path}: {error.strerror or error}. Expected a readable file: "
+        "change its permissions or choose another file."
     )
 
 
 def gunzip(content: bytes, name: str, kind: str = "gzip") -> bytes:
-    """Return what a gzip file holds.
+    """Return the decompressed bytes of a gzip file.
 
     Args:
-        content: its bytes.
-        name: what a message calls it.
-        kind: what a message says was expected.
+        content: the compressed bytes.
+        name: the file's name in messages.
+        kind: the expected kind of file in messages.
 
     Raises:
-        DataError: it is broken, or holds more than `MAX_BYTES`.
+        DataError: it is broken, or decompresses to more than `MAX_BYTES`.
 
     """
     try:
@@ -163,20 +163,20 @@ def gunzip(content: bytes, name: str, kind: str = "gzip") -> bytes:
             return _read_bounded(stream, name)
     except BROKEN as error:
         reason = describe_reason(error)
-        raise DataError(f"{name} is broken: {reason}. Expected a whole {kind} file.") from error
+        raise DataError(f"{name} is broken: {reason}. Expected a complete {kind} file.") from error
 
 
 @contextlib.contextmanager
 def open_zip(content: bytes, name: str) -> Iterator[zipfile.ZipFile]:
-    """Yield the zip with these bytes; turn what is wrong with it, while it is read, into DataError.
+    """Yield the zip with these bytes, and raise `DataError` for any error while it is read.
 
     Raises:
-        DataError: it is broken, or needs a password, or has more than `MAX_MEMBERS` members.
+        DataError: it is broken, needs a password, or has more than `MAX_MEMBERS` members.
 
     """
     if (count := content.count(ZIP_ENTRY)) > MAX_MEMBERS:
         raise DataError(
-            f"{name} holds {count:,} files. Expected a zip of at most {MAX_MEMBERS:,}; the "
+            f"{name} holds {count:,} files. Expected a zip of at most {MAX_MEMBERS:,} files; the "
             "competition's has 3."
         )
     try:
@@ -186,21 +186,21 @@ def open_zip(content: bytes, name: str) -> Iterator[zipfile.ZipFile]:
         web_page = content[:64].lstrip().startswith(b"<")
         reason = "it is a web page, perhaps one that asks you to sign in"
         reason = reason if web_page else describe_reason(error)
-        raise DataError(f"{name} is broken: {reason}. Expected a whole zip file.") from error
+        raise DataError(f"{name} is broken: {reason}. Expected a complete zip file.") from error
 
 
 def member_names(archive: zipfile.ZipFile) -> list[str]:
-    """Return the files in a zip, with slashes, without what file managers add to it."""
+    """Return the names of the files in a zip, without those that file managers add."""
     names = (_with_slashes(member) for member in archive.infolist())
     return [name for name in names if not name.endswith("/") and not is_hidden(name)]
 
 
 def _with_slashes(member: zipfile.ZipInfo) -> str:
-    return member.filename.replace("\\", "/")  # some of Windows's programs write backslashes
+    return member.filename.replace("\\", "/")  # some Windows programs write backslashes
 
 
 def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
-    """Return what a zip has under the name ``member``; a message calls it ``name``.
+    """Return the bytes of ``member`` in a zip; ``name`` is its name in messages.
 
     Raises:
         DataError: it is larger than `MAX_BYTES`.
@@ -212,7 +212,7 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
 
 
 def _read_bounded(stream: IO[bytes] | gzip.GzipFile, name: str) -> bytes:
-    """Return what is left in ``stream``. More than the limit is never in memory."""
+    """Return the rest of ``stream``, holding at most `MAX_BYTES` in memory."""
     content = io.BytesIO()
     while chunk := stream.read(CHUNK):
         if content.tell() + len(chunk) > MAX_BYTES:
@@ -228,7 +228,7 @@ def _too_large(name: str, problem: str) -> DataError:
 
 
 def _without_layers(content: bytes, name: str, spellings: Sequence[str]) -> bytes:
-    """Return what is left when every layer of gzip and zip is taken off."""
+    """Return ``content`` without its layers of gzip and zip."""
     for _ in range(MAX_LAYERS):
         if content.startswith(GZIP):
             content = gunzip(content, name)
@@ -238,8 +238,7 @@ def _without_layers(content: bytes, name: str, spellings: Sequence[str]) -> byte
             break
     if content.startswith((GZIP, *ZIP)):
         raise DataError(
-            f"{name} is packed more than {MAX_LAYERS} times over. Unpack it, and take the file "
-            "that is in it."
+            f"{name} is compressed more than {MAX_LAYERS} times. Unpack it and give the inner file."
         )
     return content
 

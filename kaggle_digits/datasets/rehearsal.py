@@ -1,4 +1,4 @@
-"""Digits with known answers in the competition's own format, so that it can be rehearsed offline.
+"""Write labelled digits in the competition's format, to rehearse the competition offline.
 
 MNIST's 70,000 images become 42,000 train and 28,000 test images, as many as the competition's.
 """
@@ -15,37 +15,38 @@ from kaggle_digits.errors import InputError
 
 SOURCE = "rehearsal"
 ANSWERS = "answers.csv"
-BESIDE = (EXAMPLE, ANSWERS)  # what lies there beside train.csv and test.csv
-TRAIN, ALL = 3, 5  # of five images three are for training: 42,000 of 70,000
+BESIDE = (EXAMPLE, ANSWERS)  # written beside train.csv and test.csv
+TRAIN, ALL = 3, 5  # three of five images are for training: 42,000 of 70,000
 ANSWER_COLUMNS = ("ImageId", "Label")
 
 
 def writers(splits: Splits, seed: int, name: str) -> dict[str, Callable[[Path], object]]:
-    """Return what writes each file: train.csv, sample_submission.csv, answers.csv, test.csv.
+    """Return a function that writes each file, by the file's name.
 
-    Both splits are merged and split again, 3 to 2. The same ``seed`` gives the same bytes.
+    The files are train.csv, sample_submission.csv, answers.csv and test.csv. Both splits are merged
+    and split again, 3 to 2. The same ``seed`` gives the same bytes.
 
     Args:
-        splits: both labelled, grey 28×28 digits.
-        seed: of the permutation.
-        name: what a message calls the data.
+        splits: labelled digits, uint8 ``[n, 28, 28, 1]`` in both splits.
+        seed: seed of the permutation.
+        name: the name of the data in messages.
 
     Raises:
-        InputError: the test images have no labels, or the images cannot be written so.
+        InputError: the test images have no labels, or the images are not grey 28×28 digits.
 
     """
     train, test = splits.train, splits.test
     shape = train.images.shape[1:]
     if shape != (SIDE, SIDE, 1) or train.class_names != DIGITS:
         raise InputError(
-            f"--as kaggle: {name} holds {splits.source} data, images of {shape} of "
-            f"{', '.join(train.class_names[:3])}, … The competition's format has room for grey "
-            f"digits of ({SIDE}, {SIDE}, 1) alone, such as MNIST's; leave out --as."
+            f"--as kaggle: {name} holds {splits.source} data, images of shape {shape} with the "
+            f"classes {', '.join(train.class_names[:3])}, … The competition's format holds only "
+            f"grey digits of shape ({SIDE}, {SIDE}, 1), such as MNIST's. Omit --as."
         )
     if train.labels is None or test.labels is None:
         raise InputError(
             f"--as kaggle: {name} holds {splits.source} data, whose test images have no labels. "
-            "A rehearsal needs the answers: expected data such as mnist.npz."
+            "A rehearsal needs test labels. Expected data such as mnist.npz."
         )
     images = np.concatenate([train.images, test.images]).reshape(-1, len(PIXELS))
     labels = np.concatenate([train.labels, test.labels])

@@ -1,8 +1,8 @@
-"""The embedded default: scikit-learn's handwritten digits in the competition's own format.
+"""Write the embedded sample: scikit-learn's handwritten digits in the competition's format.
 
 1,797 images of 8 by 8 with values 0…16 (E. Alpaydin and C. Kaynak, "Optical Recognition of
-Handwritten Digits", UCI, 1998), which scikit-learn brings along. They stand in for the
-competition's data where that cannot be had; a submission made from them means nothing there.
+Handwritten Digits", UCI, 1998), which scikit-learn includes. They replace the competition's data
+where it is not available; a submission made from them is no entry for the competition.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ import numpy.typing as npt
 
 from kaggle_digits.datasets.kaggle_csv import EXAMPLE, PIXELS, SIDE, write
 
-SMALL, LARGE = 8, 20  # MNIST, too, has its digits in 20 by 20 with a border of 4
+SMALL, LARGE = 8, 20  # MNIST's digits also fill 20 by 20 pixels inside a border of 4
 WHITE, FULL_INK = 16, 255
 TEST_EVERY = 5
 
 
 def writers() -> dict[str, Callable[[Path], object]]:
-    """Return what writes each file: train.csv, test.csv and sample_submission.csv.
+    """Return a function that writes each file: train.csv, test.csv and sample_submission.csv.
 
-    The same to the byte everywhere: the arithmetic is in whole numbers, and the split needs no
+    The bytes are the same on every machine: the arithmetic uses integers, and the split needs no
     random numbers.
     """
     images, labels = _sample_images()

@@ -1,9 +1,9 @@
-"""Read an old pickle as data: nothing in it is looked up, imported or called.
+"""Parse a Python 2 pickle as data: nothing in it is imported or called.
 
-The standard library's `pickletools` takes the file apart into its instructions; the few that a
-dictionary of lists, numbers and byte arrays needs are followed here, and any other is refused.
-Python's own Unpickler would still run what it finds, even with a `find_class` that refuses most:
-`memo` numbers that ask for gigabytes, keys that take years to hash, state set on our functions.
+The standard library's `pickletools` splits the file into instructions. This module executes only
+the few that a dictionary of lists, numbers and byte arrays needs, and rejects all others. Python's
+own Unpickler is unsafe even with a restrictive `find_class`: a file can request gigabytes by a
+`memo` number, use keys that take years to hash, or set state on our functions.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a file of two bytes an instruction can make it hold stays below 100 MB.
+# Limits the memory that a malicious file can request to less than 100 MB.
 MAX_INSTRUCTIONS = 1_000_000
 
 RECONSTRUCT, NDARRAY, DTYPE = (
@@ -25,67 +25,69 @@ RECONSTRUCT, NDARRAY, DTYPE = (
     "numpy ndarray",
     "numpy dtype",
 )
-ARRAY_VERSION = 1  # of the state that NumPy gives an array in a pickle
+ARRAY_VERSION = 1  # version of the state that NumPy pickles for an array
 
 
 class UnpicklingError(Exception):
-    """What was given is no pickle, or one that holds more than data."""
+    """The bytes are not a pickle, or hold more than data."""
 
 
 def read_pickle(data: bytes) -> dict[bytes, Any]:
-    """Return the dictionary in a pickle of protocol 2 as Python 2 wrote it.
+    """Return the dictionary in a pickle of protocol 2 written by Python 2.
 
     Its keys are bytes; its values are bytes, str, int, bool, None, lists, tuples, dictionaries and,
     at the top level, arrays uint8 ``[n, m]``, read-only.
 
     Raises:
-        UnpicklingError: it is no such pickle, it was cut short, or it holds anything else. The
-            message quotes nothing from it but the names of what it would have called.
+        UnpicklingError: it is not such a pickle, is truncated, or holds anything else. The message
+            quotes only the names of functions that the pickle would have called.
 
     """
     machine = _Machine()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python comments on odd backslashes in names
+            warnings.simplefilter("ignore")  # Python warns about backslashes in names
             for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
                 if count == MAX_INSTRUCTIONS:
                     raise UnpicklingError(f"more than {MAX_INSTRUCTIONS:,} instructions")
                 machine.follow(opcode.name, argument)
         value = machine.stack.pop()
-    except ValueError as error:  # pickletools' own: cut short, or no pickle at all
-        raise UnpicklingError("it was cut short, or is no pickle") from error
+    except ValueError as error:  # raised by pickletools
+        raise UnpicklingError("it is truncated or not a pickle") from error
     except LookupError as error:
         raise UnpicklingError("its instructions do not fit together") from error
     if not isinstance(value, dict):
-        raise UnpicklingError("something else than a dictionary")
-    return {key: one.values if isinstance(one, _Array) else one for key, one in value.items()}
+        raise UnpicklingError("it does not hold a dictionary")
+    return {
+        key: entry.values if isinstance(entry, _Array) else entry for key, entry in value.items()
+    }
 
 
 class _Named:
-    """Something of NumPy's that the pickle names: a word, not the thing itself."""
+    """The name of a NumPy function or class; never the object itself."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _Uint8:
-    """The only type of numbers that an array may have."""
+    """The dtype uint8, the only one that an array may have."""
 
 
 class _Array:
-    """An array, from the moment the pickle asks for it; its content comes later."""
+    """An array that the pickle creates empty and fills by a later instruction."""
 
     def __init__(self) -> None:
         self.values: npt.NDArray[np.uint8] | None = None
 
 
 class _Machine:
-    """The stack that a pickle's instructions work on, and what they have set aside."""
+    """The stack, the marks and the memo that a pickle's instructions work on."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}  # a dictionary: a large number costs no more than a small
+        self.memo: dict[int, Any] = {}  # a dictionary, so that a large number takes no memory
         self.instructions: dict[str, Callable[[Any], object]] = {
             "PROTO": lambda _: None,
             "STOP": lambda _: None,
@@ -122,7 +124,7 @@ class _Machine:
 
     def follow(self, instruction: str, argument: Any) -> None:
         if instruction not in self.instructions:
-            raise UnpicklingError(f"the instruction {instruction}, which such a file does not need")
+            raise UnpicklingError(f"it holds the instruction {instruction}, which is not allowed")
         self.instructions[instruction](argument)
 
     def last(self, count: int) -> list[Any]:
@@ -140,40 +142,40 @@ class _Machine:
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
-            raise UnpicklingError("values for a list where there is none")
+            raise UnpicklingError("it appends values to something that is not a list")
         target.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         target, keys = self.stack[-1], values[::2]
         if not isinstance(target, dict) or len(values) % 2:
-            raise UnpicklingError("entries for a dictionary where there is none")
-        # Tuples as keys could be nested so that hashing one takes years.
+            raise UnpicklingError("it sets entries of something that is not a dictionary")
+        # Hashing a deeply nested tuple as a key could take years.
         if not all(isinstance(key, bytes) for key in keys):
-            raise UnpicklingError("keys that are no byte strings, unlike those of Python 2")
+            raise UnpicklingError("it has a dictionary with keys that are not byte strings")
         target.update(zip(keys, values[1::2], strict=True))
 
     def name(self, name: str) -> None:
         if name not in (RECONSTRUCT, NDARRAY, DTYPE):
-            raise UnpicklingError(f"the name {name!r:.80}, which it may not use")
+            raise UnpicklingError(f"it uses the name {name!r:.80}, which is not allowed")
         self.stack.append(_Named(name))
 
     def reduce(self) -> None:
         called, arguments = self.last(2)
         if not isinstance(called, _Named) or not isinstance(arguments, tuple):
-            raise UnpicklingError("a call of something that cannot be called")
+            raise UnpicklingError("it calls something that is not callable")
         if called.name == RECONSTRUCT and _is_named(arguments[0], NDARRAY):
             self.stack.append(_Array())
         elif called.name == DTYPE and arguments[0] in (b"u1", "u1"):
             self.stack.append(_Uint8())
         else:
-            raise UnpicklingError("an array of another type than uint8")
+            raise UnpicklingError("it holds an array whose dtype is not uint8")
 
     def build(self) -> None:
         (state,), built = self.last(1), self.stack[-1]
         if isinstance(built, _Array):
             built.values = _array_of(state)
-        elif not isinstance(built, _Uint8):  # whose state says nothing: bytes have no order
-            raise UnpicklingError("a state for something that has none")
+        elif not isinstance(built, _Uint8):  # the state of uint8, its byte order, is meaningless
+            raise UnpicklingError("it sets the state of an object that has none")
 
 
 def _is_named(value: Any, name: str) -> bool:
@@ -181,7 +183,7 @@ def _is_named(value: Any, name: str) -> bool:
 
 
 def _array_of(state: Any) -> npt.NDArray[np.uint8]:
-    """Return what an array's state says: (version, shape, type, in Fortran's order, bytes)."""
+    """Return the array of a state (version, shape, dtype, Fortran order, bytes)."""
     match state:
         case (int(version), (int(rows), int(columns)), _Uint8(), bool(fortran), bytes(content)) if (
             version == ARRAY_VERSION
@@ -191,4 +193,4 @@ def _array_of(state: Any) -> npt.NDArray[np.uint8]:
             return np.frombuffer(content, np.uint8).reshape(
                 (rows, columns), order="F" if fortran else "C"
             )
-    raise UnpicklingError("an array whose shape, type and content do not fit together")
+    raise UnpicklingError("it holds an array whose shape, dtype and content do not fit together")

@@ -1,4 +1,4 @@
-"""Find the files of a data set in a zip, wherever file managers and archives put them."""
+"""Find the files of a data set in a zip, in whatever folder they lie."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ ZIPPED = tuple(layout for layout in LAYOUTS if layout.zipped)
 
 
 def find_in_zip(path: Path) -> Found:
-    """Return the data set in a zip: in its uppermost folder that holds a whole one.
+    """Return the data set in the uppermost folder of a zip that holds a complete one.
 
     Raises:
-        InputError: it is broken, or holds no whole data set, or several.
+        InputError: the zip is broken, or holds no complete data set, or several.
 
     """
     with open_zip(read_whole(path), str(path)) as archive:
@@ -28,12 +28,12 @@ def find_in_zip(path: Path) -> Found:
             whole = [
                 tuple(f"{parent}{name}" for (name,) in match)
                 for parent, match in matches.items()
-                if all(len(one) == 1 for one in match)
+                if all(len(fitting) == 1 for fitting in match)
             ]
             if len(whole) > 1:
                 raise InputError(
                     f"{path} holds several data sets: {join_names(names[0] for names in whole)}. "
-                    "Expected one: unpack it, and name the folder of the right one."
+                    "Expected one: unpack the zip and give the folder of the right one."
                 )
             if whole:
                 return Found(layout, path.parent, (path.name,), whole[0])
@@ -41,7 +41,7 @@ def find_in_zip(path: Path) -> Found:
 
 
 def _by_depth(members: Sequence[str]) -> Iterator[dict[str, list[str]]]:
-    """Yield the names in each folder of a zip, the uppermost folders first and together."""
+    """Yield the file names of each folder of a zip, grouped by depth, uppermost first."""
     folders: dict[str, list[str]] = {}
     for member in members:
         parent, slash, name = member.rpartition("/")
@@ -71,6 +71,6 @@ def _find_scattered(path: Path, members: Sequence[str]) -> Found:
         raise problem
     raise DataError(
         f"{path} lacks train.csv and test.csv: it holds {join_names(members)}. Expected the "
-        "competition's download, or a zip of MNIST's IDX files or CSVs. If other data is in it, "
-        "unpack it and name what was in it."
+        "competition's download, or a zip of MNIST's IDX files or CSVs. If it holds other data, "
+        "unpack it and give the unpacked files."
     )

@@ -1,7 +1,7 @@
-"""Models that travel: a run's models in the formats that other programs read, and back again.
+"""Export a run's models into formats of other programs, and open such files.
 
-One format, one file. What is written is opened again in a fresh process and compared before it
-counts (`writing`); `open_model` takes any of the formats back.
+One format, one file. `writing` keeps an export only if a fresh process opens it and predicts the
+same; `open_model` opens any of the formats.
 """
 
 from kaggle_digits.exporting.opening import FORMATS, find, open_model

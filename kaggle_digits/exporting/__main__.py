@@ -1,4 +1,4 @@
-"""The fresh process of `comparing`: ``python -m kaggle_digits.exporting MODEL IMAGES ANSWERS``."""
+"""Run a model for `comparing`: ``python -m kaggle_digits.exporting MODEL IMAGES ANSWERS``."""
 
 import sys
 from pathlib import Path
@@ -13,9 +13,9 @@ IMAGES = Form("uint8", ("images", "height", "width", "channels"))
 
 
 def main(model: str, images: str, answers: str) -> None:
-    """Write the probabilities that the exported ``model`` gives for the ``images``, both .npy."""
+    """Write the probabilities of the exported ``model`` for ``images`` to ``answers`` (.npy)."""
     received = read_array(Path(images), IMAGES, advice="Run `export` again.")
-    # Trusted: the process that asks wrote it a moment ago.
+    # Trusted, because the parent process has just written it.
     predictor = open_model(Path(model), trust=True)
     np.save(answers, predictor.probabilities(received), allow_pickle=False)
 

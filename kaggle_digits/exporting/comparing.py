@@ -1,4 +1,4 @@
-"""Does an export answer like the models that it was made from? Asked in a fresh process."""
+"""Compare the predictions of an export in a fresh process with those of the original models."""
 
 import os
 import subprocess
@@ -20,19 +20,19 @@ Floats = npt.NDArray[np.floating]
 
 IMAGES = 1000
 TOLERANCE = 1e-4
-TIE = 1e-6  # classes this near are equal: rounding in float32 decides between them
-TIMEOUT = 600  # seconds; an export of five folds answers within some ten of them
-STROKES, POINTS = 3, 16  # of a drawing, and dots a stroke
-PEN = 1.2  # pixels
+TIE = 1e-6  # classes whose probabilities differ less are tied, because float32 rounding decides
+TIMEOUT = 600  # seconds; an export of five folds takes about ten seconds
+STROKES, POINTS = 3, 16  # strokes per drawing, points per stroke
+PEN = 1.2  # radius of the pen in pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The images that both sides are asked about.
+    """The images on which predictions are compared.
 
     Attributes:
         images: uint8 ``[1000, height, width, channels]``.
-        source: where they come from, in words.
+        source: the origin of the images in words.
 
     """
 
@@ -42,13 +42,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it.
+    """The result of a comparison.
 
     Attributes:
-        images: how many were compared.
-        source: where they come from, in words.
-        largest_difference: of any probability.
-        labels_that_differ: images with another most probable class, ties not counted.
+        images: number of compared images.
+        source: the origin of the images in words.
+        largest_difference: largest absolute difference of any probability.
+        labels_that_differ: number of images with another most probable class, without ties.
 
     """
 
@@ -59,28 +59,28 @@ class Comparison:
 
 
 def sample(folder: Path, image_shape: tuple[int, int, int]) -> Sample:
-    """Return the first 1,000 test images in ``folder``, filled up with drawings where they lack.
+    """Return the first 1,000 test images in ``folder``, completed by drawings if there are fewer.
 
     Raises:
-        InputError: there is data in ``folder``, and it is broken.
+        InputError: the data in ``folder`` is broken.
 
     """
     drawn = drawings(IMAGES, image_shape)
     if finding.find(folder) is None:
-        return Sample(drawn, f"drawn here: there is no data in {folder}")
+        return Sample(drawn, f"drawings, because {folder} has no data")
     images = datasets.load(folder).test.images[:IMAGES]
     if images.shape[1:] != image_shape:
-        return Sample(drawn, f"drawn here: those in {folder} have the shape {images.shape[1:]}")
+        return Sample(drawn, f"drawings, because images in {folder} have shape {images.shape[1:]}")
     if len(images) == IMAGES:
         return Sample(images, f"test images of {folder}")
     return Sample(
         np.concatenate([images, drawn[len(images) :]]),
-        f"{len(images)} test images of {folder}, the rest drawn here",
+        f"{len(images)} test images of {folder}, the others drawings",
     )
 
 
 def drawings(count: int, image_shape: tuple[int, int, int]) -> Images:
-    """Return uint8 ``[count, *image_shape]``: strokes on a dark ground, the same each time."""
+    """Return uint8 ``[count, *image_shape]``: reproducible strokes on a dark background."""
     height, width, channels = image_shape
     random = np.random.default_rng(0)
     corners = random.uniform(0.15, 0.85, (count, STROKES + 1, 1, 2))
@@ -96,15 +96,18 @@ def drawings(count: int, image_shape: tuple[int, int, int]) -> Images:
 
 
 def compare(export: Path, sample: Sample, expected: Floats) -> Comparison:
-    """Return how the answers of ``export``, opened in a fresh process, differ from the expected.
+    """Compare the probabilities of ``export`` in a fresh process with the expected ones.
 
     Args:
-        export: any format.
+        export: an export in any format.
         sample: the images.
-        expected: float ``[n, classes]``, what the run's own models say.
+        expected: float ``[n, classes]``, the probabilities of the run's own models.
+
+    Returns:
+        The differences, which are within the tolerance.
 
     Raises:
-        OutsideError: it differs too much, or cannot be opened there.
+        OutsideError: the differences are too large, or the export cannot be opened.
 
     """
     answers = _fresh_answers(export, sample.images)
@@ -117,11 +120,11 @@ def compare(export: Path, sample: Sample, expected: Floats) -> Comparison:
     within = comparison.largest_difference <= TOLERANCE  # False for NaN
     if comparison.labels_that_differ or not within:
         raise OutsideError(
-            f"the export does not answer like the run: {comparison.labels_that_differ} of "
+            f"the export predicts differently from the run: {comparison.labels_that_differ} of "
             f"{comparison.images:,} labels differ, and the probabilities by up to "
             f"{comparison.largest_difference:.2g}. Expected the same labels and at most "
-            f"{TOLERANCE:g}. It was thrown away; choose another --format, or install the versions "
-            "in constraints.txt."
+            f"{TOLERANCE:g}. The export was deleted. Choose another --format, or install the "
+            "versions in constraints.txt."
         )
     return comparison
 
@@ -137,12 +140,12 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "images.npy"), Path(folder, "answers.npy")
         np.save(asked, images, allow_pickle=False)
-        # -P: a file of the user's called keras.py is none of ours.
+        # -P: do not import a file of the user that is called keras.py.
         command = [sys.executable, "-P", "-m", f"{package.name}.exporting"]
         try:
-            done = subprocess.run(  # noqa: S603 — this program itself, on files of its own
+            done = subprocess.run(  # noqa: S603 — this program, on its own files
                 [*command, *map(str, (export, asked, answered))],
-                # A process that is killed leaves files: they are removed with the folder.
+                # The temporary files of a killed process are removed with the folder.
                 env=credentials.environment_without_credentials()
                 | {"PYTHONPATH": search, "PYTHONIOENCODING": "utf-8", "TMPDIR": folder},
                 capture_output=True,
@@ -153,14 +156,14 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
             )
         except subprocess.TimeoutExpired as error:
             raise OutsideError(
-                f"the export gave no answers in a fresh process within {TIMEOUT} seconds. It was "
-                "thrown away; try again when less else runs on this machine."
+                f"the export gave no predictions in a fresh process within {TIMEOUT} seconds. It "
+                "was deleted. Try again when the machine is less busy."
             ) from error
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
             raise OutsideError(
                 f"the export could not be opened in a fresh process: {reason.rstrip('.')}. It was "
-                "thrown away; choose another --format, or install the versions in constraints.txt."
+                "deleted. Choose another --format, or install the versions in constraints.txt."
             )
         return read_array(
             answered, Form("floating", (len(images), "classes")), advice="Run `export` again."

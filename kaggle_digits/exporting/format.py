@@ -1,4 +1,4 @@
-"""What a format is."""
+"""Define `Format`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,29 +9,29 @@ from kaggle_digits.exporting.predictor import Predictor
 
 
 def only_itself(path: Path) -> tuple[Path, ...]:
-    """Return the files of a format that has one."""
+    """Return the files of a format with a single file."""
     return (path,)
 
 
 def anything_goes(path: Path) -> None:
-    """Let an earlier file of that name be replaced: its suffix says that it is a model."""
+    """Allow any file of that name to be replaced, because its suffix marks it as a model."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a model down.
+    """A model format.
 
     Attributes:
-        name: as ``--format`` knows it.
-        suffix: how the name of the file ends.
-        write: puts a Keras model at a path that does not exist yet.
-        opened: reads it back; raises InputError for anything else.
-        example: the Python lines that load it elsewhere, ``{path}`` and ``{weights}`` to be filled.
-        backends: of Keras, on which it can be written.
-        write_needs: packages beyond those that are always installed.
-        open_needs: the same for reading.
-        files: what makes up the export at a path; the first of them is the path itself.
-        require_replaceable: raises InputError for what must not be replaced.
+        name: its name for ``--format``.
+        suffix: the suffix of its files.
+        write: writes a Keras model to a path that does not exist yet.
+        opened: opens a file; raises InputError if it is not of this format.
+        example: Python code that loads it, with the placeholders ``{path}`` and ``{weights}``.
+        backends: the Keras backends that can write it.
+        write_needs: optional packages that writing needs.
+        open_needs: optional packages that opening needs.
+        files: returns all files of the export at a path, the path itself first.
+        require_replaceable: raises InputError for a file that must not be replaced.
 
     """
 
@@ -47,5 +47,5 @@ class Format:
     require_replaceable: Callable[[Path], None] = anything_goes
 
     def loading(self, path: Path) -> str:
-        """Return the Python lines that load the export at ``path``."""
+        """Return Python code that loads the export at ``path``."""
         return self.example.format(path=path, weights=self.files(path)[-1])

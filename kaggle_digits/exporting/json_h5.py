@@ -1,4 +1,4 @@
-"""``json+h5``: the architecture as JSON, the weights as HDF5 beside it; on every backend."""
+"""``json+h5``: the architecture as JSON and the weights as HDF5, on every backend."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ WEIGHTS = ".weights.h5"
 
 
 def weights_of(path: Path) -> Path:
-    """Return where the weights of the architecture at ``path`` lie: X.json, X.weights.h5."""
+    """Return the path of the weights of the architecture at ``path``: X.weights.h5 for X.json."""
     return path.with_name(path.name.removesuffix(".json") + WEIGHTS)
 
 
@@ -25,7 +25,7 @@ def files(path: Path) -> tuple[Path, ...]:
 
 
 def write(model: Any, path: Path) -> None:
-    """Write both files, as Keras's tutorials do."""
+    """Write both files."""
     path.write_text(model.to_json(indent=2) + "\n", encoding="utf-8")
     model.save_weights(weights_of(path))
 
@@ -33,20 +33,20 @@ def write(model: Any, path: Path) -> None:
 def open_model(path: Path) -> predictor.Predictor:
     """Return the model of the architecture at ``path`` and the weights beside it.
 
-    Keras reads an architecture in its safe mode unless somebody switched that off: no code is run.
+    Keras reads an architecture in its safe mode by default, so no code is run.
     """
     weights = weights_of(path)
     with predictor.reading(path, "the JSON of a Keras model's architecture"):
         model = keras_models.load_architecture(path)
         if not isinstance(model, start_keras().Model):
             raise InputError(
-                f"{path} is no architecture: it describes a {type(model).__name__}. Expected the "
-                "JSON that a Keras model's to_json() gives."
+                f"{path} does not describe a model but a {type(model).__name__}. Expected the JSON "
+                "of a Keras model's to_json()."
             )
         if not weights.is_file():
             raise InputError(
-                f"{path} has no weights: there is no {weights}. Expected both files of the export "
-                "in one folder; copy the other one there, too."
+                f"{path} has no weights: {weights} does not exist. Expected both files of the "
+                "export in one folder."
             )
     with predictor.reading(weights, f"the weights that belong to {path}"):
         keras_models.load_weights_file(model, weights)
@@ -54,22 +54,22 @@ def open_model(path: Path) -> predictor.Predictor:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise InputError unless there is nothing, or a Keras architecture (with its weights)."""
+    """Raise InputError if ``path`` exists and is not a Keras architecture."""
     try:
         is_ours = {"class_name", "config"} <= set(read_json(path))
     except FileNotFoundError:
         if weights_of(path).is_file():
             raise InputError(
-                f"{weights_of(path)} exists, and no {path.name} that it belongs to. It was left as "
-                "it is; expected a new --output."
+                f"{weights_of(path)} exists without {path.name}. It is not overwritten; expected "
+                "another --output."
             ) from None
         return
     except (OSError, ValueError, TypeError):
         is_ours = False
     if not is_ours:
         raise InputError(
-            f"{path} exists and is no Keras architecture. It was left as it is; expected a new "
-            "--output, or that of an earlier export."
+            f"{path} exists and is not a Keras architecture. It is not overwritten; expected "
+            "another --output, or that of an earlier export."
         )
 
 

@@ -15,8 +15,8 @@ def write(model: Any, path: Path) -> None:
 
 
 def open_model(path: Path) -> predictor.Predictor:
-    """Return the model at ``path``, in Keras's safe mode: no code in it is run."""
-    with predictor.reading(path, "a whole .keras file"):
+    """Return the model at ``path``, read in Keras's safe mode: no code in it is run."""
+    with predictor.reading(path, "a complete .keras file"):
         return of_model(path, keras_models.load(path))
 
 

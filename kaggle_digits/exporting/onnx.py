@@ -1,4 +1,4 @@
-"""``onnx``: for ONNX Runtime, on nearly every machine and in nearly every language."""
+"""``onnx``: for ONNX Runtime, which exists for most platforms and languages."""
 
 import math
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ def write(model: Any, path: Path) -> None:
 
 
 def open_model(path: Path) -> predictor.Predictor:
-    """Return the model at ``path``, one file by itself. Needs neither Keras nor TensorFlow."""
+    """Return the model at ``path``, a self-contained file. Needs neither Keras nor TensorFlow."""
     import onnxruntime
 
-    # A batch a core, not a batch on all cores: small convolutions gain little from several threads.
+    # One batch per core, because small convolutions gain little from several threads.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # nothing but what ends the process: its errors are raised, too
-    with predictor.reading(path, "a whole .onnx file"):
+    options.log_severity_level = 4  # only fatal messages, because errors are also raised
+    with predictor.reading(path, "a complete .onnx file"):
         content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
         _require_harmless(path, content)
         session = onnxruntime.InferenceSession(
             content,
             options,
             providers=["CPUExecutionProvider"],
-            enable_fallback=False,  # it prints that it tries again, on the same processor
+            enable_fallback=False,  # it would print that it retries on the same processor
         )
     inputs = session.get_inputs()
 
@@ -46,7 +46,7 @@ def open_model(path: Path) -> predictor.Predictor:
 
 
 def _require_harmless(path: Path, content: bytes) -> None:
-    """Raise InputError if the model reads other files, or makes more values than the limits."""
+    """Raise InputError if the model reads other files or exceeds the limits of values."""
     import onnx
 
     model = onnx.load_model_from_string(content)
@@ -55,8 +55,8 @@ def _require_harmless(path: Path, content: bytes) -> None:
             message.external_data or message.data_location == onnx.TensorProto.EXTERNAL
         ):
             raise InputError(
-                f"{path} cannot be opened: its weights lie in another file. Expected one file with "
-                "all of them, as `export` writes it; onnx.save makes one of a model and its files."
+                f"{path} cannot be opened: its weights are in another file. Expected one file with "
+                "all weights, as `export` writes it. onnx.save merges a model and its files."
             )
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for value in _messages(inferred):
@@ -70,7 +70,7 @@ def _require_harmless(path: Path, content: bytes) -> None:
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """Yield a Protobuf message and all that are in it."""
+    """Yield a Protobuf message and all nested messages."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is not None:

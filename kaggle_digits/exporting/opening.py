@@ -1,4 +1,4 @@
-"""The formats, and which of them a file is."""
+"""List the formats, recognise the format of a file, and open it."""
 
 import importlib.util
 from pathlib import Path
@@ -21,10 +21,10 @@ UTF8_ONLY = (ONNX, SAVED_MODEL)
 
 
 def find(name: str) -> Format:
-    """Return the format called ``name``.
+    """Return the format ``name``.
 
     Raises:
-        InputError: there is none; names those that there are.
+        InputError: it is unknown; the message lists the known formats.
 
     """
     if name not in FORMATS:
@@ -33,31 +33,34 @@ def find(name: str) -> Format:
 
 
 def open_model(path: Path, *, trust: bool = False) -> Predictor:
-    """Return the exported model at ``path``, tried on two images.
+    """Return the exported model at ``path``, tested on two images.
 
     Args:
         path: a ``.keras``, ``.onnx`` or ``.tflite`` file, a ``.json`` with its ``.weights.h5``
             beside it, or the folder of a SavedModel.
-        trust: whether a SavedModel may be opened: it is a program, which may read and write any
-            file. The other formats hold no code, and are opened in either case.
+        trust: whether to open a SavedModel, which is a program that can read and write any file.
+            The other formats contain no code and are always opened.
+
+    Returns:
+        The model as a function from uint8 images to probabilities.
 
     Raises:
-        InputError: it is missing, damaged or of another kind, would run code, takes no uint8
-            images or gives no probabilities, or is a SavedModel that is not trusted.
+        InputError: it is missing, damaged or of another kind, would run code, does not take uint8
+            images or return probabilities, or is a SavedModel without ``trust``.
 
     """
     if not path.exists():
         raise InputError(
-            f"there is no {path}. Expected an exported model; `kaggle-digits export` makes one."
+            f"{path} does not exist. Expected an exported model; `kaggle-digits export` writes one."
         )
     format_ = _of_folder(path) if path.is_dir() else _of_suffix(path)
     if format_ is SAVED_MODEL:
         saved_model.require_saved_model(path)
         if not trust:
             raise InputError(
-                f"{path} is a SavedModel: a program, which may read and write your files. Expected "
-                "--trust to open it; use that only for models whose makers you trust. The other "
-                "formats of `export` hold no programs."
+                f"{path} is a SavedModel: a program that can read and write your files. Expected "
+                "--trust to open it; use --trust only for models whose authors you trust. The "
+                "other formats of `export` contain no programs."
             )
     require_packages(format_, format_.open_needs)
     require_utf8(format_, path)
@@ -69,13 +72,13 @@ def require_packages(format_: Format, needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
-            f"the format {format_.name} needs {', '.join(missing)}: not installed here. "
-            f"Install what it takes with: pip install 'kaggle-digits[{format_.name}]'"
+            f"the format {format_.name} needs {', '.join(missing)}, which is not installed. "
+            f"Install it with: pip install 'kaggle-digits[{format_.name}]'"
         )
 
 
 def require_utf8(format_: Format, path: Path) -> None:
-    """Raise InputError if the libraries of ``format_`` cannot use ``path``, which is not UTF-8."""
+    """Raise InputError if ``path`` is not UTF-8 and the libraries of ``format_`` need it."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -87,12 +90,12 @@ def require_utf8(format_: Format, path: Path) -> None:
 
 
 def _of_folder(path: Path) -> Format:
-    """Return the format of a folder: there is but one, and its name must not tell of another."""
+    """Return the format of a folder; raise InputError if its name has another format's suffix."""
     for format_ in FORMATS.values():
         if format_ is not SAVED_MODEL and path.name.lower().endswith(format_.suffix):
             raise InputError(
-                f"{path} is a folder. Expected a file: names that end in {format_.suffix} are "
-                f"those of the format {format_.name}. Such a folder may be meant to deceive you."
+                f"{path} is a folder. Expected a file, because {format_.suffix} is the suffix of "
+                f"the format {format_.name}. Such a folder may be an attempt to deceive you."
             )
     return SAVED_MODEL
 
@@ -103,11 +106,9 @@ def _of_suffix(path: Path) -> Format:
             return format_
     if path.name.endswith(WEIGHTS):
         architecture = path.with_name(path.name.removesuffix(WEIGHTS) + JSON_H5.suffix)
-        raise InputError(
-            f"{path} holds weights alone. Expected the architecture, {architecture}: name that."
-        )
+        raise InputError(f"{path} has only weights. Expected the architecture, {architecture}.")
     suffixes = ", ".join(format_.suffix for format_ in FORMATS.values() if format_ != SAVED_MODEL)
     raise InputError(
-        f"{path} is of no kind that is known here. Expected a file that ends in {suffixes}, or "
-        "the folder of a SavedModel."
+        f"{path} has an unknown format. Expected a file that ends in {suffixes}, or the folder of "
+        "a SavedModel."
     )

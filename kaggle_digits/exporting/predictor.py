@@ -1,4 +1,4 @@
-"""What every format is opened as: uint8 images in, probabilities out."""
+"""Define `Predictor`: an opened model of any format, from uint8 images to probabilities."""
 
 import contextlib
 import math
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 BATCH = 256
 BATCH_DIMENSIONS = 4  # images, height, width, channels
-LONGEST_REASON = 300  # characters of another library's message
+LONGEST_REASON = 300  # characters of a library's message
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """An exported model, whatever its format.
+    """An exported model of any format.
 
     Attributes:
-        path: the file or folder that it came from.
+        path: its file or folder.
         image_shape: height, width, channels.
-        classes: how many probabilities an image gets.
-        answer: uint8 ``[n, *image_shape]`` → float ``[n, classes]``, a batch at a time.
-        at_once: from how many threads ``answer`` may be called at the same time.
+        classes: number of classes.
+        answer: a function from uint8 ``[n, *image_shape]`` to float ``[n, classes]``, for one
+            batch.
+        at_once: number of threads that may call ``answer`` at the same time.
 
     """
 
@@ -43,7 +44,13 @@ class Predictor:
     at_once: int = 1
 
     def probabilities(self, images: "Images") -> "Probabilities":
-        """Return float32 ``[n, classes]`` of uint8 ``[n, *image_shape]``; 0 is background.
+        """Return the probabilities of images.
+
+        Args:
+            images: uint8 ``[n, *image_shape]``, from 0 (background) to 255.
+
+        Returns:
+            float32 ``[n, classes]``.
 
         Raises:
             InputError: the images have another shape or dtype.
@@ -74,16 +81,16 @@ def of(
     answer: "Callable[[Images], Any]",
     at_once: int = 1,
 ) -> Predictor:
-    """Return the predictor of a model that was read from ``path``, tried on two images.
+    """Return the predictor of a model that was read from ``path``, tested on two images.
 
     Args:
-        path: for messages.
-        inputs: shape, the batch first, and dtype of each input that the model declares.
+        path: the model's path, for messages.
+        inputs: shape (batch first) and dtype of each input of the model.
         answer: as in `Predictor`.
         at_once: as in `Predictor`.
 
     Raises:
-        InputError: the model takes no uint8 images, or gives no probabilities.
+        InputError: the model does not take uint8 images or does not return probabilities.
 
     """
     import numpy as np
@@ -97,7 +104,7 @@ def of(
         taken = " and ".join(f"{dtype} [{', '.join(map(str, shape))}]" for shape, dtype in inputs)
         raise InputError(
             f"{path} takes {taken or 'nothing'}. Expected one input, uint8 [n, height, width, "
-            "channels]: scaling belongs into the model: one cannot tell from outside what it "
+            "channels]. Scaling must be part of the model: one cannot tell from outside what it "
             "expects."
         )
     require_few_values(path, math.prod(image_shape), of_image=True)
@@ -114,9 +121,9 @@ def of(
         refusal = None
     if images != len(empty_and_full):
         raise InputError(
-            f"{path} gives no probabilities: for two images it answers with numbers of shape "
+            f"{path} does not return probabilities: for two images it returns numbers of shape "
             f"{answers.shape}, from {answers.min(initial=0):g} to {answers.max(initial=0):g}. "
-            "Expected [2, classes] with rows from 0 to 1 that sum to 1: let the model end with a "
+            "Expected [2, classes] from 0 to 1, with rows that sum to 1: end the model with a "
             "softmax."
         ) from refusal
     height, width, channels = image_shape
@@ -124,36 +131,36 @@ def of(
 
 
 def require_few_values(path: Path, count: int, *, of_image: bool) -> None:
-    """Raise InputError if a part of a model makes more values than there should be memory for.
+    """Raise InputError if a part of a model computes too many values for the memory.
 
     Args:
-        path: for messages.
-        count: of the values.
-        of_image: whether they are made of each image, of which a batch is in memory at a time.
+        path: the model's path, for messages.
+        count: number of values.
+        of_image: whether the values are per image; a batch of images is in memory at a time.
 
     """
     most = keras_models.MAX_VALUES if of_image else keras_models.MAX_PARAMETERS
     if count > most:
         raise InputError(
-            f"{path} cannot be opened: a part of it makes {count:,} values"
-            f"{' of one image' if of_image else ''}. Expected at most {most:,}."
+            f"{path} cannot be opened: a part of it computes {count:,} values"
+            f"{' per image' if of_image else ''}. Expected at most {most:,}."
         )
 
 
 @contextlib.contextmanager
 def reading(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever a library raises over a broken file into an InputError."""
+    """Turn any exception that a library raises for a broken file into an InputError."""
     try:
         yield
     except KaggleDigitsError:
         raise
     except Exception as error:
-        # Each library has its own exceptions, and a damaged file makes any line of them stumble.
+        # Each library has its own exceptions, and a damaged file may raise any of them.
         reason = " ".join(str(error).split()) or type(error).__name__
-        reason = reason.rpartition("Exception encountered: ")[2]  # Keras puts all it knows before
+        reason = reason.rpartition("Exception encountered: ")[2]  # Keras prefixes its messages
         if len(reason) > LONGEST_REASON:
             reason = reason[:LONGEST_REASON] + "…"
         raise InputError(
             f"{path} cannot be opened: {reason.rstrip('.')}. Expected {expected}. Export it again "
-            "with `kaggle-digits export`, or copy it again if it came from elsewhere."
+            "with `kaggle-digits export`, or copy it again."
         ) from error

@@ -1,4 +1,4 @@
-"""``tflite``: for phones and microcontrollers; TensorFlow Lite, now also called LiteRT."""
+"""``tflite``: TensorFlow Lite, also called LiteRT, for phones and microcontrollers."""
 
 import math
 import tempfile
@@ -14,10 +14,10 @@ from kaggle_digits.exporting.format import Format
 
 
 def write(model: Any, path: Path) -> None:
-    """Write ``model`` in 32-bit floats: nothing is quantised."""
+    """Write ``model`` in float32, without quantisation."""
     import tensorflow as tf
 
-    # Keras exports to this format itself, but does not let its input be named.
+    # Keras's own export to this format does not allow naming the input.
     with tempfile.TemporaryDirectory() as folder:
         between = Path(folder, "model")
         saved_model.write(model, between)
@@ -28,7 +28,7 @@ def write(model: Any, path: Path) -> None:
 def open_model(path: Path) -> predictor.Predictor:
     """Return the model at ``path``."""
     start_keras()
-    with predictor.reading(path, "a whole .tflite file"), quiet_stderr():
+    with predictor.reading(path, "a complete .tflite file"), quiet_stderr():
         content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
         _require_harmless(path, content)
         interpreter = _interpreter(content)
@@ -43,12 +43,12 @@ def open_model(path: Path) -> predictor.Predictor:
         return interpreter.get_tensor(outputs[0]["index"])
 
     declared = [(each["shape_signature"].tolist(), each["dtype"].__name__) for each in inputs]
-    with quiet_stderr():  # at the first answer it tells of its delegate
+    with quiet_stderr():  # the first prediction logs the delegate
         return predictor.of(path, declared, answer)
 
 
 def _require_harmless(path: Path, content: bytes) -> None:
-    """Raise InputError if the model calls TensorFlow or own code, or makes too many values."""
+    """Raise InputError if the model uses custom operations or computes too many values."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
@@ -60,15 +60,15 @@ def _require_harmless(path: Path, content: bytes) -> None:
         ):
             called = (operation.CustomCode() or b"an operation").decode(errors="replace")
             raise InputError(
-                f"{path} cannot be opened: it calls {called[:100]}, which is none of TensorFlow "
-                "Lite's own operations and may read and write files. Expected these alone, as "
+                f"{path} cannot be opened: it calls {called[:100]}, which is not one of TensorFlow "
+                "Lite's own operations and may read and write files. Expected only those, as "
                 "`export` writes them."
             )
     for number in range(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
-            if model.Buffers(tensor.Buffer()).DataLength() == 0:  # no weights
+            if model.Buffers(tensor.Buffer()).DataLength() == 0:  # not a weight
                 sizes = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
                 predictor.require_few_values(path, math.prod(sizes), of_image=True)
 
@@ -77,9 +77,9 @@ def _interpreter(content: bytes) -> Any:
     import tensorflow as tf
 
     with warnings.catch_warnings():
-        # It was to go with TensorFlow 2.20, and is still there in 2.21.
+        # Announced for removal in TensorFlow 2.20, but still there in 2.21.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
-        # Given a path, the interpreter maps the file unchecked, and a damaged one ends the process.
+        # Given a path, the interpreter maps the file unchecked; a damaged file kills the process.
         return tf.lite.Interpreter(model_content=content)
 
 

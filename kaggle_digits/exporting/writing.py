@@ -1,4 +1,4 @@
-"""Writing a run's models down: merge, write, compare in a fresh process, move into place."""
+"""Export a run's models: merge, write, compare in a fresh process, move into place."""
 
 import contextlib
 import io
@@ -20,13 +20,13 @@ from kaggle_digits.training import fit
 
 @dataclass(frozen=True)
 class Export:
-    """A model that was written and found to answer like the run.
+    """A written and verified model.
 
     Attributes:
-        files: what was written: paths and sizes in bytes; a folder's is that of all in it.
-        image_shape: height, width, channels of what it takes, uint8 ``[n, *image_shape]``.
-        classes: it gives float32 ``[n, classes]``.
-        comparison: with the run's own models.
+        files: paths and sizes in bytes of the written files; a folder has its total size.
+        image_shape: height, width, channels of its input, uint8 ``[n, *image_shape]``.
+        classes: number of classes of its output, float32 ``[n, classes]``.
+        comparison: the comparison with the run's own models.
 
     """
 
@@ -37,33 +37,36 @@ class Export:
 
 
 def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data: Path) -> Export:
-    """Write models of a finished run as one, checked, to ``path``; whole or not at all.
+    """Write models of a finished run as one verified model to ``path``.
 
     Args:
-        run: a finished one.
-        numbers: which of its models (1 … members); several are merged into one that gives the mean
-            of their probabilities.
-        format_: how.
-        path: a file, or a folder where the format is one. An earlier export is replaced.
-        data: folder with the test images to compare answers on; without any, images are drawn.
+        run: a finished run.
+        numbers: numbers of its models, from 1. Several models are merged into one that returns the
+            mean of their probabilities.
+        format_: the format.
+        path: the file or folder to write. An earlier export is replaced.
+        data: folder with the test images for the comparison; without data, images are drawn.
+
+    Returns:
+        The written files and the result of the comparison.
 
     Raises:
-        InputError: the run is not finished or has no such model, the backend or what is installed
-            cannot write the format, or ``path`` cannot be written or must not be replaced.
-        OutsideError: what was written does not answer like the run's models, or no room.
+        InputError: the run is not finished or has no such model, the backend or the installed
+            packages cannot write the format, or ``path`` must not be written or replaced.
+        OutsideError: the export predicts differently from the run's models, or the disk is full.
 
     """
     models = run.models()
     for number in numbers:
         if not 1 <= number <= len(models):
             raise InputError(
-                f"--fold {number} is none of {run.folder}. Expected 1 to {len(models)}."
+                f"{run.folder} has no fold {number}. Expected --fold 1 to {len(models)}."
             )
     _require_possible(format_)
     _require_target(format_, path)
     keras = start_keras()
     if run.facts.settings.recipe_sha256 is not None:
-        run.recipe()  # the recipe's own layers are registered, if its file is trusted
+        run.recipe()  # registers the custom layers of a trusted recipe file
     members = [fit.load_model(models[number - 1], to_train=False) for number in numbers]
     shapes = [
         fit.require_classifier(member, models[number - 1], len(run.class_names))
@@ -73,7 +76,7 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
     if set(shapes) != {image_shape}:
         raise InputError(
             f"the models of {run.folder} take images of different shapes: {shapes}. Expected one "
-            "shape; choose one of them with --fold."
+            "shape. Choose one model with --fold."
         )
     sample = comparing.sample(data, image_shape)
     expected = ensembling.blend(
@@ -94,9 +97,9 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
 
 
 def _merge(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
-    """Return one model of one input whose probabilities are the mean of the members'."""
+    """Return one model with one input that returns the mean of the members' probabilities."""
     for member, number in zip(members, numbers, strict=True):
-        member.name = f"fold_{number}"  # layers of one model need names of their own
+        member.name = f"fold_{number}"  # the layers of a model need unique names
     images = keras.Input(members[0].input_shape[1:], dtype="uint8", name=INPUT)
     answers = [member(images) for member in members]
     return keras.Model(images, keras.layers.Average(name="probabilities")(answers))
@@ -113,25 +116,25 @@ def _require_possible(format_: Format) -> None:
         possible = [each.name for each in FORMATS.values() if backend in each.backends]
         raise InputError(
             f"KERAS_BACKEND is {backend!r}, which cannot write {format_.name}. Expected the format "
-            f"{' or '.join(possible)} there; or unset KERAS_BACKEND, for tensorflow writes every "
-            "format and reads the models of any backend."
+            f"{' or '.join(possible)}. Or unset KERAS_BACKEND: tensorflow writes every format and "
+            "reads the models of any backend."
         )
     require_packages(format_, format_.write_needs)
 
 
 def _require_target(format_: Format, path: Path) -> None:
-    """Raise now what writing would raise later, and refuse to replace anything but an export."""
+    """Raise InputError if ``path`` is not writable or exists and is not an export."""
     is_folder = format_.name == "saved-model"
     if not is_folder and not path.name.endswith(format_.suffix):
         raise InputError(
-            f"--output {path} does not end in {format_.suffix}, by which {format_.name} is known. "
-            "Expected a name with that suffix, or the --format that belongs to this one."
+            f"--output {path} does not end in {format_.suffix}, the suffix of {format_.name}. "
+            "Expected a name with that suffix, or the --format of this suffix."
         )
     for folder in path.resolve().parents:
         if (folder / "run.json").exists():
             raise InputError(
-                f"--output {path} lies in a run's folder, whose files are its own. "
-                "Expected a place outside, such as exports/."
+                f"--output {path} lies in a run's folder, which must not contain other files. "
+                "Expected another folder, such as exports/."
             )
     require_utf8(format_, path)
     format_.require_replaceable(path)

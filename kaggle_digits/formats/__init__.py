@@ -1,1 +1,1 @@
-"""Read files as data, never as programs: arrays, JSON and Keras models, from anybody."""
+"""Read arrays, JSON and Keras models from untrusted files, without running code in them."""

@@ -1,9 +1,8 @@
-"""Read NumPy's ``.npz`` and ``.npy`` files as data. A leaf; nothing else calls `numpy.load`.
+"""Read NumPy's ``.npz`` and ``.npy`` files safely. No other module calls `numpy.load`.
 
-These files come from outside: a download, a folder that somebody sent, a disk that failed. Each
-array is read by its name, and its header is checked before memory is taken for it. NumPy's header
-parser hands foreign bytes to Python's own parser, which has no list of exceptions to catch: all of
-them become an `InputError` here. Nothing is ever unpickled.
+These files may come from others or be damaged. Each array is read by its name, and its header is
+checked before memory is allocated. NumPy passes the header to Python's parser, which may raise any
+exception: all of them become an `InputError`. Nothing is unpickled.
 """
 
 import contextlib
@@ -25,20 +24,20 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-MAX_HEADER = 10_000  # bytes, as NumPy; it has the whole header in memory before it counts them
-MAX_LENGTH = 1 << 48  # of one dimension; Python's integers have no end, and 48 bits fill any disk
-MAX_LIST = 1 << 20  # bytes of an archive's list of members: some 15,000 arrays
+MAX_HEADER = 10_000  # bytes, as NumPy's limit, which NumPy checks only after reading the header
+MAX_LENGTH = 1 << 48  # length of one dimension
+MAX_LIST = 1 << 20  # bytes of an archive's list of members: about 15,000 arrays
 END_OF_ZIP, LONG_ZIP = b"PK\5\6", b"PK\6\7"
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the header of an array must say.
+    """The required dtype and shape of an array.
 
     Attributes:
-        dtype: NumPy's name of a type, such as ``uint8``, or of a kind: ``integer``, ``floating``.
-        shape: the length of each dimension, at least 1. A name stands for any length, which is the
-            same wherever the name stands in the arrays of one file.
+        dtype: NumPy's name of a dtype, such as ``uint8``, or a kind: ``integer``, ``floating``.
+        shape: the length of each dimension, at least 1. A name stands for any length, which must be
+            the same for all arrays of a file that use the name.
         required: whether the file must have the array.
 
     """
@@ -51,27 +50,27 @@ class Form:
 def read_arrays(
     path: Path, *, names: Mapping[str, Form], advice: str, max_bytes: int | None = None
 ) -> "dict[str, Array]":
-    """Read arrays from an ``.npz`` by their names. Other arrays in the file are not unpacked.
+    """Read arrays from an ``.npz`` by their names. Other arrays in the file are ignored.
 
     Args:
         path: the file.
-        names: what to read, and what form each array must have.
-        advice: the end of every message: what the user can do about a file that is damaged.
-        max_bytes: of all these arrays together. None allows the size of the file itself, which is
-            enough for what `files.write_npz` wrote, because it does not compress.
+        names: the names of the arrays, each with its required form.
+        advice: the end of every message: what the user can do about a damaged file.
+        max_bytes: limit for all arrays together. None uses the size of the file, which suffices
+            for uncompressed files as `files.write_npz` writes them.
 
     Returns:
-        The arrays, in the order of ``names``; those that are not required only if they are there.
+        The arrays in the order of ``names``, without optional ones that are missing.
 
     Raises:
-        InputError: the file cannot be read or is damaged, an array is missing, occurs twice, or
-            has another form, or together they are too large.
+        InputError: the file cannot be read or is damaged, an array is missing, occurs twice or has
+            another form, or the arrays are too large.
 
     """
     with _reading(path, str(path), advice), path.open("rb") as file:
         left = _size(file) if max_bytes is None else max_bytes
         if not _is_small_zip(file):
-            raise InputError(f"{path} is not an .npz file, or was cut short. {advice}")
+            raise InputError(f"{path} is not an .npz file, or is truncated. {advice}")
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, path, names, advice)
             lengths: dict[str, int] = {}
@@ -83,7 +82,7 @@ def read_arrays(
                         size = _check(stream, member.file_size, names[name], lengths)
                     if size > left:
                         raise _FormError(
-                            f"asks for {size:,} bytes of memory where at most {left:,} are expected"
+                            f"needs {size:,} bytes of memory, expected at most {left:,}"
                         )
                     left -= size
                     with archive.open(member) as stream:
@@ -92,12 +91,12 @@ def read_arrays(
 
 
 def read_array(path: Path, form: Form, *, advice: str, mapped: bool = False) -> "Array":
-    """Read the array of an ``.npy``, which takes no more memory than the file has bytes.
+    """Read the array of an ``.npy``, which needs no more memory than the size of the file.
 
     Args:
         path: the file.
-        form: what the array must be.
-        advice: the end of every message: what the user can do about a file that is damaged.
+        form: the required form of the array.
+        advice: the end of every message: what the user can do about a damaged file.
         mapped: whether to map the file into memory, read-only, instead of reading it.
 
     Raises:
@@ -115,15 +114,15 @@ def read_array(path: Path, form: Form, *, advice: str, mapped: bool = False) -> 
 
 
 class _FormError(Exception):
-    """An array is not what its form says: the rest of a sentence that begins with its name."""
+    """An array does not have its form. The text completes a sentence that begins with its name."""
 
 
 @contextlib.contextmanager
 def _reading(path: Path, shown: str, advice: str) -> Iterator[None]:
-    """Turn whatever is raised while foreign bytes are read into an InputError."""
+    """Turn any exception while reading an untrusted file into an InputError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's parser and NumPy comment on odd headers
+            warnings.simplefilter("ignore")  # Python's parser and NumPy warn about unusual headers
             yield
     except KaggleDigitsError:
         raise
@@ -133,15 +132,15 @@ def _reading(path: Path, shown: str, advice: str) -> Iterator[None]:
         raise InputError(f"cannot read {path}: {error.strerror or error}. {advice}") from error
     except Exception as error:
         raise InputError(
-            f"cannot read {shown}: {describe_reason(error)}. Expected plain arrays of numbers, "
-            f"whole. {advice}"
+            f"cannot read {shown}: {describe_reason(error)}. Expected complete plain arrays of "
+            f"numbers. {advice}"
         ) from error
 
 
 def _is_small_zip(file: IO[bytes]) -> bool:
-    """Return whether the file ends as a zip of few members does, as `numpy.savez` writes it.
+    """Return whether the file ends like a zip with few members, as `numpy.savez` writes it.
 
-    Python takes 13 bytes of memory for each byte of the list before anything else is known.
+    Python allocates 13 bytes of memory per byte of the list of members when it opens a zip.
     """
     end = struct.Struct("<4s8x2LH")
     file.seek(-min(_size(file), end.size + len(LONG_ZIP) + 16), os.SEEK_END)
@@ -155,14 +154,14 @@ def _is_small_zip(file: IO[bytes]) -> bool:
 def _members(
     archive: zipfile.ZipFile, path: Path, names: Mapping[str, Form], advice: str
 ) -> dict[str, zipfile.ZipInfo]:
-    """Return where each of the arrays lies in the archive."""
+    """Return the archive's member of each array."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     for member in archive.infolist():
         found.setdefault(member.filename.removesuffix(".npy"), []).append(member)
     for name in names:
         if len(found.get(name, ())) > 1:
             raise InputError(
-                f"{path} holds {name} more than once. Expected each array once. {advice}"
+                f"{path} has {name} more than once. Expected each array once. {advice}"
             )
     if missing := [name for name, form in names.items() if form.required and name not in found]:
         listed = shorten(", ".join(list(found)[: len(names) + 1])) or "nothing"
@@ -177,12 +176,12 @@ def _members(
 def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) -> int:
     """Check the header at the start of a stream of ``size`` bytes; return the array's bytes.
 
-    ``lengths`` are those of the dimensions with a name; new ones are added.
+    ``lengths`` maps the names of dimensions to their lengths; new ones are added.
     """
     import numpy as np
     from numpy.lib import format as npy
 
-    head = io.BytesIO(stream.read(MAX_HEADER))  # it may unpack to any number of bytes
+    head = io.BytesIO(stream.read(MAX_HEADER))  # a compressed header may be of any length
     version = npy.read_magic(head)
     if version == (1, 0):
         shape, _, dtype = npy.read_array_header_1_0(head)
@@ -191,7 +190,7 @@ def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) ->
     else:  # field names beyond Latin-1
         raise _FormError(f"received version {version} of NumPy's format, expected 1.0 or 2.0")
     if not all(0 <= length <= MAX_LENGTH for length in shape):
-        raise _FormError("received a shape that no array has")
+        raise _FormError("received an impossible shape")
     expected = tuple(lengths.get(at, at) if isinstance(at, str) else at for at in form.shape)
     fits = len(shape) == len(expected) and all(
         length == at if isinstance(at, int) else length > 0
@@ -219,7 +218,7 @@ def _read(stream: IO[bytes]) -> "Array":
     from numpy.lib import format as npy
 
     array = npy.read_array(stream, allow_pickle=False)
-    stream.read(1)  # nothing is left, but zip compares the checksum at the end alone
+    stream.read(1)  # zip checks the checksum only at the end
     return array
 
 

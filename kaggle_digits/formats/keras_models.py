@@ -1,8 +1,8 @@
-"""Keras models from files that somebody else may have made, checked before Keras builds them.
+"""Check Keras models from untrusted files before Keras builds them.
 
-Keras's safe mode refuses Python code, but builds whatever an architecture describes: any class that
-it can import, of any size. So only known layers and operations are opened, the weights must be
-plain arrays, and both are counted before there is memory for them.
+Keras's safe mode rejects Python code, but builds any class that it can import, of any size. So only
+known layers and operations are accepted, the weights must be plain arrays, and the size of both is
+checked before memory is allocated.
 """
 
 import io
@@ -19,18 +19,18 @@ from kaggle_digits import files
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 
-MAX_PARAMETERS = 100_000_000  # 400 MB in float32; the largest recipe has 4.2 million a model
-MAX_VALUES = 1 << 20  # of one image, between two layers
-MAX_OBJECTS = 20_000  # layers, initializers and the like
+MAX_PARAMETERS = 100_000_000  # 400 MB in float32; the largest recipe has 4.2 million per model
+MAX_VALUES = 1 << 20  # values per image between two layers
+MAX_OBJECTS = 20_000  # objects of an architecture: layers, initializers and so on
 MAX_ARCHITECTURE_BYTES = 16 << 20
-MAX_WEIGHTS_BYTES = 2 << 30  # with the state of an optimizer
-MAX_EXPANSION = 20  # of what is compressed: trained weights hardly shrink
-FREE_EXPANSION = 64 << 20  # bytes that may come of any file
+MAX_WEIGHTS_BYTES = 2 << 30  # weights and optimizer state
+MAX_EXPANSION = 20  # uncompressed over compressed size; trained weights hardly shrink
+FREE_EXPANSION = 64 << 20  # uncompressed bytes that are always accepted
 
 ARCHITECTURE, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {ARCHITECTURE, WEIGHTS, "metadata.json"}
 
-# Of Keras 3.15. Missing are those that run code or read files: Lambda, TFSMLayer, FlaxLayer,
+# The layers of Keras 3.15 without those that run code or read files: Lambda, TFSMLayer, FlaxLayer,
 # JaxLayer, TorchModuleWrapper, StringLookup, IntegerLookup, TextVectorization.
 LAYERS = """
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
@@ -62,7 +62,7 @@ NAMES: dict[str, set[str]] = {
     "keras.dtype_policies": {"DTypePolicy", "FloatDTypePolicy"},
     "keras.layers": set(LAYERS.split()),
 }
-# Every class in these computes with numbers alone, but for the operations that take functions.
+# All classes in these modules only compute with numbers, except operations that take functions.
 NUMERIC_MODULES = {
     f"keras.{name}"
     for name in (
@@ -85,11 +85,14 @@ def load(path: Path, *, to_train: bool = False) -> Any:
 
     Args:
         path: the file.
-        to_train: with its loss and optimizer, if they are in the file.
+        to_train: whether to load the loss and the optimizer, if they are in the file.
+
+    Returns:
+        The `keras.Model`.
 
     Raises:
-        InputError: it holds what is not opened, or more than the limits above.
-        Exception: it is damaged; what kind depends on where.
+        InputError: it has objects that are not allowed, or exceeds the limits above.
+        Exception: it is damaged; the type depends on the damage.
 
     """
     architecture = _check_archive(path)
@@ -99,7 +102,7 @@ def load(path: Path, *, to_train: bool = False) -> Any:
 
 
 def load_weights(network: Any, path: Path) -> None:
-    """Give ``network`` the weights of the ``.keras`` file ``path``, whose layers are the same.
+    """Load the weights of the ``.keras`` file ``path`` into ``network``, which has the same layers.
 
     Raises:
         InputError, Exception: as `load` does.
@@ -110,7 +113,7 @@ def load_weights(network: Any, path: Path) -> None:
 
 
 def load_architecture(path: Path) -> Any:
-    """Return what the JSON file ``path`` describes, as Keras's ``to_json`` writes it: no weights.
+    """Return the model of an architecture written by Keras's ``to_json``, without its weights.
 
     Raises:
         InputError, Exception: as `load` does.
@@ -123,7 +126,7 @@ def load_architecture(path: Path) -> Any:
 
 
 def load_weights_file(model: Any, path: Path) -> None:
-    """Give ``model`` the weights in the file ``path``, which ends in ``.weights.h5``.
+    """Load the weights in ``path``, which ends in ``.weights.h5``, into ``model``.
 
     Raises:
         InputError, Exception: as `load` does.
@@ -135,7 +138,7 @@ def load_weights_file(model: Any, path: Path) -> None:
 
 
 def _check_archive(path: Path) -> Any:
-    """Return the architecture in a ``.keras`` file, once its members and weights are checked."""
+    """Check the members and weights of a ``.keras`` file, and return its architecture."""
     with (
         files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
         zipfile.ZipFile(file) as archive,
@@ -146,7 +149,7 @@ def _check_archive(path: Path) -> Any:
         if unknown or missing:
             what = f"lacks {missing[0]}" if missing else f"holds {unknown[0][:100]!r}"
             raise InputError(
-                f"{path} cannot be opened: it {what}. Expected a whole .keras file with "
+                f"{path} cannot be opened: it {what}. Expected a complete .keras file with "
                 f"{ARCHITECTURE} and {WEIGHTS}, as Keras writes it."
             )
         for member in members.values():
@@ -156,11 +159,11 @@ def _check_archive(path: Path) -> Any:
 
 
 def _require_stored(path: Path, member: zipfile.ZipInfo) -> None:
-    """Raise InputError if Keras would have to unpack a member: who knows how much comes of it."""
+    """Raise InputError if a member is compressed, because its unpacked size is unbounded."""
     if member.compress_type != zipfile.ZIP_STORED:
         raise InputError(
             f"{path} cannot be opened: {member.filename} in it is compressed. Expected members "
-            "that are only stored, as Keras writes them; unpack it, and pack it with `zip -0`."
+            "without compression, as Keras writes them. Unpack it and pack it with `zip -0`."
         )
     most = MAX_WEIGHTS_BYTES if member.filename == WEIGHTS else MAX_ARCHITECTURE_BYTES
     if member.file_size > most:
@@ -177,47 +180,47 @@ def require_openable(path: Path | str, architecture: Any) -> None:
     """Raise InputError unless a model of this architecture may be built.
 
     Args:
-        path: where it is from, for messages.
-        architecture: as JSON gives it.
+        path: its file, for messages.
+        architecture: the parsed JSON.
 
     Raises:
-        InputError: it names what may do more than compute, or is larger than the limits above.
+        InputError: it has objects that may do more than compute, or exceeds the limits above.
         Exception: Keras cannot build it.
 
     """
     described = list(_iterate_objects(architecture))
     registered = _list_registered()
     _require_known(path, described, registered)
-    own = {str(one.get("registered_name")) for one in described} & registered
-    # A class that this process registered is trusted, and may make variables as it likes.
+    own = {str(entry.get("registered_name")) for entry in described} & registered
+    # A class that this process registered is trusted, so its variables are not counted.
     if all(name.startswith("kaggle_digits>") for name in own):
         _require_small(path, start_keras(), architecture)
 
 
 def _require_known(path: Path | str, described: list[dict[str, Any]], registered: set[str]) -> None:
-    """Raise InputError if an architecture names anything but known classes."""
+    """Raise InputError if an architecture has unknown classes."""
     if len(described) > MAX_OBJECTS:
         raise InputError(
             f"{path} cannot be opened: it describes {len(described):,} objects. Expected at most "
             f"{MAX_OBJECTS:,}."
         )
-    for one in described:
-        name, module = one.get("class_name"), one.get("module")
+    for entry in described:
+        name, module = entry.get("class_name"), entry.get("module")
         if name in ("Lambda", "__lambda__"):
             raise InputError(
-                f"{path} holds a Lambda layer: Python code that would run here. Expected a model "
-                "of Keras's own layers; replace the Lambda, or take a model from somebody you "
+                f"{path} has a Lambda layer: Python code that would run here. Expected a model of "
+                "Keras's own layers; replace the Lambda, or use a model from somebody you "
                 "trust."
             )
-        if not _is_known(one, registered):
+        if not _is_known(entry, registered):
             called = f"{module}.{name}" if isinstance(module, str) else str(name)
             raise InputError(
                 f"{path} cannot be opened: it holds {called[:100]}, which may do more than "
                 "compute. Expected Keras's own layers for images and operations on them, as "
                 "`export` writes them."
             )
-        for node in one.get("inbound_nodes") or ():
-            # Without an input Keras would compute at once, whatever the size of what comes out.
+        for node in entry.get("inbound_nodes") or ():
+            # Without an input Keras would compute immediately, with results of any size.
             if not any(
                 two.get("class_name") == "__keras_tensor__" for two in _iterate_objects(node)
             ):
@@ -228,27 +231,28 @@ def _require_known(path: Path | str, described: list[dict[str, Any]], registered
 
 
 def _list_registered() -> set[str]:
-    """Return the names of classes that this process registered itself: they are trusted."""
+    """Return the names of classes that this process has registered; they are trusted."""
     keras = sys.modules.get("keras")
     return set(keras.saving.get_custom_objects()) if keras else set()
 
 
-def _is_known(one: dict[str, Any], registered: set[str]) -> bool:
-    name, module, custom = one.get("class_name"), one.get("module"), one.get("registered_name")
+def _is_known(entry: dict[str, Any], registered: set[str]) -> bool:
+    name, module = entry.get("class_name"), entry.get("module")
+    custom = entry.get("registered_name")
     if isinstance(custom, str) and custom in registered:
         return True
     if not isinstance(name, str):
         return False
     if not isinstance(module, str):
         return name in VALUES
-    if name == "function":  # by its name, among activations, losses and the like
-        return module == "builtins" and isinstance(one.get("config"), str)
+    if name == "function":  # a built-in activation, loss or similar, by its name
+        return module == "builtins" and isinstance(entry.get("config"), str)
     is_numeric = module in NUMERIC_MODULES and name[:1].isupper() and name not in TAKE_FUNCTIONS
     return custom in (None, name) and (is_numeric or name in NAMES.get(module, ()))
 
 
 def _iterate_objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object in some JSON that names a class."""
+    """Yield every object in a JSON value that has a class name."""
     left = [value]
     while left:
         inner = left.pop()
@@ -261,10 +265,10 @@ def _iterate_objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
-    """Raise InputError if the model would have more parameters or values than the limits.
+    """Raise InputError if the model would exceed the limits of parameters or values.
 
-    It is built without memory for its variables, in a thread of its own: what Keras remembers of
-    that, such as the names of layers, ends with the thread.
+    The model is built without memory for its variables. This happens in a separate thread, because
+    Keras keeps state such as the names of layers per thread.
     """
     found: list[tuple[int, int]] = []
     failures: list[Exception] = []
@@ -276,9 +280,9 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
                     json.loads(json.dumps(architecture | {"compile_config": None}))
                 )
                 if isinstance(model, keras.Model):
-                    parameters = sum(math.prod(one.shape) for one in model.variables)
+                    parameters = sum(math.prod(variable.shape) for variable in model.variables)
                     found.append((parameters, max(_values(model), default=0)))
-        except Exception as error:  # noqa: BLE001 — raised again where it is expected
+        except Exception as error:  # noqa: BLE001 — raised again below
             failures.append(error)
 
     thread = threading.Thread(target=count)
@@ -286,7 +290,7 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
     thread.join()
     if failures:
         raise failures[0]
-    parameters, values = found[0] if found else (0, 0)  # none: Keras says what is wrong
+    parameters, values = found[0] if found else (0, 0)  # empty if Keras raised an error
     if parameters > MAX_PARAMETERS:
         raise InputError(
             f"{path} cannot be opened: its model has {parameters:,} parameters. Expected at most "
@@ -294,16 +298,16 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
         )
     if values > MAX_VALUES:
         raise InputError(
-            f"{path} cannot be opened: a layer of its model makes {values:,} values of one image. "
+            f"{path} cannot be opened: a layer of its model computes {values:,} values per image. "
             f"Expected at most {MAX_VALUES:,}."
         )
 
 
 def _values(model: Any) -> Iterator[int]:
-    """Yield how many values each layer of a built model gives for one image."""
+    """Yield the number of output values per image of each layer of a built model."""
     for operation in getattr(model, "operations", getattr(model, "layers", [])):
         yield from _values(operation)
-        for node in operation._inbound_nodes:  # noqa: SLF001 — `output` is of the first call alone
+        for node in operation._inbound_nodes:  # noqa: SLF001 — `output` only covers the first call
             for tensor in node.output_tensors:
                 yield math.prod(size or 1 for size in tensor.shape[1:])
 
@@ -312,9 +316,9 @@ def _values(model: Any) -> Iterator[int]:
 
 
 def _require_plain_arrays(path: Path, file: Any) -> None:
-    """Raise InputError unless the HDF5 ``file`` holds numbers, and these themselves.
+    """Raise InputError unless the HDF5 ``file`` has only arrays of numbers with their data.
 
-    HDF5 knows links to other files and arrays whose numbers lie there, or nowhere.
+    HDF5 supports links to other files, and arrays whose data is in another file or missing.
     """
     import h5py
 
@@ -344,7 +348,7 @@ def _require_plain_arrays(path: Path, file: Any) -> None:
 
 
 def _not_plain(dataset: Any) -> str | None:
-    """Return what is wrong with an array in HDF5; None if nothing is."""
+    """Return the problem of an HDF5 array; None if it is a plain array."""
     size = dataset.size * dataset.dtype.itemsize
     if dataset.external or dataset.is_virtual:
         return "lies in another file"

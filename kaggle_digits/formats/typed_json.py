@@ -1,7 +1,7 @@
-"""JSON from files that anybody may have written, checked against a dataclass. A leaf.
+"""Parse JSON from untrusted files and check it against a dataclass.
 
-`json.loads` and a dataclass accept much that fails later: a list where a number belongs, a number
-that no loop comes to the end of, brackets nested too deeply for Python. Standard library alone.
+`json.loads` and a dataclass accept values that fail later: a list instead of a number, numbers
+beyond 64 bits, brackets nested too deeply for Python. Imports only the standard library.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 T = TypeVar("T")
 
 MAX_INTEGER = (1 << 63) - 1
-MAX_SHOWN = 40  # characters of a value that a message shows
+MAX_SHOWN = 40  # characters of a value in a message
 
 
 def parse(text: str) -> Any:
@@ -35,10 +35,11 @@ def build(cls: type[T], value: Any, *, strict: bool = True) -> T:
     """Return the dataclass ``cls`` with the entries of a JSON object.
 
     Args:
-        cls: its fields are str, bool, int, float (finite), dict, a `Literal` of texts, another
-            dataclass, a tuple of any length of one of these, or one of these or None.
-        value: such as `parse` returns. Fields with a default may be missing.
-        strict: whether entries that are not fields are refused, in other objects within it too.
+        cls: a dataclass whose fields are str, bool, int, float (finite), dict, a `Literal` of
+            strings, another dataclass, a tuple of any length of one of these, or one of these or
+            None.
+        value: a value from `parse`. Fields with a default may be missing.
+        strict: whether unknown entries are rejected, also in nested objects.
 
     Raises:
         ValueError: it is not an object, or an entry is missing, unknown or of another type.
@@ -54,7 +55,7 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 def _object(cls: Any, value: Any, where: str, *, strict: bool) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{where or 'it'} is {_shown(value)}, expected an object")  # noqa: TRY004 — what is wrong comes from a file
+        raise ValueError(f"{where or 'it'} is {_shown(value)}, expected an object")  # noqa: TRY004 — the value comes from a file
     inside = f"{where}." if where else ""
     known = {field.name: field for field in fields(cls)}
     if strict and (unknown := value.keys() - known.keys()):
@@ -101,7 +102,7 @@ def _is(hint: Any, value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return a value for a message: short, whatever it is, and without control characters."""
+    """Return a short description of a value for a message, without control characters."""
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         return "a number beyond 64 bits"
     if isinstance(value, dict | list):

@@ -1,7 +1,8 @@
-"""Digits in ordinary pictures: a photo or a scan in, what MNIST would have made of it out.
+"""Find the digits in photos and scans, and bring them into MNIST's format.
 
-The files are the way of a picture: `pictures` opens it, `ink` finds what was written, `shapes`
-tells which ink is one digit, `fields` brings a digit into 28x28, `drawing` shows all of that.
+A picture passes these files in order: `pictures` opens it as grey, `surroundings` removes what lies
+around the paper, `binarize` finds the ink, `rules` removes printed lines, `shapes` and `layout`
+find the digits, `normalize` scales each digit to 28x28, and `drawing` draws the result.
 """
 
 import contextlib
@@ -31,8 +32,8 @@ class Digit:
 
     Attributes:
         image: uint8 ``[28, 28, 1]``, 0 is background, 255 full ink, as in the competition's data.
-        box: where its ink lies, in pixels of the picture as it is shown (EXIF applied).
-        line: 0, 1, … from top to bottom, for pictures with several lines of digits.
+        box: bounding box of its ink, in pixels of the displayed picture (EXIF applied).
+        line: number of its line, from 0 at the top.
 
     """
 
@@ -52,11 +53,11 @@ class Picture:
 
     @cached_property
     def images(self) -> Images:
-        """The digits as a network takes them, uint8 ``[n, 28, 28, 1]``."""
+        """The digits as input for a network, uint8 ``[n, 28, 28, 1]``."""
         return np.stack([digit.image for digit in self.digits])
 
     def lines(self, classes: list[int]) -> list[str]:
-        """Return ``classes`` (one a digit) as the picture shows them, one text a line."""
+        """Return ``classes`` (one per digit) as text, one string per line of the picture."""
         texts = [""] * (self.digits[-1].line + 1)
         for digit, name in zip(self.digits, classes, strict=True):
             texts[digit.line] += str(name)
@@ -67,14 +68,14 @@ def read(path: Path) -> Picture:
     """Return the digits in the picture at ``path``.
 
     Raises:
-        InputError: it is no picture that can be read, or it does not show digits on a plain
-            ground: nothing at all, too many shapes, or none that a pen would leave.
+        InputError: it is not a readable picture, or does not show digits on a plain background: it
+            is empty, or has too many shapes, or no shape that looks like a pen stroke.
 
     """
     grey = open_picture(path)
     paper = remove_surroundings(grey.pixels)
     if paper is not None:
-        # What seems to be paper may be a bold digit: then there is nothing on it.
+        # If nothing is found on the paper, the paper may have been a bold digit.
         with contextlib.suppress(InputError):
             return _read(path, grey, *paper)
     return _read(path, grey, grey.pixels)
@@ -92,5 +93,5 @@ def _read(path: Path, grey: Grey, pixels: Plane, outside: Mask | None = None) ->
         for shape in line
     )
     return Picture(
-        path, grey, digits, tuple(LeftOut(one.box.scale(grey), one.kind) for one in left_out)
+        path, grey, digits, tuple(LeftOut(shape.box.scale(grey), shape.kind) for shape in left_out)
     )

@@ -1,4 +1,4 @@
-"""What was written: the ground is estimated and taken away, whichever of the two is darker."""
+"""Find the ink of a picture: estimate the background and subtract it, dark or light."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,11 @@ from kaggle_digits.handwriting.planes import (
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """What was written, in the pixels of `Grey.pixels`.
+    """The ink of a picture, at the resolution of `Grey.pixels`.
 
     Attributes:
-        strength: float32 ``[height, width]``, 0 is ground, 1 is full ink.
-        mask: bool ``[height, width]``, which pixels are ink.
+        strength: float32 ``[height, width]``, from 0 (background) to 1 (full ink).
+        mask: bool ``[height, width]``, True for ink.
 
     """
 
@@ -33,18 +33,16 @@ class Ink:
     mask: Mask
 
 
-MIN_CONTRAST = (
-    0.08  # of ground to black or white; a pencil has 0.3, the light's fall-off leaves 0.04
-)
-MIN_OVER_NOISE = 5.0  # standard deviations: less of them occur by chance in a million pixels
+MIN_CONTRAST = 0.08  # contrast to the background; a pencil has 0.3, uneven light leaves 0.04
+MIN_OVER_NOISE = 5.0  # standard deviations; less occurs by chance in a million pixels
 CLEAR_OVER_NOISE = 10.0
-BLURS = (0.0, 0.7, 1.0, 1.5, 2.0, 3.0)  # pixels; the first with which ink is clear
-STRONG = 0.6  # a stroke must reach this share of the full ink somewhere
-WEAK = 0.35  # and goes as far as this
-DARKEST = 0.1  # of a ground on which ink still shows
-SHADOW = 0.35  # of the light elsewhere falls into it
-HUG = 50  # of that share of the picture's short side is what hugs the paper's border
-HUGGING = 0.6  # of a shape
+BLURS = (0.0, 0.7, 1.0, 1.5, 2.0, 3.0)  # pixels; the first that makes the ink clear is used
+STRONG = 0.6  # strength that a stroke must reach somewhere
+WEAK = 0.35  # strength to which a stroke extends
+DARKEST = 0.1  # brightness of the darkest background on which ink is visible
+SHADOW = 0.35  # brightness of the darkest shadow, relative to the rest
+HUG = 50  # the short side over the width of the strip along the paper's border
+HUGGING = 0.6  # share of a shape within that strip above which it is the border's shadow
 SIGMAS_PER_MAD = 1.4826  # in normally distributed noise
 
 
@@ -52,12 +50,12 @@ def ink_of(path: Path, pixels: Plane, outside: Mask | None = None) -> Ink:
     """Return the ink of a picture.
 
     Args:
-        path: the picture's, for messages.
+        path: the picture's path, for messages.
         pixels: float32 ``[height, width]``, 0 … 1.
-        outside: bool ``[height, width]``, what is no part of the paper.
+        outside: bool ``[height, width]``, True for pixels outside the paper.
 
     Raises:
-        InputError: there is nothing but ground.
+        InputError: the picture has no ink.
 
     """
     from scipy import ndimage
@@ -65,8 +63,8 @@ def ink_of(path: Path, pixels: Plane, outside: Mask | None = None) -> Ink:
     found = _clearest(_without_ground(pixels))
     if found.level < max(MIN_CONTRAST, MIN_OVER_NOISE * found.noise):
         raise InputError(
-            f"{path} shows nothing but its ground. Expected digits that stand out from it: darker "
-            "ink, more light, or a picture of their part alone."
+            f"{path} shows only its background. Expected digits that stand out from it: use darker "
+            "ink or more light, or crop the picture to the digits."
         )
     low = max(WEAK * found.level, 3 * found.noise)
     mask = ndimage.binary_propagation(
@@ -80,7 +78,7 @@ def ink_of(path: Path, pixels: Plane, outside: Mask | None = None) -> Ink:
 
 
 def _on_paper(mask: Mask, outside: Mask) -> Mask:
-    """Return ``mask`` without the shapes that hug the paper's border: the border's own shadow."""
+    """Return ``mask`` without shapes along the paper's border, which are its shadow."""
     from scipy import ndimage
 
     labels, count = ndimage.label(mask & ~outside, np.ones((3, 3)))
@@ -92,7 +90,7 @@ def _on_paper(mask: Mask, outside: Mask) -> Mask:
 
 @dataclass(frozen=True, eq=False)
 class _Detail:
-    """How far pixels are from the ground: ``level`` where ink is, ``noise`` where it is not."""
+    """Distance of pixels from the background: ``level`` for full ink, ``noise`` elsewhere."""
 
     detail: Plane
     level: float
@@ -109,7 +107,7 @@ def _measure(detail: Plane) -> _Detail:
 
 
 def _clearest(detail: Plane) -> _Detail:
-    """Return ``detail`` blurred no more than it takes to tell ink from noise."""
+    """Return ``detail`` with the smallest blur that separates ink from noise."""
     from scipy import ndimage
 
     tried = []
@@ -117,34 +115,34 @@ def _clearest(detail: Plane) -> _Detail:
         tried.append(_measure(ndimage.gaussian_filter(detail, blur, mode="nearest")))
         if tried[-1].clearness > CLEAR_OVER_NOISE:
             break
-    return max(tried, key=lambda one: one.clearness)
+    return max(tried, key=lambda attempt: attempt.clearness)
 
 
 def _level(detail: Plane, noise: float) -> float:
-    """Return what full ink has: the middle of what lies above the ground; 0 if nothing does."""
+    """Return the level of full ink: the median above the background; 0 if there is none."""
     ink = detail[detail > max(otsu(detail), 4 * noise)]
     return float(np.median(ink)) if len(ink) else 0.0
 
 
 def _noise(detail: Plane) -> float:
-    """Return the standard deviation of the ground, by the half of it that no ink reaches."""
+    """Return the background's standard deviation, from the side that has no ink."""
     beyond = detail[detail <= 0]
     return SIGMAS_PER_MAD * float(np.median(-beyond)) if len(beyond) else 0.0
 
 
 def _without_ground(pixels: Plane) -> Plane:
-    """Return float32 ``[height, width]``: how far each pixel is from the ground towards ink."""
+    """Return each pixel's distance from the background towards ink, float32."""
     blocks = block_side(*pixels.shape)
     coarse = block_means(pixels, blocks)
     side = min(coarse.shape)
     flat, bow = np.zeros_like(coarse), _bow(coarse)
-    # A shadow's edge spoils a surface, and light that falls off spoils a median. Where a bold digit
-    # fills the picture, the one that reaches far beyond the edges still finds the ground.
+    # A fitted surface fails at a shadow's edge, and a median fails in uneven light. Where a bold
+    # digit fills the picture, the widest median still finds the background.
     grounds = [
         base + _medians(coarse - base, window)
         for base, window in ((flat, side), (bow, side), (flat, 2 * side))
     ]
-    ground = min(grounds, key=lambda one: _mean_along_edges(np.abs(coarse - one)))
+    ground = min(grounds, key=lambda ground: _mean_along_edges(np.abs(coarse - ground)))
     sign = measure_sign(coarse - ground)
     ground = _without_ink(ground, sign)
     for _ in range(2):
@@ -156,10 +154,10 @@ def _without_ground(pixels: Plane) -> Plane:
 
 
 def _medians(coarse: Plane, window: int) -> Plane:
-    """Return the median of the surroundings of each block; beyond the edges, edges go on."""
+    """Return the median of the surroundings of each block; edges are repeated as padding."""
     from scipy import ndimage
 
-    # Every fourth block of a window tells as much, sixteen times as fast.
+    # Every fourth block per axis suffices and is sixteen times as fast.
     reach = max(1, window // 8)
     among = np.zeros((8 * reach + 1,) * 2, bool)
     among[::4, ::4] = True
@@ -167,7 +165,7 @@ def _medians(coarse: Plane, window: int) -> Plane:
 
 
 def _bow(coarse: Plane) -> Plane:
-    """Return the quadratic surface that most blocks lie near: light that falls off to the sides."""
+    """Return a robustly fitted quadratic surface, which models light that falls off."""
     height, width = coarse.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
@@ -182,16 +180,16 @@ def _bow(coarse: Plane) -> Plane:
 
 
 def _relative(pixels: Plane, ground: Plane, sign: float) -> Plane:
-    """Return how far ``pixels`` are from ``ground`` on the way to black (-1) or white (1).
+    """Return the distance of ``pixels`` from ``ground`` relative to black (-1) or white (1).
 
-    In a shadow, ink and paper are darker by the same factor: so their difference is made equal.
+    A shadow darkens ink and paper by the same factor, so a relative distance is unaffected.
     """
     room = np.maximum(ground if sign < 0 else 1 - ground, DARKEST)
     return (np.float32(sign) * (pixels - ground) / room).astype(np.float32)
 
 
 def _without_ink(ground: Plane, sign: float) -> Plane:
-    """Return ``ground`` no nearer to ink than the deepest shadow: a large blot is not its own."""
+    """Return ``ground`` limited to the deepest shadow, so that a blot is not its own background."""
     room = ground if sign < 0 else 1 - ground
     room = np.maximum(room, SHADOW * np.median(room))
     return np.asarray(room if sign < 0 else 1 - room, np.float32)

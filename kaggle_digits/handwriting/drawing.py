@@ -1,4 +1,4 @@
-"""What the model was given, as pictures to look at."""
+"""Draw the model's input images, and the boxes of the digits that were found."""
 
 import re
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 ENLARGED = 6
 GAP = 8
 COLUMNS = 16
-FRAME = (213, 94, 0)  # vermilion: seen on white, on black and on wood
-GREY = 96  # between the fields: neither ink nor background
+FRAME = (213, 94, 0)  # vermilion, visible on white, on black and on wood
+GREY = 96  # between the digits; neither ink nor background
 NAME_CHARACTERS = 60
 
 
 def targets(folder: Path, pictures: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Return for each picture where its fields and its boxes are drawn.
+    """Return for each picture the files for its digits and for its boxes.
 
-    The number in front keeps ``a/scan.png`` and ``b/scan.jpg`` apart.
+    The leading number distinguishes ``a/scan.png`` from ``b/scan.jpg``.
 
     Raises:
-        InputError: a picture would be replaced, or the folder cannot be written to.
+        InputError: a picture would be overwritten, or the folder is not writable.
 
     """
     names = [
@@ -42,14 +42,14 @@ def targets(folder: Path, pictures: Sequence[Path]) -> list[tuple[Path, Path]]:
         for path in pair:
             if path.resolve() in sources:
                 raise InputError(
-                    f"{path} would be replaced by what is drawn. Expected another folder."
+                    f"{path} would be overwritten by a drawing. Expected another folder."
                 )
             files.require_writable(path)
     return drawn
 
 
 def draw(picture: "Picture", target: tuple[Path, Path]) -> None:
-    """Write the 28x28 fields, enlarged and in order, and the picture with the boxes found."""
+    """Write the enlarged 28x28 images in order, and the picture with the boxes of the digits."""
     fields, boxes = target
     _save(_strip(picture), fields)
     _save(_draw_boxes(picture), boxes)
@@ -85,7 +85,7 @@ def _draw_boxes(picture: "Picture") -> "PillowImage":
     for digit in picture.digits:
         box = digit.box
         corners = (box.left / by, box.top / by, box.right / by - 1, box.bottom / by - 1)
-        # Around the ink, not over it.
+        # The frame lies around the ink.
         pen.rectangle(
             (corners[0] - width, corners[1] - width, corners[2] + width, corners[3] + width),
             outline=FRAME,

@@ -1,4 +1,4 @@
-"""Which shapes are digits, in which lines; pieces of one digit are joined, the rest is left out."""
+"""Find the digits among shapes, join the pieces of a digit, and order digits into lines."""
 
 import enum
 from collections.abc import Sequence
@@ -23,45 +23,45 @@ from kaggle_digits.handwriting.shapes import (
     too_many,
 )
 
-MAX_INK = 0.7  # of a picture: a bold 8 that was cut out tightly has 0.62
+MAX_INK = 0.7  # largest share of ink in a picture; a tightly cropped bold 8 has 0.62
 MAX_HOLES = 5  # an 8 has 2, one with flourishes 4; shapes in photos have from 6 to 30
 
-# What makes a piece part of a body, in heights of the body.
-LOW = 0.6  # lower than that, it may be a piece; higher, it may be a half
-SPECK = 0.2  # no longer than that, it is a point
-FLAT_PIECE = 1.2  # times as wide as high
-TOP = 0.4  # of the body: as high lies the hat of a 5
-WIDEST_HAT = 2.5  # times as wide as its body
-WIDEST_BASE = 1.25  # what is wider underlines the digit
-SHARED = 0.5  # of the narrower's width, where one lies above the other
+# When a piece belongs to the main part (body) of a digit. Lengths are in heights of the body.
+LOW = 0.6  # a lower piece may be a part; a higher one may be half of a digit
+SPECK = 0.2  # largest size of a point
+FLAT_PIECE = 1.2  # smallest width over height of a horizontal bar
+TOP = 0.4  # upper part of the body, where the bar of a 5 lies
+WIDEST_HAT = 2.5  # largest width of a top bar over the body's
+WIDEST_BASE = 1.25  # largest width of a base over the body's; a wider line underlines the digit
+SHARED = 0.5  # smallest overlap in x of pieces above each other, over the narrower's width
 OVERLAP = 0.2  # the same for two tall pieces of one digit, such as a 4
-# How far apart they may be, in heights of both together.
-BROKEN = 0.05  # a stroke that ran dry
+# Largest distance between two pieces, in heights of both together.
+BROKEN = 0.05  # a gap in a stroke
 HAT = 0.2
 BASE = 0.15  # the base of a 2
-BESIDE = 0.1  # a bar that goes on sideways
+BESIDE = 0.1  # a bar that continues sideways
 HALF = 0.1
-HALVES = 1.6  # times as high as wide is what two halves make; two digits are higher
+HALVES = 1.6  # largest height over width of two joined halves; two digits are higher
 
-# Heights of the tallest shape in the same line.
-LOWEST = 0.18  # of a digit, a zero between tall ones
-LOWEST_IN_PICTURE = 0.08  # a line of its own may be of smaller digits
-SMALL = 0.45  # so low, it must be longer than a point
-LONG = 4.0  # times as long as thick: a small digit, and no point or comma
-FLAT = 3.0  # times as wide as high: a dash, a line
-FLAT_AND_LOW = 1.8  # the same for what is lower than SMALL
+# Heights relative to the tallest shape in the same line.
+LOWEST = 0.18  # lowest digit, such as a small zero between tall digits
+LOWEST_IN_PICTURE = 0.08  # lowest digit of another line, which may have smaller digits
+SMALL = 0.45  # a lower shape must be longer than a point
+LONG = 4.0  # length over thickness that distinguishes a small digit from a point or comma
+FLAT = 3.0  # width over height of a dash or line
+FLAT_AND_LOW = 1.8  # the same for shapes lower than SMALL
 
-MIN_STROKE = 8  # pixels: noise may be as long, but not as high
-AROUND = 0.5  # of the height of what lies around them have strokes within it
-ENOUGH = 0.15  # of the picture's height
-SAME_LINE = 0.35  # of the lower's height
+MIN_STROKE = 8  # smallest height of a digit in pixels; noise may be long but not so high
+AROUND = 0.5  # largest height of strokes within a frame, over the height of the frame
+ENOUGH = 0.15  # smallest height of digits beside a dark edge, over the picture's height
+SAME_LINE = 0.35  # smallest overlap in y of neighbours in a line, over the lower's height
 
 
 class Kind(enum.StrEnum):
-    """What a shape is that is no digit."""
+    """The kind of a shape that is not a digit."""
 
-    SPECK = "speck"  # or a point
-    DASH = "dash"  # or a minus sign, a line
+    SPECK = "speck"  # a speck or a point
+    DASH = "dash"  # a dash, a minus sign or a line
     BLOT = "blot"
     TANGLE = "tangle"  # too many holes
     RULE = "rule"  # a printed line, a box, a table, a frame
@@ -70,11 +70,11 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A shape that was not read.
+    """A shape that is not read as a digit.
 
     Attributes:
-        box: where it lies, in pixels of `Grey.pixels`.
-        kind: what it was taken for.
+        box: its bounding box, in pixels of `Grey.pixels`.
+        kind: its kind.
 
     """
 
@@ -84,7 +84,7 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """A shape with what is asked of it more than once."""
+    """A shape with cached measurements."""
 
     shape: Shape
 
@@ -106,14 +106,14 @@ class _Body:
 
 
 def arrange(path: Path, mask: Mask) -> tuple[list[list[Shape]], list[LeftOut]]:
-    """Return the digits' shapes, line by line from left to right, and what else there is.
+    """Return the shapes of the digits, line by line from left to right, and the other shapes.
 
     Args:
-        path: the picture's, for messages.
-        mask: bool ``[height, width]``, its ink.
+        path: the picture's path, for messages.
+        mask: bool ``[height, width]``, True for ink.
 
     Raises:
-        InputError: there are too many shapes or no digits, or they are no strokes.
+        InputError: there are too many shapes or no digits, or the shapes are not strokes.
 
     """
     if mask.mean() > MAX_INK:
@@ -139,7 +139,7 @@ def arrange(path: Path, mask: Mask) -> tuple[list[list[Shape]], list[LeftOut]]:
     return _in_lines(digits), left_out
 
 
-NO_PEN = f"{{}} shows no shape that a pen would leave. {EXPECTED}"
+NO_PEN = f"{{}} shows no shape that looks like a pen stroke. {EXPECTED}"
 
 
 # ------------------------------------------------------------------- the picture's edges
@@ -148,9 +148,9 @@ NO_PEN = f"{{}} shows no shape that a pen would leave. {EXPECTED}"
 def _without_edges(
     shapes: Sequence[Shape], size: tuple[int, ...]
 ) -> tuple[list[Shape], list[Shape]]:
-    """Return ``shapes`` without dark corners and bars, and those.
+    """Return ``shapes`` without dark corners and bars, and the removed shapes.
 
-    A digit that was cut out tightly may look like one, but then there is little else.
+    A tightly cropped digit may look like a bar, but then there is little else in the picture.
     """
     edges = [shape for shape in shapes if goes_on_outside(shape, size)]
     inner = [shape for shape in shapes if not any(shape is edge for edge in edges)]
@@ -159,7 +159,7 @@ def _without_edges(
 
 
 def _is_around(shape: Shape, shapes: Sequence[Shape]) -> bool:
-    """Return whether several strokes lie within the box of ``shape``: it is a part of a frame."""
+    """Return whether several strokes lie in the box of ``shape``, as for a part of a frame."""
     within = [
         other
         for other in shapes
@@ -174,9 +174,9 @@ def _is_around(shape: Shape, shapes: Sequence[Shape]) -> bool:
 
 
 def _join(pieces: Sequence[Shape]) -> list[Shape]:
-    """Return the pieces with those joined that belong to one digit, such as a 5 and its hat."""
+    """Return the shapes after joining the pieces of a digit, such as a 5 and its top bar."""
     whole: list[Shape] = []
-    for piece in sorted(pieces, key=lambda one: -one.box.height):
+    for piece in sorted(pieces, key=lambda shape: -shape.box.height):
         near = [k for k, other in enumerate(whole) if _belongs(piece, other)]
         if near:
             nearest = min(near, key=lambda k: _distance(piece, whole[k]))
@@ -186,8 +186,8 @@ def _join(pieces: Sequence[Shape]) -> list[Shape]:
     return whole
 
 
-def _belongs(piece: Shape, body: Shape) -> bool:  # noqa: PLR0911 — one kind of piece, one return
-    """Return whether ``piece`` is a part of the digit ``body``, which is not lower."""
+def _belongs(piece: Shape, body: Shape) -> bool:  # noqa: PLR0911 — one return per kind of piece
+    """Return whether ``piece`` is a part of the digit ``body``, which is at least as high."""
     a, b = piece.box, body.box
     both = a.around(b)
     across, down = a.gaps(b)
@@ -214,12 +214,12 @@ def _belongs(piece: Shape, body: Shape) -> bool:  # noqa: PLR0911 — one kind o
 
 
 def _near(piece: Shape, body: Shape, share: float) -> bool:
-    """Return whether the ink of two shapes is no farther apart than ``share`` of their height."""
+    """Return whether the distance of two shapes is at most ``share`` of their joint height."""
     return _distance(piece, body) <= share * piece.box.around(body.box).height + 1
 
 
 def _distance(piece: Shape, body: Shape) -> float:
-    """Return how far the ink of two shapes is apart, in pixels."""
+    """Return the distance between the ink of two shapes in pixels."""
     from scipy import ndimage
 
     both = piece.box.around(body.box)
@@ -237,9 +237,9 @@ def _distance(piece: Shape, body: Shape) -> float:
 
 
 def _judge(bodies: Sequence[_Body]) -> list[Kind | None]:
-    """Return what each shape is that is no digit; None for digits.
+    """Return the kind of each shape; None for digits.
 
-    Each is held against the tallest in its own line.
+    Each shape is compared with the tallest shape in its line.
     """
     strokes = [body for body in bodies if body.is_stroke and not body.is_flat(FLAT)]
     if not strokes:
@@ -278,18 +278,20 @@ def _kind(body: _Body, tallest: int, tallest_of_all: int) -> Kind | None:
 
 
 def _in_lines(shapes: Sequence[Shape]) -> list[list[Shape]]:
-    """Return the shapes line by line; neighbours in a line lie beside each other."""
+    """Return the shapes grouped by lines; neighbours in a line overlap vertically."""
     lines: list[list[Shape]] = []
-    for shape in sorted(shapes, key=lambda one: one.box.left):
+    for shape in sorted(shapes, key=lambda shape: shape.box.left):
         shares = [_share_beside(line[-1].box, shape.box) for line in lines]
         best = max(shares, default=0.0)
         if best >= SAME_LINE:
             lines[shares.index(best)].append(shape)
         else:
             lines.append([shape])
-    return sorted(lines, key=lambda line: np.mean([one.box.top + one.box.bottom for one in line]))
+    return sorted(
+        lines, key=lambda line: np.mean([shape.box.top + shape.box.bottom for shape in line])
+    )
 
 
 def _share_beside(a: Box, b: Box) -> float:
-    """Return which share of the lower's height two boxes have in common."""
+    """Return the vertical overlap of two boxes as a share of the lower's height."""
     return -a.gaps(b)[1] / min(a.height, b.height)

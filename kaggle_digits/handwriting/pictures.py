@@ -1,4 +1,4 @@
-"""From a file to grey: whatever a picture's size, depth, colours, transparency and rotation."""
+"""Open a picture file as grey, of any size, bit depth, colours, transparency and rotation."""
 
 import math
 import struct
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 Colours = npt.NDArray[np.float32]
 
-# Common, and read by well-tried code. Of an animation, or of pages, the first is read.
+# Common formats with mature decoders. Only the first frame or page of a file is read.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 NAMES = "PNG, JPEG, GIF, BMP, TIFF or WebP"
-MAX_PIXELS = 64_000_000  # the largest of telephones' photos; 192 MB once they are decoded
-WORKING_PIXELS = 3_000_000  # finer than that shows the paper's fibres
-MAX_WORKING = 4 * WORKING_PIXELS  # of a strip so narrow that it cannot be shrunk
+MAX_PIXELS = 64_000_000  # the largest photos of phones; 192 MB when decoded
+WORKING_PIXELS = 3_000_000  # at a higher resolution the fibres of paper become visible
+MAX_WORKING = 4 * WORKING_PIXELS  # for a strip that is too narrow to be reduced
 MIN_SIDE = 8
 
-DEEP_MODES = ("I", "F")  # 16 or 32 bits a pixel; I;16 and its byte orders begin with an I, too
+DEEP_MODES = ("I", "F")  # prefixes of modes with 16 or 32 bits per pixel, such as I;16
 TRANSPARENT = 0.5
 
-# What Pillow raises for files that are cut short or damaged, beside OSError.
+# The errors besides OSError that Pillow raises for truncated or damaged files.
 DAMAGED = (SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error,
            zlib.error, OverflowError)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Grey:
-    """A picture as a plane of brightness.
+    """The brightness of a picture.
 
     Attributes:
-        pixels: float32 ``[height, width]``, 0 … 1; which end is ink is not known yet.
-        size: width and height of the picture as it is shown.
-        shrunk: how many of the picture's pixels, along a side, are one of ``pixels``.
+        pixels: float32 ``[height, width]``, 0 … 1; ink may be dark or light.
+        size: width and height of the displayed picture in pixels.
+        shrunk: factor by which each side of the picture was reduced.
 
     """
 
@@ -53,27 +53,27 @@ class Grey:
 
 
 def open_picture(path: Path) -> Grey:
-    """Return the picture at ``path`` in grey, turned as its EXIF data say.
+    """Return the picture at ``path`` in grey, rotated as its EXIF data say.
 
-    Colours are projected on the axis along which they differ most from their surroundings, so
-    that red on green is seen as well as black on white.
+    Colours are projected onto the axis along which they differ most from their surroundings, so
+    that red on green is as visible as black on white.
 
     Raises:
-        InputError: no such file, no picture, an unknown format, damaged, or too large. The size is
-            judged by the file's head, before anything is decoded.
+        InputError: the file is missing, damaged, too large, or not a picture of a known format. The
+            size is checked before the picture is decoded.
 
     """
     _require_file(path)
-    with quiet_stderr():  # libtiff prints what it finds in a damaged file
+    with quiet_stderr():  # libtiff prints warnings about damaged files
         image = _decode(path)
     width, height = image.size
-    # A strip of a few rows keeps them.
+    # A strip of few rows is not reduced.
     most = max(1, min(width, height) // MIN_SIDE)
     by = min(most, math.ceil(math.sqrt(width * height / WORKING_PIXELS)))
     if width * height > MAX_WORKING * by**2:
         raise InputError(
-            f"{path} is a strip of {width} x {height} pixels, too long for its width. Expected a "
-            "picture that is less narrow; cut it into shorter ones."
+            f"{path} is a strip of {width} x {height} pixels, which is too narrow for its length. "
+            "Cut it into shorter pictures."
         )
     return Grey(_plane(image, by), image.size, by)
 
@@ -83,15 +83,15 @@ def _decode(path: Path) -> "PillowImage":
 
     try:
         with warnings.catch_warnings():
-            # Our own limit is below that at which Pillow warns, and names the file.
+            # Our limit is lower than Pillow's, and its message names the file.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as file:
                 _require_size(path, *file.size)
                 return ImageOps.exif_transpose(file)
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path} is not a picture that can be read. Expected {NAMES}; other formats, HEIC "
-            "among them, must be converted first."
+            f"{path} is not a readable picture. Expected {NAMES}. Convert other formats, such as "
+            "HEIC, first."
         ) from error
     except Image.DecompressionBombError as error:
         raise InputError(_too_large(path, "too many")) from error
@@ -99,16 +99,14 @@ def _decode(path: Path) -> "PillowImage":
         raise InputError(f"{path} does not fit into memory. Expected a smaller picture.") from error
     except (OSError, *DAMAGED) as error:
         raise InputError(
-            f"{path} is damaged or cut short: {error}. Expected a whole picture; copy it again."
+            f"{path} is damaged or truncated: {error}. Expected a complete picture; copy it again."
         ) from error
 
 
 def _require_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise InputError(
-                f"{path} is a folder. Expected pictures; name them, such as {path}/*.png."
-            )
+            raise InputError(f"{path} is a folder. Expected picture files, such as {path}/*.png.")
         if not path.exists():
             raise InputError(f"{path} does not exist. Expected a picture: {NAMES}.")
         if not path.is_file():
@@ -117,7 +115,7 @@ def _require_file(path: Path) -> None:
             empty = not file.read(1)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {error.strerror}. Expected a picture that you may read."
+            f"{path} cannot be read: {error.strerror}. Expected a readable picture."
         ) from error
     if empty:
         raise InputError(f"{path} is an empty file. Expected a picture: {NAMES}.")
@@ -128,25 +126,25 @@ def _require_size(path: Path, width: int, height: int) -> None:
         raise InputError(_too_large(path, f"{width} x {height}"))
     if min(width, height) < MIN_SIDE:
         raise InputError(
-            f"{path} has {width} x {height} pixels. Expected at least {MIN_SIDE} along each side: "
-            "there is no digit in so few."
+            f"{path} has {width} x {height} pixels. Expected at least {MIN_SIDE} pixels along each "
+            "side."
         )
 
 
 def _too_large(path: Path, size: str) -> str:
     return (
-        f"{path} has {size} pixels. Expected at most {MAX_PIXELS // 1_000_000} million; save it "
-        "smaller, or only the part with the digits."
+        f"{path} has {size} pixels. Expected at most {MAX_PIXELS // 1_000_000} million. Reduce it, "
+        "or crop it to the digits."
     )
 
 
 def _plane(image: "PillowImage", by: int) -> Plane:
-    """Return a picture as float32 ``[height, width]``, 0 … 1, ``by`` times smaller."""
+    """Return a picture as float32 ``[height, width]``, 0 … 1, each side reduced by ``by``."""
     if image.mode.startswith(DEEP_MODES):
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         return _shrunk(_stretch(values)[..., None], by)[..., 0]
     if image.has_transparency_data:
-        # The colours come multiplied by alpha: hidden ones have no share in a mean.
+        # The colours are multiplied by alpha, so that transparent pixels do not affect means.
         return _project(_on_a_ground(_shrunk(_channels(image.convert("RGBA"), "RGBa"), by)))
     if image.mode in {"1", "L"}:
         return _shrunk(_channels(image, "L")[..., None], by)[..., 0]
@@ -158,15 +156,15 @@ def _channels(image: "PillowImage", mode: str) -> npt.NDArray[Any]:
 
 
 def _stretch(values: npt.NDArray[np.floating]) -> Plane:
-    """Return ``values`` over 0 … 1: cameras and scanners fill 16 bits to various extents."""
-    values = values.astype(np.float64)  # 32-bit files may go to ±3e38, a difference beyond that
+    """Return ``values`` stretched to 0 … 1, because 16-bit files rarely use their full range."""
+    values = values.astype(np.float64)  # differences of float32 values up to ±3e38 overflow
     least, most = values.min(), values.max()
     stretched = (values - least) / (most - least) if most > least else np.zeros_like(values)
     return np.asarray(stretched, np.float32)
 
 
 def _shrunk(pixels: npt.NDArray[Any], by: int) -> Colours:
-    """Return uint8, or 0 … 1, as float32 0 … 1: the mean of each block of ``by`` x ``by``."""
+    """Return the means of blocks of ``by`` x ``by`` pixels as float32, 0 … 1."""
     full = 1.0 if pixels.dtype.kind == "f" else 255.0
     rows, columns = pixels.shape[0] // by, pixels.shape[1] // by
     blocks = pixels[: rows * by, : columns * by].reshape(rows, by, columns, by, -1)
@@ -174,10 +172,10 @@ def _shrunk(pixels: npt.NDArray[Any], by: int) -> Colours:
 
 
 def _on_a_ground(colours: Colours) -> Colours:
-    """Return RGB, multiplied by the alpha behind it, on a ground on which it can be seen.
+    """Return premultiplied RGB on a background that makes it visible.
 
-    Where most of the picture is transparent, what is visible is taken for ink: dark ink comes on
-    white, light ink on black. Otherwise the visible is paper and goes on behind the holes.
+    If most of the picture is transparent, the visible part is ink: dark ink is put on white, light
+    ink on black. Otherwise the visible part is paper, and the holes are filled with its colour.
     """
     rgb, alpha = colours[..., :3], colours[..., 3:]
     visible = alpha[..., 0] > TRANSPARENT
@@ -190,13 +188,13 @@ def _on_a_ground(colours: Colours) -> Colours:
 
 
 def _project(colours: Colours) -> Plane:
-    """Return RGB as grey along the axis on which it differs most from its surroundings."""
+    """Return RGB as grey, along the colour axis with the largest local differences."""
     from scipy import ndimage
 
     side = max(3, min(colours.shape[:2]) // 4)
     detail = colours - ndimage.uniform_filter(colours, (side, side, 0), mode="nearest")
     flat = detail.reshape(-1, 3).astype(np.float64)
     _, axes = np.linalg.eigh(flat.T @ flat)
-    axis = axes[:, -1] * (1 if axes[:, -1].sum() > 0 else -1)  # brighter stays brighter
+    axis = axes[:, -1] * (1 if axes[:, -1].sum() > 0 else -1)  # keeps the order of brightness
     plane = colours @ (axis / np.abs(axis).sum())
     return np.asarray(plane - min(0.0, plane.min()), np.float32)

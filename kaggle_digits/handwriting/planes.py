@@ -1,4 +1,4 @@
-"""Planes of numbers, one a pixel: means of blocks, thresholds, long runs. A leaf."""
+"""Operations on planes (one number per pixel): means of blocks, thresholds, runs."""
 
 import math
 
@@ -8,14 +8,14 @@ import numpy.typing as npt
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-COARSE_SIDE = 48  # blocks along the short side: a stroke's share of a block still shows
+COARSE_SIDE = 48  # blocks along the short side; a stroke is still visible in a block's mean
 COARSE_BLOCKS = 12_000
-NEARBY = 24  # blocks that make up the short side
-LEAST = 1e-6  # instead of 0, to divide by
+NEARBY = 24  # neighbourhoods along the short side
+LEAST = 1e-6  # smallest divisor, instead of 0
 
 
 def otsu(values: Plane) -> float:
-    """Return the threshold that parts ``values`` into the two most distinct classes.
+    """Return Otsu's threshold, which separates ``values`` into the two most distinct classes.
 
     Source: Otsu, A threshold selection method from gray-level histograms, 1979.
     """
@@ -30,14 +30,14 @@ def otsu(values: Plane) -> float:
 
 
 def block_side(height: int, width: int) -> int:
-    """Return how many pixels wide the blocks are that light and paper are estimated by."""
+    """Return the side in pixels of the blocks from which the background is estimated."""
     by_side = min(height, width) / COARSE_SIDE
     by_number = math.sqrt(height * width / COARSE_BLOCKS)
     return max(1, math.ceil(max(by_side, by_number)))
 
 
 def block_means(pixels: Plane, side: int) -> Plane:
-    """Return the means of blocks of ``side`` x ``side``; the last ones repeat the edge."""
+    """Return the means of blocks of ``side`` x ``side`` pixels; the edge is repeated as padding."""
     height, width = pixels.shape
     padded = np.pad(pixels, ((0, -height % side), (0, -width % side)), mode="edge")
     rows, columns = padded.shape[0] // side, padded.shape[1] // side
@@ -58,9 +58,10 @@ def enlarge(coarse: Plane, shape: tuple[int, ...]) -> Plane:
 
 
 def mean_where(free: Mask, pixels: Plane, side: int) -> Plane:
-    """Return the mean of the ``free`` pixels around each block: of the ground, for what is no ink.
+    """Return the mean of the ``free`` pixels around each block, such as the background's.
 
-    Near ones count most; where there are none, as within a thick stroke, farther ones do.
+    Near pixels have the largest weight; farther ones count where there are no near ones, as within
+    a thick stroke.
     """
     from scipy import ndimage
 
@@ -78,13 +79,13 @@ def open_along(mask: Mask, length: int, axis: int) -> Mask:
     """Return the runs of at least ``length`` True pixels along ``axis``."""
     from scipy import ndimage
 
-    length |= 1  # an odd one has a middle
+    length |= 1  # odd, so that it has a middle
     eroded = ndimage.minimum_filter1d(mask, length, axis, mode="constant")
     return np.asarray(ndimage.maximum_filter1d(eroded, length, axis, mode="constant"), bool)
 
 
 def measure_runs(mask: Mask, axis: int) -> npt.NDArray[np.int32]:
-    """Return for each True pixel how long the run of them is along ``axis``; 0 elsewhere."""
+    """Return the length of the run of True pixels along ``axis`` at each pixel; 0 elsewhere."""
     ahead = _count_back(mask, axis)
     behind = np.flip(_count_back(np.flip(mask, axis), axis), axis)
     return np.where(mask, ahead + behind - 1, 0)
@@ -96,7 +97,7 @@ def _count_back(mask: Mask, axis: int) -> npt.NDArray[np.int32]:
 
 
 def fill_holes(mask: Mask) -> Mask:
-    """Return ``mask`` with its holes; as SciPy's, but as fast for large holes as for small ones."""
+    """Return ``mask`` with its holes filled, like SciPy's function but fast for large holes."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(~np.pad(mask, 1))
@@ -104,8 +105,8 @@ def fill_holes(mask: Mask) -> Mask:
 
 
 def measure_sign(detail: Plane) -> float:
-    """Return -1 where ink is darker than the ground, 1 where it is lighter.
+    """Return -1 if ink is darker than the background, 1 if it is lighter.
 
-    Ink is the smaller part of a picture and far from the ground: it decides the third moment.
+    Ink is a small part of a picture and far from the background, so it decides the third moment.
     """
     return 1.0 if float((detail.astype(np.float64) ** 3).sum()) > 0 else -1.0

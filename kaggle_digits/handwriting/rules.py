@@ -1,4 +1,4 @@
-"""Printed lines: form fields, combs, tables, ruled paper and frames are taken out of the ink."""
+"""Remove printed lines from the ink: form fields, combs, tables, ruled paper and frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,20 +11,20 @@ from kaggle_digits.handwriting.binarize import Ink
 from kaggle_digits.handwriting.planes import Mask, measure_runs, open_along
 from kaggle_digits.handwriting.shapes import Box, Shape, find_shapes, measure_rectangularity
 
-# A line reaches over that share of its shape; no stroke of a digit does so in both directions.
+# Share of a shape's extent that a line spans; no digit has such strokes in both directions.
 SPAN = 0.8
-WIDE = 1.25  # times as wide as high: it may be several boxes, which digits connect
-MAX_LINE = 0.12  # of its length: bold digits have strokes as thick
-ARC = 0.2  # of a circle's width: as thick as that, an arc passes for a line over SPAN of it
-MAX_TILT = 0.09  # pixels down per pixel across: five degrees
+WIDE = 1.25  # width over height above which a shape may be several boxes that digits connect
+MAX_LINE = 0.12  # largest thickness over length of a line; strokes of bold digits are thicker
+ARC = 0.2  # thickness over width above which an arc of a circle looks like a line over SPAN
+MAX_TILT = 0.09  # slope of a line in pixels per pixel: five degrees
 TILTS = 181
-MAX_POINTS = 20_000  # of a shape's pixels, to measure its tilt by
-RULE = 1.8  # times as long as its shape is high: no digit is so wide
+MAX_POINTS = 20_000  # pixels of a shape that are used to measure its tilt
+RULE = 1.8  # length of a line over height of its shape; no digit is so wide
 EDGE_TO_EDGE = 0.9
 MIN_SIDE = 8  # pixels
-RECTANGLE = 0.85  # what `measure_rectangularity` has for a hand-drawn or printed box
+RECTANGLE = 0.85  # smallest `measure_rectangularity` of a drawn or printed box
 TEETH = 3
-ALIKE = 0.2  # deviation of the teeth's heights
+ALIKE = 0.2  # largest relative deviation of the heights of a comb's teeth
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,11 @@ class _Lines:
     """The straight lines of a shape in one direction.
 
     Attributes:
-        mask: bool, their pixels.
-        count: how many.
-        longest: of them, in pixels.
-        thickness: of each pixel's line, in pixels.
-        extent: of the shape across the lines, in pixels, once it is set upright.
+        mask: bool ``[height, width]``, pixels of the lines.
+        count: number of lines.
+        longest: length of the longest line in pixels.
+        thickness: thickness of the line at each pixel, in pixels.
+        extent: extent of the straightened shape across the lines, in pixels.
 
     """
 
@@ -48,9 +48,9 @@ class _Lines:
 
 
 def remove_rules(path: Path, ink: Ink) -> tuple[Ink, list[Box]]:
-    """Return ``ink`` without printed lines, and where shapes with such lines lay.
+    """Return ``ink`` without printed lines, and the boxes of the shapes that had such lines.
 
-    Where a stroke crosses a line, it is kept.
+    Strokes that cross a line are kept.
 
     Raises:
         InputError: there are too many shapes.
@@ -78,7 +78,7 @@ def _within(inner: Box, outer: Box) -> bool:
 
 
 def _enclosures(shapes: Sequence[Shape]) -> list[Shape]:
-    """Return the rectangles with something in them that no line was found of: drawn by hand."""
+    """Return hand-drawn rectangles: those with content but without straight lines."""
     from scipy import ndimage
 
     found = []
@@ -109,7 +109,7 @@ INNER = 0.05
 
 
 def _rules_of(shape: Shape, page_width: int) -> Mask | None:
-    """Return the pixels of ``shape`` that are printed lines, None if it has no such lines."""
+    """Return the pixels of ``shape`` that are printed lines; None if it has none."""
     from scipy import ndimage
 
     mask = shape.mask
@@ -142,7 +142,7 @@ def _transpose(lines: _Lines) -> _Lines:
 
 
 def _level_lines(mask: Mask, length: float) -> _Lines:
-    """Return the lines in ``mask`` of at least ``length`` pixels, tilted as they may be."""
+    """Return the lines in ``mask`` of at least ``length`` pixels, which may be tilted."""
     from scipy import ndimage
 
     rows, columns = np.nonzero(mask)
@@ -154,12 +154,12 @@ def _level_lines(mask: Mask, length: float) -> _Lines:
     upright[rows + away[columns], columns] = True
     held = np.flatnonzero(upright.any(axis=1))
     extent = int(held[-1] - held[0] + 1)
-    # A line that is tilted has steps, and a faint one gaps.
+    # A tilted line has steps, and a faint line has gaps.
     smeared = ndimage.maximum_filter(upright, 3)
     runs = open_along(smeared, round(length), axis=1) & upright
     labels, count = ndimage.label(runs, np.ones((3, 3)))
     numbers = np.arange(count + 1)
-    # Not the median: where a digit crosses a short line, that is most of it.
+    # Not the median, because a digit may cross most of a short line.
     thick = ndimage.labeled_comprehension(
         measure_runs(upright, 0), labels, numbers, lambda of: np.percentile(of, 25), np.float32, 0
     )
@@ -192,14 +192,14 @@ def _slope(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> float:
 
 
 def _thin(mask: Mask, lines: _Lines, others: Mask) -> Mask:
-    """Return the pixels of level ``lines`` at which nothing goes on above or below them."""
+    """Return the pixels of horizontal ``lines`` without ink above or below them."""
     if not lines.mask.any():
         return lines.mask
     return lines.mask & (measure_runs(mask & ~others, 0) <= 2 * lines.thickness + 1)
 
 
 def _bridges(left: Mask, lines: _Lines) -> Mask:
-    """Return what lies between strokes that go on above and below a level line."""
+    """Return the parts of horizontal lines that connect strokes above and below them."""
     from scipy import ndimage
 
     if not lines.mask.any():
@@ -210,7 +210,7 @@ def _bridges(left: Mask, lines: _Lines) -> Mask:
 
 
 def _rims(left: Mask, removed: Mask) -> Mask:
-    """Return the soft edges of ``removed`` lines: what is a pixel thin beside them."""
+    """Return the soft edges of ``removed`` lines: ink beside them that is one pixel thin."""
     from scipy import ndimage
 
     strokes = ndimage.binary_opening(np.pad(left, 2, mode="edge"), np.ones((2, 2)))[2:-2, 2:-2]
@@ -218,7 +218,7 @@ def _rims(left: Mask, removed: Mask) -> Mask:
 
 
 def _teeth(left: Mask, removed: Mask, level: _Lines) -> Mask:
-    """Return the teeth of a comb whose back was removed: upright bars, as high as each other."""
+    """Return the teeth of a comb whose base was removed: vertical bars of equal height."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(left, np.ones((3, 3)))

@@ -1,4 +1,4 @@
-"""Connected shapes of ink: where they lie, and what can be measured on one alone."""
+"""Find connected shapes of ink, and measure them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from kaggle_digits.handwriting.pictures import Grey
 
 MAX_DIGITS = 64
-MAX_SHAPES = 2_000  # before specks are dropped: a photo of grass has more
-MAX_BOXES = 4  # pictures that all shapes' boxes would fill
-MAX_THICKNESS = 0.65  # of a stroke, in lengths of the shape: a disc has 1, the boldest 6 0.63
-EDGE = 0.8  # of a shape's extent lies on the picture's edge: it goes on outside
-ALONG = 0.97  # of the picture's edge
-SHEET = 0.9  # of what a desk leaves of the picture is the paper
-RECTANGLE = 0.85  # of the rectangle around it: paper seen at an angle; a large 0 has 0.79
-PINHOLE = 0.0005  # of the box
-STRIP = 4  # mean distance to the edge of a long strip, into the strip's thickness
+MAX_SHAPES = 2_000  # shapes before specks are removed; a photo of grass has more
+MAX_BOXES = 4  # total area of all boxes, in areas of the picture
+MAX_THICKNESS = 0.65  # stroke thickness over shape length; a disc has 1, the boldest 6 has 0.63
+EDGE = 0.8  # share of a shape's extent on the picture's edge above which it continues outside
+ALONG = 0.97  # share of the picture's edge that a bar covers
+SHEET = 0.9  # share of the area left by a desk that must be one sheet of paper
+RECTANGLE = 0.85  # smallest rectangularity of paper seen at an angle; a large 0 has 0.79
+PINHOLE = 0.0005  # smallest hole that counts, as a share of the box
+STRIP = 4  # thickness of a long strip over its mean distance to the edge
 
 EXPECTED = (
-    f"Expected up to {MAX_DIGITS} separate digits on a plain ground, and little else; cut the "
-    "picture down to them."
+    f"Expected up to {MAX_DIGITS} separate digits on a plain background, and little else. Crop the "
+    "picture to the digits."
 )
 
 
@@ -40,21 +40,21 @@ class Box:
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Size in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Size in pixels."""
         return self.bottom - self.top
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """What cuts the box out of a plane."""
+        """The slices that cut the box out of a plane."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def around(self, other: "Box") -> "Box":
-        """Return the smallest box with both in it."""
+        """Return the smallest box that contains both boxes."""
         return Box(
             min(self.left, other.left),
             min(self.top, other.top),
@@ -63,14 +63,14 @@ class Box:
         )
 
     def gaps(self, other: "Box") -> tuple[int, int]:
-        """Return how far two boxes are apart in x and y; below 0 where they overlap."""
+        """Return the distance of two boxes in x and y; negative if they overlap."""
         return (
             max(self.left, other.left) - min(self.right, other.right),
             max(self.top, other.top) - min(self.bottom, other.bottom),
         )
 
     def scale(self, grey: "Grey") -> "Box":
-        """Return the box in pixels of the picture of which ``grey`` may be a smaller copy."""
+        """Return the box in pixels of the original picture, from which ``grey`` was reduced."""
         width, height = grey.size
         by = grey.shrunk
         return Box(
@@ -86,8 +86,8 @@ class Shape:
     """The ink of one digit, or a piece of it.
 
     Attributes:
-        box: where it lies.
-        mask: bool ``[box.height, box.width]``, its own ink in there.
+        box: its bounding box.
+        mask: bool ``[box.height, box.width]``, its ink.
 
     """
 
@@ -96,11 +96,11 @@ class Shape:
 
     @property
     def area(self) -> int:
-        """How many pixels are ink."""
+        """Number of ink pixels."""
         return int(self.mask.sum())
 
     def join(self, other: "Shape") -> "Shape":
-        """Return both as one."""
+        """Return the union of both shapes."""
         box = self.box.around(other.box)
         mask = np.zeros((box.height, box.width), bool)
         for piece in (self, other):
@@ -113,7 +113,7 @@ def find_shapes(path: Path, mask: Mask) -> list[Shape]:
     """Return the connected shapes of ``mask``.
 
     Raises:
-        InputError: there are too many, or too many within others.
+        InputError: there are too many shapes, or too many nested ones.
 
     """
     from scipy import ndimage
@@ -122,7 +122,7 @@ def find_shapes(path: Path, mask: Mask) -> list[Shape]:
     if count > MAX_SHAPES:
         raise too_many(path, count)
     boxes = ndimage.find_objects(labels)
-    # Shapes within shapes: each costs as much as its box, however little ink it has.
+    # The cost of a shape is that of its box, however little ink it has.
     if sum(labels[box].size for box in boxes) > MAX_BOXES * mask.size:
         raise too_many(path, count)
     return [
@@ -135,15 +135,14 @@ def find_shapes(path: Path, mask: Mask) -> list[Shape]:
 
 
 def too_many(path: Path, count: int) -> InputError:
-    """Return what to raise for a picture with more shapes than digits can be."""
+    """Return the error for a picture with too many shapes."""
     return InputError(f"{path} shows {count:,} shapes. {EXPECTED}")
 
 
 def goes_on_outside(shape: Shape, size: tuple[int, ...]) -> bool:
-    """Return whether ``shape`` lies around the paper and what remains of the picture is the paper.
+    """Return whether ``shape`` lies around the paper, as a dark corner, a bar or a desk does.
 
-    Such are a dark corner, bars along edges, a desk: they fill an edge of the picture, or the edges
-    around one of its corners, and leave one sheet.
+    Such a shape fills an edge of the picture, or the edges at a corner, and leaves one sheet.
     """
     from scipy import ndimage
 
@@ -171,7 +170,7 @@ def goes_on_outside(shape: Shape, size: tuple[int, ...]) -> bool:
 
 
 def is_stroke(shape: Shape) -> bool:
-    """Return whether the shape is as thin as what a pen leaves: a blot is not."""
+    """Return whether the shape is as thin as a pen stroke, unlike a blot."""
     from scipy import ndimage
 
     depth = ndimage.distance_transform_edt(np.pad(shape.mask, 1)).max()
@@ -179,7 +178,7 @@ def is_stroke(shape: Shape) -> bool:
 
 
 def measure_thickness(mask: Mask) -> float:
-    """Return how thick the strokes of ``mask`` are, in pixels."""
+    """Return the thickness of the strokes of ``mask`` in pixels."""
     from scipy import ndimage
 
     inside = ndimage.distance_transform_edt(np.pad(mask, 1))
@@ -187,16 +186,16 @@ def measure_thickness(mask: Mask) -> float:
 
 
 def count_holes(shape: Shape) -> int:
-    """Return how many holes the shape has that can be seen."""
+    """Return the number of visible holes in the shape."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(~np.pad(shape.mask, 1))
-    # The first two numbers are those of the ink and of what lies outside.
+    # The first two labels are the ink and the outside.
     return int((np.bincount(labels.ravel())[2:] > PINHOLE * shape.mask.size).sum())
 
 
 def measure_rectangularity(mask: Mask) -> float:
-    """Return which share of the smallest rectangle around it, turned as it may be, ``mask`` fills.
+    """Return the share of its smallest enclosing (rotated) rectangle that ``mask`` fills.
 
     1 for a rectangle, π/4 for an ellipse.
     """
@@ -212,6 +211,6 @@ def measure_rectangularity(mask: Mask) -> float:
     edges = np.roll(hull, -1, axis=0) - hull
     along = edges / np.linalg.norm(edges, axis=1, keepdims=True)
     across = along[:, ::-1] * (-1, 1)
-    # An edge of the smallest rectangle lies on one of the hull's.
+    # An edge of the smallest rectangle lies on an edge of the convex hull.
     areas = np.ptp(hull @ along.T, axis=0) * np.ptp(hull @ across.T, axis=0)
     return float(mask.sum() / areas.min())

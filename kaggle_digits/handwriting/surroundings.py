@@ -1,4 +1,4 @@
-"""What lies around the paper: a desk, black bars, dark corners. They give way to plain paper."""
+"""Replace what lies around the paper (a desk, black bars, dark corners) by plain paper."""
 
 import math
 
@@ -24,31 +24,32 @@ from kaggle_digits.handwriting.shapes import (
     measure_rectangularity,
 )
 
-BLOCKS = 40_000  # a bar of a fiftieth of a picture's side is four of them thick
-SOFT = 1.0  # blocks by which wood and noise are blurred
-DARK = 0.5  # of the paper's brightness: no shadow is as dark
-DARK_AROUND = 0.75  # the same where it lies all around the paper
-SHARP = 0.2  # of the difference lies between one side of the border and the other
-REACH = 6  # blocks to either side
-EVERYWHERE = 0.9  # of the border
-RIM = 6  # blocks over which the border may be soft
-WINDOWS = 8  # of that share of the short side is the surroundings of a frame's line
-MIN_DETAIL = 0.1  # of a line's contrast
-FRAME = 0.85  # of the picture's sides are a frame's
-PAGE = 0.6  # of the picture is the part of the page within the frame
-LINE_RIM = 2  # pixels
-MIN_PAPER = 0.15  # of the picture
-MIN_FILLED = 0.7  # of the paper is no ink
+BLOCKS = 40_000  # blocks of a picture; a bar of 1/50 of its side is four blocks thick
+SOFT = 1.0  # blur in blocks, against wood grain and noise
+DARK = 0.5  # brightness relative to the paper below which it is not a shadow
+DARK_AROUND = 0.75  # the same for areas all around the paper
+SHARP = 0.2  # smallest share of the brightness difference that lies across the border itself
+REACH = 6  # blocks to either side of the border that are compared
+EVERYWHERE = 0.9  # share of the border that must be sharp
+RIM = 6  # largest width of a soft border, in blocks
+WINDOWS = 8  # the short side over the width of the window around a frame's line
+MIN_DETAIL = 0.1  # smallest contrast of a frame's line
+FRAME = 0.85  # smallest size of a frame relative to the picture
+PAGE = 0.6  # smallest share of the picture within a frame
+LINE_RIM = 2  # soft edge of a line, in pixels
+MIN_PAPER = 0.15  # smallest share of the picture that is paper
+MIN_FILLED = 0.7  # smallest share of the paper without ink
 
 
 def remove_surroundings(pixels: Plane) -> tuple[Plane, Mask] | None:
-    """Return a picture with nothing but paper around its paper, and where that was filled in.
+    """Return a picture whose surroundings are replaced by paper, and which pixels were replaced.
 
     Args:
         pixels: float32 ``[height, width]``, 0 … 1.
 
     Returns:
-        The same shape, and bool ``[height, width]``; None if paper fills the picture.
+        The picture, float32 ``[height, width]``, and a mask, bool ``[height, width]``; None if the
+        paper fills the picture.
 
     """
     side = max(1, math.ceil(math.sqrt(pixels.size / BLOCKS)))
@@ -68,12 +69,12 @@ def remove_surroundings(pixels: Plane) -> tuple[Plane, Mask] | None:
 
 
 def _find_frames(pixels: Plane, outside: Mask) -> Mask:
-    """Return what lies on and outside the frames that were drawn around the whole page."""
+    """Return the pixels on and outside of frames around the whole page."""
     from scipy import ndimage
 
     window = max(3, min(pixels.shape) // WINDOWS)
     detail = pixels - ndimage.uniform_filter(pixels, window, mode="nearest")
-    # A bar that was found closes what is left of the frame.
+    # A bar that was already found may close an open frame.
     lines = (measure_sign(detail) * detail > MIN_DETAIL) | outside
     labels, _ = ndimage.label(lines, np.ones((3, 3)))
     found = np.zeros_like(outside)
@@ -84,21 +85,21 @@ def _find_frames(pixels: Plane, outside: Mask) -> Mask:
         filled = fill_holes(shape)
         holes, _ = ndimage.label(filled & ~shape)
         largest = np.bincount(holes.ravel())[1:].max(initial=0)
-        # A table has many holes, and digits may touch its lines: that is another matter.
+        # A table has many holes, and digits may touch its lines; `rules` handles tables.
         if largest > PAGE * shape.size and measure_rectangularity(filled) > RECTANGLE:
             found |= ~filled | shape
     return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3)), LINE_RIM), bool)
 
 
 def _find_darker(coarse: Plane, *, only_around: bool = False) -> Mask | None:
-    """Return which blocks lie around the paper and are darker, None if there are none."""
+    """Return the blocks around the paper that are darker; None if there are none."""
     from scipy import ndimage
 
     blurred = ndimage.gaussian_filter(coarse, SOFT, mode="nearest")
     threshold = otsu(blurred)
     thresholds = [threshold]
     if not only_around:
-        # Where half of the paper lies in a shadow, what is darker still is apart from it.
+        # If half of the paper lies in a shadow, the surroundings are darker still.
         thresholds.append(otsu(blurred[blurred <= threshold]))
     for dark in (blurred < most for most in thresholds):
         outside = _outside_of(blurred, dark, only_around=only_around)
@@ -126,9 +127,9 @@ def _outside_of(blurred: Plane, dark: Mask, *, only_around: bool) -> Mask:
 
 
 def _is_apart(blurred: Plane, part: Mask, dark: Mask, *, around: bool) -> bool:
-    """Return whether ``part`` is so dark, and its border everywhere so sharp, that it is no shadow.
+    """Return whether ``part`` is too dark, and its border too sharp, to be a shadow.
 
-    Light falls off slowly: a few blocks away from a border within it, hardly anything changes.
+    The border of a shadow is gradual: brightness hardly changes within a few blocks.
     """
     from scipy import ndimage
 
@@ -139,13 +140,13 @@ def _is_apart(blurred: Plane, part: Mask, dark: Mask, *, around: bool) -> bool:
     light, level = np.median(blurred[beside]), np.percentile(blurred[part], 25)
     if level > (DARK_AROUND if around else DARK) * light:
         return False
-    border = beside & (away < 2)  # noqa: PLR2004 — the blocks that touch it
+    border = beside & (away < 2)  # noqa: PLR2004 — the adjacent blocks
     step = _local_mean(blurred, beside)[border] - _local_mean(blurred, part)[border]
     return bool((step >= SHARP * (light - level)).mean() >= EVERYWHERE)
 
 
 def _local_mean(plane: Plane, where: Mask) -> Plane:
-    """Return the mean of ``plane`` around each block, of the blocks ``where`` alone."""
+    """Return the mean of ``plane`` around each block, over the blocks ``where``."""
     from scipy import ndimage
 
     weights = where.astype(np.float32)
@@ -157,7 +158,7 @@ def _local_mean(plane: Plane, where: Mask) -> Plane:
 
 
 def _is_sheet(dark: Mask, outside: Mask) -> bool:
-    """Return whether what is not ``outside`` is paper: large and light."""
+    """Return whether the area that is not ``outside`` is paper: large and light."""
     from scipy import ndimage
 
     labels, count = ndimage.label(~outside)

@@ -1,1 +1,1 @@
-"""Talk to Kaggle through the official client: download, submit once, keep the ledger."""
+"""Use Kaggle through its official client: download, submit once, record submissions."""

@@ -1,6 +1,6 @@
-"""What this program asks of Kaggle, each call with a deadline and each fault in plain words.
+"""Call Kaggle, with a deadline for each call and a readable message for each fault.
 
-The client itself lives in `client_process`, in a process that is ended when a deadline has passed.
+Kaggle's client runs in a separate process (`client_process`), which is ended at a deadline.
 """
 
 import contextlib
@@ -24,9 +24,11 @@ from kaggle_digits.kaggle_client.faults import PERHAPS_A_WEB_PAGE, KaggleError, 
 
 VARIABLE = "KAGGLE_DIGITS_TIMEOUT"
 DEFAULT_TIMEOUT = 60.0
-START_DEADLINE = 120.0  # the import reaches no network; only a very busy machine needs so long
+START_DEADLINE = (
+    120.0  # seconds; the import needs no network and is this slow only on a very busy machine
+)
 PUSH_FACTOR = 2  # two calls and an upload
-DOWNLOAD_FACTOR = 30  # in all; without a further byte it ends after one timeout
+DOWNLOAD_FACTOR = 30  # timeouts for a whole download; it ends after one timeout without a byte
 MAX_PAGES = 50
 
 FINAL = ("COMPLETE", "ERROR")
@@ -35,15 +37,15 @@ KNOWN_STATUSES = ("PENDING", *FINAL)
 
 @dataclass(frozen=True)
 class Submission:
-    """One line of Kaggle's list of submissions.
+    """An entry of Kaggle's list of submissions.
 
     Attributes:
-        reference: Kaggle's number.
-        file_name: "" if Kaggle does not tell.
+        reference: Kaggle's reference number.
+        file_name: name of the file; "" if Kaggle does not give it.
         description: the message that was submitted with the file.
-        size: of the file, in bytes; None if Kaggle does not tell.
-        status: PENDING, COMPLETE, ERROR, or one that is newer than this program.
-        public_score: None while there is none.
+        size: size of the file in bytes; None if Kaggle does not give it.
+        status: PENDING, COMPLETE, ERROR, or a newer status of Kaggle.
+        public_score: public leaderboard score (0-1); None while it is unknown.
         error: Kaggle's reason why it could not score the file; "" if it gives none.
 
     """
@@ -59,14 +61,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class Limits:
-    """Submissions made today, and how many more Kaggle takes. Both 0 without a team."""
+    """Submissions made and left today. Both are 0 before the first submission."""
 
     today: int
     left: int
 
 
 def timeout() -> float:
-    """Return how many seconds Kaggle has for one answer: KAGGLE_DIGITS_TIMEOUT, or 60."""
+    """Return the deadline of a request in seconds: KAGGLE_DIGITS_TIMEOUT, or 60."""
     text = os.environ.get(VARIABLE, "")
     try:
         seconds = float(text) if text else DEFAULT_TIMEOUT
@@ -78,7 +80,7 @@ def timeout() -> float:
 
 
 class Kaggle:
-    """The calls. Use it as a context: leaving it ends the client's process."""
+    """A connection to Kaggle. Use it as a context manager, which ends the client's process."""
 
     def __init__(self) -> None:
         self._timeout = timeout()
@@ -97,7 +99,7 @@ class Kaggle:
         self.close()
 
     def close(self) -> None:
-        """End the client's process, whatever it is doing."""
+        """End the client's process immediately."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -105,33 +107,34 @@ class Kaggle:
             self._process = None
 
     def download(self, folder: Path) -> Path:
-        """Download the competition's zip into ``folder``, an empty one, and return its path.
+        """Download the competition's zip into the empty folder ``folder`` and return its path.
 
         Raises:
-            KaggleError: it cannot be had; the folder may hold a part of it.
+            KaggleError: the download failed; the folder may hold a part of it.
 
         """
 
         def size() -> int:
-            with contextlib.suppress(OSError):  # a file may go while it is looked at
+            with contextlib.suppress(OSError):  # a file may disappear meanwhile
                 return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             return 0
 
         self.call("download", str(folder), doing="the download", progress=size)
         path = folder / f"{COMPETITION}.zip"
         if not path.is_file():
-            raise KaggleError(f"what Kaggle sent is not a zip file. {PERHAPS_A_WEB_PAGE}")
+            raise KaggleError(f"Kaggle's download is not a zip file. {PERHAPS_A_WEB_PAGE}")
         return path
 
     def limits(self) -> Limits:
-        """Return how many submissions were made today and how many more Kaggle takes."""
+        """Return how many submissions were made today and how many are left."""
         return Limits(**self.call("limits", doing="the number of submissions left"))
 
     def submit(self, csv: Path, message: str) -> int:
-        """Send ``csv`` once and return its reference; 0 if Kaggle did not name any.
+        """Send ``csv`` once and return its reference number; 0 if Kaggle did not give one.
 
         Raises:
-            KaggleError: it failed. Only if ``is_refusal`` is it certain that nothing was submitted.
+            KaggleError: it failed. Nothing was submitted only if ``is_refusal`` is true; otherwise
+                the outcome is unknown.
 
         """
         answer = self.call("submit", str(csv), message, doing="the submission", factor=PUSH_FACTOR)
@@ -143,12 +146,12 @@ class Kaggle:
         return int(answer["ref"] or 0)
 
     def submissions(self) -> Iterator[Submission]:
-        """Yield your submissions, the newest first."""
+        """Yield the user's submissions, the newest first."""
         for entry in self._pages("submissions", "the list of submissions"):
             yield _submission(entry)
 
     def scores(self) -> Iterator[float]:
-        """Yield the public leaderboard's scores, the best first."""
+        """Yield the scores of the public leaderboard, the best first."""
         for entry in self._pages("leaderboard", "the leaderboard"):
             score = _number(entry.get("score"))
             if score is not None:
@@ -175,18 +178,18 @@ class Kaggle:
         progress: Callable[[], int] | None = None,
         kernel: str = "",
     ) -> Any:
-        """Let the client's process do ``name`` and return what came of it; end it if it is late.
+        """Call a function in the client's process and return its result.
 
         Args:
-            name: of one of the process's calls.
-            arguments: of that call.
-            doing: what is asked of Kaggle, for messages.
-            factor: how many timeouts it may take.
-            progress: tells how many bytes have come; the time starts anew whenever it grows.
-            kernel: that it is about, ``user/name``; "" if it is about the competition.
+            name: name of the function.
+            arguments: its arguments.
+            doing: the request in words, for messages.
+            factor: number of timeouts that it may take.
+            progress: returns the number of received bytes; the timeout restarts when it grows.
+            kernel: the kernel concerned, ``user/name``; "" for the competition.
 
         Raises:
-            KaggleError: it failed, or was late.
+            KaggleError: the call failed, or did not return in time; then the process is ended.
 
         """
         self._start()
@@ -210,17 +213,17 @@ class Kaggle:
         answer = self._answer(START_DEADLINE, None)
         if answer != client_process.READY:
             self.close()
-            reason = scrub(answer) if isinstance(answer, str) else "it does not answer"
+            reason = scrub(answer) if isinstance(answer, str) else "it does not respond"
             raise KaggleError(
                 f"Kaggle's client does not start ({reason}). Expected the package kaggle, version "
-                "2.2.4 or later, and a folder ~/.kaggle that it may create. Install this program "
-                "again, or run `python -c 'import kaggle'` to see more."
+                "2.2.4 or later, and permission to create ~/.kaggle. Install kaggle-digits again, "
+                "or run `python -c 'import kaggle'` to see more."
             )
 
     def _answer(self, seconds: float, progress: Callable[[], int] | None, send: Any = None) -> Any:
-        """Return what the process says, to ``send`` if it is given; None when it is late.
+        """Send ``send`` if it is given, and return the process's answer; None after the deadline.
 
-        With ``progress`` the time starts anew whenever it grows, up to a total.
+        With ``progress`` the deadline restarts whenever it grows, up to a total.
         """
         last = time.monotonic() + seconds * (DOWNLOAD_FACTOR if progress else 1)
         deadline, reached = time.monotonic() + seconds, 0
@@ -239,7 +242,7 @@ class Kaggle:
         return None
 
 
-# ---------------------------------------------------------------------------------- Kaggle's words
+# -------------------------------------------------------------------------------- Kaggle's answers
 
 
 def _submission(entry: dict[str, Any]) -> Submission:
@@ -259,19 +262,19 @@ def _too_late(doing: str, seconds: float, progress: Callable[[], int] | None) ->
     if progress:
         what = f"the download received nothing for {seconds:g} s after {progress():,} bytes"
     return KaggleError(
-        f"{what}. Run the same command again; on a slow line allow more time, such as "
+        f"{what}. Run the same command again. On a slow connection set a longer deadline, such as "
         f"{VARIABLE}={math.ceil(seconds * 3)}."
     )
 
 
 def _status(value: Any) -> str:
-    # The first name of Kaggle's enumeration may be left out: it is the default.
+    # Kaggle may omit the first value of its enumeration, which is the default.
     name = scrub(str(value or "PENDING")).upper().removeprefix("SUBMISSION_STATUS_")
     return name[:40]
 
 
 def _number(value: Any) -> float | None:
-    """Return a score, which Kaggle sends as text, "" while there is none."""
+    """Return a score, which Kaggle sends as text; None if it is empty."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -280,7 +283,7 @@ def _number(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int | None:
-    """Return a number, or a text of digits; None where there is neither, or 0."""
+    """Return a number given as an int or as digits; None for anything else and for 0."""
     try:
         return int(value) or None
     except (TypeError, ValueError, OverflowError):

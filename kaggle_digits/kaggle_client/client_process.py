@@ -1,8 +1,8 @@
-"""The process in which Kaggle's client lives: the only module that imports kaggle.
+"""Run Kaggle's client in a process of its own. Only this module imports kaggle.
 
-The client has no timeouts, signs in while it is imported, retries for minutes without a word, and
-prints what may hold a signed address. In a process of its own it can be ended at a deadline, after
-which it certainly sends nothing more, and what it prints goes nowhere.
+The client has no timeouts, signs in while it is imported, retries for minutes silently, and prints
+texts that may contain signed addresses. A separate process can be ended at a deadline, after which
+it certainly sends nothing more, and its output is discarded.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ COMPETITION = "digit-recognizer"
 SERVICE = "competitions.CompetitionApiService"
 KERNELS = "kernels.KernelsApiService"
 PAGE_SIZE = 200
-LOG_LINES = 200  # of a kernel's log, the last ones
+LOG_LINES = 200  # last lines of a kernel's log
 CHUNK = 1 << 16  # bytes
 READY = "ready"
 REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -36,7 +36,7 @@ def serve(connection: Connection) -> None:
     _mend_variables()
     try:
         api = _client()
-    except BaseException as error:  # noqa: BLE001 — all of it goes to the parent
+    except BaseException as error:  # noqa: BLE001 — reported to the parent
         connection.send(f"{type(error).__name__}: {error}")
         return
     connection.send(READY)
@@ -49,16 +49,16 @@ def serve(connection: Connection) -> None:
                     api.authenticate()
                     signed_in = True
                 answer = {"value": CALLS[name](api, *arguments)}
-            except (Exception, SystemExit) as error:  # noqa: BLE001 — all of it goes to the parent
+            except (Exception, SystemExit) as error:  # noqa: BLE001 — reported to the parent
                 answer = _failure(error, signed_in=signed_in)
             connection.send(answer)
 
 
 def _mend_variables() -> None:
-    """Take spaces and line breaks off the client's variables, and a ``~`` out of its folder's.
+    """Strip the client's variables, and expand ``~`` in that of its folder.
 
-    A token that ends in a line break cannot be a header, the client would make a folder ``~``, and
-    an empty key counts as one.
+    A token with a line break cannot be sent in a header, the client would create a folder ``~``,
+    and it would use an empty key.
     """
     for name, value in list(os.environ.items()):
         if name.startswith("KAGGLE_"):
@@ -70,11 +70,11 @@ def _mend_variables() -> None:
 
 
 def _client() -> Any:
-    """Import the client without a network: importing alone would sign in, and ignore a failure."""
+    """Import the client with the network disabled: the import signs in and ignores a failure."""
     import requests
     import tqdm
 
-    # Its own lock is a semaphore of the system's, about which a killed process leaves a warning.
+    # The client's lock is a system semaphore, which a killed process would leak with a warning.
     tqdm.tqdm.set_lock(threading.RLock())
 
     def refuse(*_: object, **__: object) -> None:
@@ -91,7 +91,7 @@ def _client() -> Any:
 
 
 class _Json:
-    """Takes an answer as it came: the client's own types raise KeyError at a new status."""
+    """Response type that keeps the JSON: the client's types raise KeyError for a new status."""
 
     @staticmethod
     def prepare_from(response: Any) -> Any:
@@ -169,7 +169,7 @@ def _kernel_source(api: Any, kernel: str) -> dict[str, Any]:
     }
 
 
-_addresses: dict[str, str] = {}  # of the files in the output: they are signed, so they stay here
+_addresses: dict[str, str] = {}  # of output files; signed, so they stay in this process
 
 
 def _kernel_output(api: Any, kernel: str, page_token: str) -> dict[str, Any]:
@@ -193,10 +193,10 @@ def _kernel_output(api: Any, kernel: str, page_token: str) -> dict[str, Any]:
 
 
 def _kernel_file(_: Any, name: str, path: str, limit: str) -> int:
-    """Write the output file ``name`` to ``path``; one byte too many ends it. Return its size.
+    """Write the output file ``name`` to ``path`` and return its size.
 
-    As the client's own `kernels_output` gets it, which however takes the server's names for paths,
-    an error's text for the file, and any size.
+    Stops one byte after ``limit``. The client's own `kernels_output` uses the server's names as
+    paths, saves the text of an error as the file, and accepts any size.
     """
     import requests
 
@@ -245,15 +245,15 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def _failure(error: BaseException, *, signed_in: bool) -> dict[str, Any]:
-    """Return what the parent has to know of ``error``: kind, status and text."""
+    """Return the kind, the status and the text of ``error`` for the parent."""
     import requests
 
     failures = requests.exceptions
     text, response = f"{type(error).__name__}: {error}", getattr(error, "response", None)
-    # Compared with None: a response of 400 or more is False.
+    # Compared with None, because a response with an error status is falsy.
     if isinstance(error, failures.HTTPError) and response is not None:
         status = response.status_code
-        if status < 400:  # noqa: PLR2004 — an error in the body of an answer that says 200
+        if status < 400:  # noqa: PLR2004 — an error in the body of a successful response
             status = int(response.json().get("code", 0))
         return {"failure": "http", "status": status, "text": str(error)}
     if isinstance(error, failures.ProxyError) and (refusal := REFUSED_TUNNEL.search(str(error))):
@@ -262,7 +262,7 @@ def _failure(error: BaseException, *, signed_in: bool) -> dict[str, Any]:
     if isinstance(error, SystemExit):
         kind = "no sign-in"
     elif isinstance(error, failures.InvalidURL | failures.InvalidSchema):
-        kind = "proxy"  # Kaggle's own addresses are in order
+        kind = "proxy"  # Kaggle's own addresses are valid
     elif _is_about_credentials(error, signed_in=signed_in):
         kind = "credentials"
     elif isinstance(error, ValueError | KeyError | TypeError | AttributeError):
@@ -275,26 +275,26 @@ def _failure(error: BaseException, *, signed_in: bool) -> dict[str, Any]:
 
 
 def _is_about_credentials(error: BaseException, *, signed_in: bool) -> bool:
-    """Whether a token or key cannot be read from its file, or cannot be put into a header."""
+    """Return whether a token or key cannot be read from its file or sent in a header."""
     unreadable = not signed_in and getattr(error, "filename", None) is not None
     return unreadable or isinstance(error, UnicodeError) or "Invalid header value" in str(error)
 
 
 def _reason(error: BaseException) -> str:
-    """Return the system's word for a broken connection, found below the layers of libraries."""
+    """Return the system's reason for a failed connection, from the chain of exceptions."""
     import socket
     import ssl
 
     below: list[Any] = [error]
-    for one in below:
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return str(one.verify_message)
-        # TLS and names have numbers of their own.
-        if isinstance(one, ssl.SSLError | socket.gaierror):
-            return str(one.strerror or one.args[0])
-        number: Any = getattr(one, "errno", None)
+    for cause in below:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return str(cause.verify_message)
+        # The errors of TLS and of name resolution have their own error numbers.
+        if isinstance(cause, ssl.SSLError | socket.gaierror):
+            return str(cause.strerror or cause.args[0])
+        number: Any = getattr(cause, "errno", None)
         if number in errno.errorcode:
             return os.strerror(number)
-        inner = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
         below += [two for two in inner if isinstance(two, BaseException) and two not in below]
     return type(below[-1]).__name__

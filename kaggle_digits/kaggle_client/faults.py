@@ -1,4 +1,4 @@
-"""What each fault between here and Kaggle means, and what to do about it."""
+"""Explain each fault of Kaggle or the network, and what to do about it."""
 
 import os
 import re
@@ -16,16 +16,16 @@ PROXY_SCHEMES = ("http", "https")
 HOST = re.compile(r"[\w.:-]+")
 
 PERHAPS_A_WEB_PAGE = (
-    "It is perhaps a web page: a hotel's or a company's network may ask you to sign in, or Kaggle "
-    f"is under maintenance. Open {ADDRESS} in a browser, then run the same command again."
+    "It may be a web page: the network may require you to sign in, or Kaggle may be under "
+    f"maintenance. Open {ADDRESS} in a browser, then run the same command again."
 )
 
 
 class KaggleError(OutsideError):
-    """Kaggle, or the way there, failed.
+    """Kaggle or the network failed.
 
     Attributes:
-        status: HTTP's; None where no answer came, or none that can be read.
+        status: HTTP status; None if there was no readable answer.
 
     """
 
@@ -35,27 +35,27 @@ class KaggleError(OutsideError):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether Kaggle has certainly not done what it was asked for."""
+        """Whether Kaggle has certainly not carried out the request."""
         status = self.status or 0
         return 400 <= status < 500 and status != 408  # noqa: PLR2004 — HTTP's; 408 is a timeout
 
 
 class UploadError(KaggleError):
-    """The file never reached Kaggle, so that there is certainly no submission."""
+    """The file never reached Kaggle, so nothing was submitted."""
 
     @property
     def is_refusal(self) -> bool:
-        """True: Kaggle was not even asked."""
+        """Always true: the request was not sent."""
         return True
 
 
 def explain(failure: dict[str, Any], doing: str, kernel: str = "") -> KaggleError:
-    """Return the error that tells a user what ``failure`` means.
+    """Return a readable error for ``failure``.
 
     Args:
-        failure: from the client's process: ``failure`` (its kind), ``status`` and ``text``.
-        doing: what was asked of Kaggle, such as "the list of submissions".
-        kernel: that it was about, ``user/name``; "" if it was about the competition.
+        failure: the client process's report: ``failure`` (its kind), ``status`` and ``text``.
+        doing: the request in words, such as "the list of submissions".
+        kernel: the kernel concerned, ``user/name``; "" for the competition.
 
     """
     kind, status = failure["failure"], failure.get("status")
@@ -72,9 +72,9 @@ def explain(failure: dict[str, Any], doing: str, kernel: str = "") -> KaggleErro
 def _explain_unanswered(kind: str, said: str, doing: str) -> str:
     if kind == "proxy" and (proxies := _proxies()):
         return (
-            f"the address of the proxy cannot be used: {doing}. It is in {proxies}; expected "
-            "a form such as http://proxy.example.org:3128. Correct the variable or `unset` it, "
-            "then run the same command again."
+            f"invalid proxy address in {proxies}: {doing}. Expected a form such as "
+            "http://proxy.example.org:3128. Correct the variable or `unset` it, then run the same "
+            "command again."
         )
     if kind == "certificate":
         return (
@@ -95,18 +95,18 @@ def _explain_unanswered(kind: str, said: str, doing: str) -> str:
 
 
 def _http(status: int | None, said: str, doing: str, kernel: str) -> str:
-    """Return what an HTTP status means here, and what to do about it."""
+    """Return a message for an HTTP status, with what to do."""
     texts = {
-        400: f"Kaggle rejected the request ({said}): {doing}. A bare 400 has meant that today's "
+        400: f"Kaggle rejected the request ({said}): {doing}. The status 400 may mean that today's "
         f"submissions are used up: see {ADDRESS}/submissions.",
         401: f"Kaggle does not accept your credentials ({said}). {_which_credentials()}",
         403: f"Kaggle refuses access ({said}): {doing}. Sign in, accept the competition's rules at "
-        f"{RULES} and run the same command again. Other causes: the account's phone number is not "
-        f"verified, or the competition {COMPETITION!r} no longer exists.",
-        404: f"Kaggle does not find it ({said}): {doing}. Check that {ADDRESS} still exists; if it "
+        f"{RULES} and run the same command again. Other causes: your phone number is not verified, "
+        f"or the competition {COMPETITION!r} no longer exists.",
+        404: f"not found on Kaggle ({said}): {doing}. Check that {ADDRESS} still exists; if it "
         "does, a newer version of the package kaggle may be needed.",
         407: f"the proxy in {_proxies() or 'HTTPS_PROXY'} requires a user name and password (407): "
-        f"{doing}. Put them into its address, http://USER:PASSWORD@HOST:PORT, with special "
+        f"{doing}. Add them to its address, http://USER:PASSWORD@HOST:PORT, with special "
         "characters URL-encoded, then run the same command again.",
         429: f"Kaggle received too many requests ({said}): {doing}. Wait some minutes, then run "
         "the same command again.",
@@ -115,26 +115,26 @@ def _http(status: int | None, said: str, doing: str, kernel: str) -> str:
         texts |= _http_about_kernel(kernel, said, doing)
     return texts.get(
         status or 0,
-        f"Kaggle failed ({said}): {doing}. The fault is not on your side: run the same command "
+        f"Kaggle failed ({said}): {doing}. The fault is on Kaggle's side: run the same command "
         "again later.",
     )
 
 
 def _http_about_kernel(kernel: str, said: str, doing: str) -> dict[int, str]:
-    """Return what the statuses mean that do not mean the same for a kernel."""
+    """Return the messages of HTTP statuses that have another meaning for a kernel."""
     return {
-        400: f"Kaggle rejected the request ({said}): {doing}. Correct what it names, then run the "
-        "same command again.",
+        400: f"Kaggle rejected the request ({said}): {doing}. Correct the cause, then run the same "
+        "command again.",
         403: f"Kaggle refuses access ({said}): {doing}. Check the name {kernel}; yours are listed "
         f"at https://www.kaggle.com/code (Your Work). To push one, accept the rules at {RULES}; a "
         "GPU requires a verified phone number, https://www.kaggle.com/settings.",
-        404: f"Kaggle does not find it ({said}): {doing}. Check the name {kernel}; yours are "
-        "listed at https://www.kaggle.com/code (Your Work).",
+        404: f"not found on Kaggle ({said}): {doing}. Check the name {kernel}; yours are listed at "
+        "https://www.kaggle.com/code (Your Work).",
     }
 
 
 def _no_sign_in() -> str:
-    """Return why the client signed in with nothing: it found nothing, or its token was rejected."""
+    """Return why the client is not signed in: no credentials, or a rejected token."""
     found = credentials.find()
     if found is None:
         return f"{credentials.explain_missing()}."
@@ -149,17 +149,17 @@ def _which_credentials() -> str:
         return f"{credentials.explain_missing()}."
     parts = [f"They came from {found.source}."]
     if found.is_token:
-        text = f"The token came from {found.source}, which wins over kaggle.json; it may have been"
-        parts = [f"{text} revoked, have expired or be incomplete."]
+        text = f"The token came from {found.source}, which takes precedence over kaggle.json."
+        parts = [f"{text} It may be revoked, expired or incomplete."]
     parts.append(credentials.describe_oddity(found.secret))
     parts += [f"Ignored: {problem}." for problem in credentials.problems()]
     if found.source == credentials.TOKEN:
-        parts.append(f"If it is an old one, `unset {credentials.TOKEN}`.")
+        parts.append(f"If the token is old, `unset {credentials.TOKEN}`.")
     return f"{' '.join(filter(None, parts))} {credentials.HOW_TO_GET}."
 
 
 def _proxies() -> str:
-    """Return the names of the variables that hold a proxy: the malformed ones if there are any."""
+    """Return the names of the proxy variables: only the malformed ones if there are any."""
     named = {
         name: value.strip()
         for name, value in sorted(os.environ.items())

@@ -1,8 +1,8 @@
-"""A file of records, one JSON object per line, the oldest first.
+"""Read and write a file of records: one JSON object per line, the oldest first.
 
-Every change rewrites the file, whole or not at all, under a lock, so two processes at once lose
-nothing. A line that cannot be read is kept byte for byte, and so is a field that this version does
-not know. Standard library alone: listing starts at once.
+Every change rewrites the file atomically under a lock, so concurrent processes lose nothing.
+Damaged lines and unknown fields are preserved. Imports only the standard library, so that listing
+starts quickly.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from kaggle_digits.formats import typed_json
 
 
 class Record(Protocol):
-    """A dataclass with a field ``extra``, a dict of the fields that a later version wrote."""
+    """A dataclass with a field ``extra``: a dict of unknown fields, written by a later version."""
 
     @property
     def key(self) -> Hashable:
-        """What identifies the record."""
+        """The record's identity."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what its line says, unknown fields included."""
+        """Return the record's JSON object, including unknown fields."""
 
 
 R = TypeVar("R", bound=Record)
@@ -32,19 +32,19 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class JsonLines(Generic[R]):
-    """The file; it need not exist. A subclass says which records it holds."""
+    """A file of records, which may be missing. A subclass defines the type of the records."""
 
     path: Path
 
     kind: ClassVar[type[Any]]
-    content: ClassVar[str]  # what the file holds, for messages
+    content: ClassVar[str]  # the records in words, for messages
 
     def entries(self) -> list[R]:
-        """Return every record that can be read, the oldest first."""
+        """Return the undamaged records, the oldest first."""
         return [entry for _, entry in self._lines() if entry is not None]
 
     def damaged(self) -> dict[int, bytes]:
-        """Return the lines that cannot be read, by their numbers in the file."""
+        """Return the damaged lines by their line numbers."""
         lines = enumerate(self._read().split(b"\n"), start=1)
         return {
             number: line for number, line in lines if line.strip() and not self._from_line(line)
@@ -92,7 +92,7 @@ class JsonLines(Generic[R]):
         except OSError as error:
             raise InputError(
                 f"cannot read {self.path}: {error.strerror or error}. Expected the ledger of "
-                f"{self.content}, a file that you may read."
+                f"{self.content}, a readable file."
             ) from error
 
     def _write(self, lines: list[bytes]) -> None:

@@ -1,8 +1,8 @@
-"""Bring the runs of a kernel home, whole or not at all.
+"""Download the runs of a kernel, completely or not at all.
 
-What Kaggle sends is checked like any file from outside: only files that a run may hold are fetched,
-under names of our own making, up to the size that the manifest states, and compared with its
-SHA-256. Then the runs are opened and read. Only what has passed moves into ``runs/``.
+Kaggle's output is checked like any file from outside. Only files that a run may contain are
+downloaded, under our own names, up to the size in the manifest, and compared with its SHA-256. Then
+the runs are opened and read. Only runs that pass are moved into ``runs/``.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ RUN = "run.json"
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came home.
+    """The downloaded runs.
 
     Attributes:
-        manifest: what the script wrote about it.
-        runs: the folders, now in ``runs/``.
+        manifest: the manifest that the script wrote.
+        runs: the run folders, now in ``runs/``.
 
     """
 
@@ -49,13 +49,16 @@ def fetch(
         kernel: ``user/name``.
         root: the folder of runs.
         kaggle: an open connection.
-        pushed: its line in the ledger; None if it was pushed from elsewhere.
-        tell: takes a line for the user.
+        pushed: its entry in the ledger; None if it was pushed from elsewhere.
+        tell: called with each status line for the user.
+
+    Returns:
+        The manifest and the new run folders.
 
     Raises:
-        InputError: it is not finished, has no runs, or one of that name is here already.
-        OutsideError: what was sent is incomplete or damaged.
-        KaggleError: it cannot be had.
+        InputError: it is not finished, has no runs, or a run of the same name exists here.
+        OutsideError: the output is incomplete or damaged.
+        KaggleError: the download failed.
 
     """
     session = kernels.require_session(kernel, kaggle)
@@ -68,7 +71,7 @@ def fetch(
     if MANIFEST not in listed:
         reason = f"{session.status}{session.failure and f': {session.failure}'}"
         raise OutsideError(
-            f"{kernel} left nothing to fetch ({reason}): its output holds no {MANIFEST}. See its "
+            f"{kernel} has no runs to fetch ({reason}): its output has no {MANIFEST}. See its "
             f"log with `kaggle-digits kernel status {kernel}`, then push it again."
         )
     with files.workspace(root) as folder:
@@ -96,15 +99,15 @@ def _read_manifest(kernel: str, folder: Path, kaggle: Kaggle) -> Manifest:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutsideError(
-            f"{MANIFEST} of {kernel} is damaged: {reason}. Nothing was fetched. Expected what the "
-            "script of `kaggle-digits kernel push` writes; push it again."
+            f"{MANIFEST} of {kernel} is damaged: {reason}. Nothing was fetched. Expected the "
+            "manifest that the script of `kaggle-digits kernel push` writes; push it again."
         ) from error
     names = {file.name for file in manifest.files}
     if len(names) < len(manifest.files) or len(names) > MAX_FILES or _total(manifest) > MAX_TOTAL:
         raise OutsideError(
             f"{MANIFEST} of {kernel} lists {len(manifest.files):,} files with {_total(manifest):,} "
-            f"bytes, {len(names):,} of them different. Nothing was fetched. Expected at most "
-            f"{MAX_FILES:,} files with {MAX_TOTAL:,} bytes, each of them once."
+            f"bytes, {len(names):,} of them distinct. Nothing was fetched. Expected at most "
+            f"{MAX_FILES:,} distinct files with {MAX_TOTAL:,} bytes."
         )
     return manifest
 
@@ -116,7 +119,7 @@ def _total(manifest: Manifest) -> int:
 def _require_of_push(kernel: str, manifest: Manifest, pushed: PushedKernel | None) -> None:
     if pushed is not None and manifest.push != pushed.push:
         raise InputError(
-            f"the output of {kernel} is of another push than the one recorded here at "
+            f"the output of {kernel} belongs to another push than the one recorded here at "
             f"{pushed.time}. Nothing was fetched. If the session has just ended, run the same "
             "command again in a minute. If it was pushed from another folder, fetch it there."
         )
@@ -126,15 +129,15 @@ def _require_listed(kernel: str, manifest: Manifest, listed: tuple[str, ...]) ->
     if not manifest.files:
         said = f" It failed: {manifest.message}" if manifest.message else ""
         raise OutsideError(
-            f"{kernel} finished no epoch: its output holds no run.{said} See its log with "
+            f"{kernel} finished no epoch: its output has no run.{said} See its log with "
             f"`kaggle-digits kernel status {kernel}`."
         )
     missing = sorted({file.name for file in manifest.files} - set(listed))
     if missing:
         raise OutsideError(
-            f"the output of {kernel} is cut short: it lacks {missing[0]} and "
+            f"the output of {kernel} is incomplete: it lacks {missing[0]} and "
             f"{len(missing) - 1} more of {len(manifest.files)} files. Nothing was fetched. Run the "
-            "same command again; if it stays so, push the kernel again."
+            "same command again; if it fails again, push the kernel again."
         )
     for run in manifest.runs:
         names = {file.name for file in manifest.files}
@@ -150,31 +153,31 @@ def _targets(manifest: Manifest, root: Path) -> tuple[Path, ...]:
     for target in targets:
         if target.exists() or target.is_symlink():
             raise InputError(
-                f"{target} is already here. Nothing was fetched, so that nothing is overwritten. "
-                "Move it away or remove it, then run the same command again."
+                f"{target} exists and is not overwritten. Nothing was fetched. Move or remove it, "
+                "then run the same command again."
             )
     return targets
 
 
 def _download(kernel: str, file: OutputFile, target: Path, kaggle: Kaggle) -> None:
-    """Write ``file`` to ``target`` and compare it with the manifest."""
+    """Download ``file`` to ``target`` and compare it with the manifest."""
     target.parent.mkdir(exist_ok=True)
     size = _get(kernel, file.name, target, file.size, kaggle)
     with target.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if size != file.size or sha256 != file.sha256:
         raise OutsideError(
-            f"{file.name} of {kernel} is not what the script wrote: received {size:,} bytes with "
+            f"{file.name} of {kernel} differs from the manifest: received {size:,} bytes with "
             f"SHA-256 {sha256[:12]}…, expected {file.size:,} with {file.sha256[:12]}…. Nothing was "
             "fetched. Run the same command again."
         )
 
 
 def _get(kernel: str, name: str, target: Path, limit: int, kaggle: Kaggle) -> int:
-    """Write the output file ``name`` to ``target``, ``limit`` bytes and one more at most."""
+    """Download the output file ``name`` to ``target``, at most ``limit`` bytes plus one."""
 
     def size() -> int:
-        with contextlib.suppress(OSError):  # it is not there yet
+        with contextlib.suppress(OSError):  # the file does not exist yet
             return target.stat().st_size
         return 0
 
@@ -191,7 +194,7 @@ def _get(kernel: str, name: str, target: Path, limit: int, kaggle: Kaggle) -> in
 
 
 def _require_sound(kernel: str, folder: Path) -> None:
-    """Open the run in ``folder`` and read what other commands read of it."""
+    """Check that the run in ``folder`` opens and that its files can be read."""
     run = Run(folder)
     try:
         run.require_whole()

@@ -1,6 +1,6 @@
-"""What travels to Kaggle's machine and back: the job inside the script, the list of its output.
+"""Define the job in a kernel's script, and the manifest of its output.
 
-The standard library and NumPy's package alone: the script on Kaggle's machine reads this first.
+Imports only the standard library and NumPy, because the script on Kaggle's machine starts here.
 """
 
 import re
@@ -12,10 +12,10 @@ from kaggle_digits.runs.records import SLUG
 MANIFEST = "kaggle-digits.json"  # written into the output beside the runs
 RUNS = "runs"
 MAX_NAME = 50  # characters of a kernel's title
-MAX_SESSION = 12 * 3600  # seconds; Kaggle ends no session later
+MAX_SESSION = 12 * 3600  # seconds; Kaggle's limit
 MIN_SESSION = 60
 
-# All that a run's folder may hold (`runs.folder`), and what `record` keeps beside its runs.
+# The files that a run folder may contain (`runs.folder`), and those that `record` writes beside it.
 RUN_FILE = re.compile(
     r"run\.json|recipe\.py|train-hashes\.npz|folds\.npy|oof\.npz|test\.npz|metrics\.json"
     r"|submission\.csv"
@@ -26,20 +26,20 @@ RUN_FILE = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is trained on Kaggle's machine.
+    """The training to run on Kaggle's machine.
 
     Attributes:
-        record: the members of `record` instead of one recipe.
-        recipe: the name of a built-in one, or the name of a Python file that is sent along.
-        folds: parts of the training images; each is held out once.
-        seeds: how many times the cross-validation is repeated.
-        seed: the first of them.
+        record: whether to train the members of `record` instead of one recipe.
+        recipe: name of a built-in recipe, or of the Python file in the script.
+        folds: number of folds; each is held out once.
+        seeds: number of repetitions of the cross-validation.
+        seed: the first seed.
         epochs: number of epochs; None for the recipe's.
-        limit: stratified number of training images; None for all.
-        precision: of the arithmetic; None chooses it for the GPU that is there.
-        budget: of `record`, such as ``2h`` or ``500T``; None for what the session allows.
-        session_seconds: after which Kaggle ends the session.
-        data: folder on Kaggle's machine below which the data lies.
+        limit: size of the stratified subset of training images; None for all.
+        precision: numeric precision; None chooses it by the GPU.
+        budget: budget of `record`, such as ``2h`` or ``500T``; None for the session's length.
+        session_seconds: time limit of the session in seconds.
+        data: folder on Kaggle's machine to search for the data.
 
     """
 
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What is trained, short, for names: such as ``bn20-5-fold``."""
+        """A short name of the training, such as ``bn20-5-fold``."""
         parts = [
             "record" if self.record else self.recipe.removesuffix(".py"),
             (self.budget or "") if self.record else "",
@@ -72,7 +72,7 @@ class Job:
 
     @property
     def default_name(self) -> str:
-        """The kernel's name, as it stands in its address: of small letters, digits and ``-``."""
+        """The kernel's name in its address: lower-case letters, digits and hyphens."""
         words = re.sub(r"[^a-z0-9]+", "-", f"kaggle-digits-{self.label}".lower())
         return words[:MAX_NAME].strip("-")
 
@@ -82,9 +82,9 @@ class OutputFile:
     """A file of the output.
 
     Attributes:
-        name: its path below the output's folder, with ``/``.
-        size: in bytes.
-        sha256: of its content.
+        name: path relative to the output folder, with ``/``.
+        size: size in bytes.
+        sha256: SHA-256 of the content.
 
     """
 
@@ -96,18 +96,18 @@ class OutputFile:
         top, _, rest = self.name.partition("/")
         run, _, inner = rest.partition("/")
         if top != RUNS or not SLUG.fullmatch(run) or not RUN_FILE.fullmatch(inner):
-            raise ValueError(f"it lists {ascii(self.name)[:80]}, which is no file of a run")
+            raise ValueError(f"it lists {ascii(self.name)[:80]}, which is not a file of a run")
         if self.size < 0:
             raise ValueError(f"{self.name} has {self.size} bytes")
 
     @property
     def run(self) -> str:
-        """Name of the folder of the run that it belongs to."""
+        """Name of its run folder."""
         return self.name.split("/")[1]
 
     @property
     def inner(self) -> str:
-        """Its path below that folder."""
+        """Path relative to the run folder."""
         return self.name.split("/", 2)[2]
 
 
@@ -116,10 +116,10 @@ class Manifest:
     """``kaggle-digits.json``, which the script writes after every fold and at its end.
 
     Attributes:
-        push: the text that identifies the push that ran.
-        state: ``finished``, or ``stopped`` before the time limit, or ``failed``.
-        files: the files of the runs that belong home.
-        message: why it failed; "" if it did not.
+        push: the random text that identifies the push.
+        state: ``finished``, ``stopped`` (before the time limit) or ``failed``.
+        files: the files of the runs to download.
+        message: the reason of a failure; "" if it did not fail.
 
     """
 

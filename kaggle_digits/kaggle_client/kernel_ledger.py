@@ -1,4 +1,4 @@
-"""The kernels that were pushed to Kaggle. Standard library alone: listing starts at once."""
+"""Record the kernels that were pushed to Kaggle. Imports only the standard library."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from kaggle_digits.kaggle_client.json_lines import JsonLines
 
 NAME = "kernels.jsonl"
-UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer: the kernel's source on Kaggle tells
+UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer; resolved by the source on Kaggle
 
 
 @dataclass(frozen=True)
@@ -14,18 +14,18 @@ class PushedKernel:
     """One push.
 
     Attributes:
-        time: when it was sent, UTC, ISO 8601.
+        time: time of the push, UTC, ISO 8601.
         kernel: ``user/name``.
-        push: the text in its script that no other push has.
-        sha256: of all that decides what is trained.
-        label: what is trained, short.
-        accelerator: Kaggle's name of it, or ``none``.
-        session_seconds: after which Kaggle ends the session.
+        push: the unique random text in its script.
+        sha256: SHA-256 of everything that determines the training.
+        label: short name of the training.
+        accelerator: Kaggle's name of the accelerator, or ``none``.
+        session_seconds: time limit of the session in seconds.
         version: Kaggle's number of this version of the kernel; None while it is unknown.
-        status: Kaggle's, or UNKNOWN.
+        status: Kaggle's status, or UNKNOWN.
         url: the kernel's address; "" while it is unknown.
         runs: folders of the runs that were fetched.
-        extra: fields that a later version wrote.
+        extra: unknown fields, written by a later version.
 
     """
 
@@ -44,18 +44,18 @@ class PushedKernel:
 
     @property
     def key(self) -> str:
-        """What identifies it."""
+        """The random text, which identifies the push."""
         return self.push
 
     def to_json(self) -> dict[str, Any]:
-        """Return what its line says, unknown fields included."""
+        """Return the entry's JSON object, including unknown fields."""
         values = asdict(self)
         extra: dict[str, Any] = values.pop("extra")
         return values | extra
 
 
 class KernelLedger(JsonLines[PushedKernel]):
-    """The file; it need not exist."""
+    """The ledger file, which may be missing."""
 
     kind = PushedKernel
     content = "kernels"

@@ -1,8 +1,8 @@
-"""The folder that is pushed: ``kernel-metadata.json`` and one script that carries the package.
+"""Write the folder to push: ``kernel-metadata.json`` and a script that contains the package.
 
-The script holds the package's sources, and a recipe's own file, as a zip in base64. It checks their
-SHA-256, unpacks them outside of the output and starts `kernel_session`. So nothing is installed on
-Kaggle's machine, which in a competition often has no internet.
+The script contains the package's sources, and the file of the user's recipe, as a zip in base64. It
+checks their SHA-256, unpacks them outside the output folder and starts `kernel_session`. Nothing is
+installed on Kaggle's machine, which often has no internet access in a competition.
 """
 
 import base64
@@ -26,13 +26,13 @@ METADATA = "kernel-metadata.json"
 SCRIPT = "kaggle_digits_kernel.py"
 T4 = "NvidiaTeslaT4"
 NO_ACCELERATOR = "none"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip knows: the same sources, the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip, so that equal sources give equal bytes
 MAX_SCRIPT = 1_000_000  # bytes
 
 TEMPLATE = '''\
 """Train on Kaggle's machine. Written by `kaggle-digits kernel push`, version {version}.
 
-PACKAGE is a zip in base64: the sources of kaggle-digits and, where it was given, the recipe's file.
+PACKAGE is a zip in base64: the sources of kaggle-digits and, if one was given, the recipe's file.
 """
 
 import base64
@@ -68,16 +68,16 @@ kernel_session.main(JOB, PUSH, folder)
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder that can be pushed.
+    """A folder that is ready to be pushed.
 
     Attributes:
-        folder: with ``kernel-metadata.json`` and the script.
+        folder: the folder with ``kernel-metadata.json`` and the script.
         kernel: ``user/name``.
-        push: the text in the script that identifies this push.
-        sha256: of all that decides what is trained; the same for the same job.
-        job: what is trained.
-        accelerator: Kaggle's name of it, or ``none``.
-        size: of the script, in bytes.
+        push: the random text in the script that identifies this push.
+        sha256: SHA-256 of everything that determines the training; the same for the same job.
+        job: the training.
+        accelerator: Kaggle's name of the accelerator, or ``none``.
+        size: size of the script in bytes.
 
     """
 
@@ -93,15 +93,18 @@ class Prepared:
 def prepare(
     folder: Path, kernel: str, job: Job, *, push: str, accelerator: str, recipe_file: Path | None
 ) -> Prepared:
-    """Write the files that are pushed into ``folder``.
+    """Write the files to push into ``folder``.
 
     Args:
-        folder: made if it is not there.
+        folder: the target folder; created if it is missing.
         kernel: ``user/name``.
-        job: what is trained.
-        push: a text that no other push has.
-        accelerator: Kaggle's name of it, or ``none``.
-        recipe_file: the recipe's own Python file; None for a built-in one.
+        job: the training.
+        push: a unique random text.
+        accelerator: Kaggle's name of the accelerator, or ``none``.
+        recipe_file: the Python file of the recipe; None for a built-in recipe.
+
+    Returns:
+        The folder with its metadata.
 
     Raises:
         InputError: the script would be too large for Kaggle, or cannot be written.
@@ -121,8 +124,8 @@ def prepare(
     )
     if len(script) > MAX_SCRIPT:
         raise InputError(
-            f"the kernel's script has {len(script):,} bytes, expected at most {MAX_SCRIPT:,}. "
-            f"Make {recipe_file} smaller: all else is this program."
+            f"the kernel's script has {len(script):,} bytes. Expected at most {MAX_SCRIPT:,}. "
+            f"Make {recipe_file} smaller."
         )
     files.write_json(folder / METADATA, entries)
     files.write_text(folder / SCRIPT, script)
@@ -131,7 +134,7 @@ def prepare(
 
 
 def metadata(kernel: str, accelerator: str) -> dict[str, Any]:
-    """Return what ``kernel-metadata.json`` says."""
+    """Return the content of ``kernel-metadata.json``."""
     has_gpu = accelerator.startswith("Nvidia")
     return {
         "id": kernel,
@@ -152,7 +155,7 @@ def metadata(kernel: str, accelerator: str) -> dict[str, Any]:
 
 
 def pack(recipe_file: Path | None) -> bytes:
-    """Return a zip of the package's sources and the recipe's file: the same bytes each time."""
+    """Return a reproducible zip of the package's sources and the recipe's file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _sources(recipe_file):

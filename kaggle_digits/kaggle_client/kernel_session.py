@@ -1,7 +1,7 @@
-"""What the kernel's script does on Kaggle's machine: find the data, train, stop in time.
+"""Run a training on Kaggle's machine: find the data, train, stop before the time limit.
 
-Training is the command line in a process of its own. It saves after every epoch and can be ended
-at any time, so that this process only has to watch the clock and to list what is finished.
+Training is the ordinary command line in a child process. It saves a checkpoint after every epoch
+and can be ended at any time, so this process only watches the time and lists finished files.
 """
 
 import contextlib
@@ -26,19 +26,20 @@ from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.kaggle_client.kernel_job import MANIFEST, RUN_FILE, RUNS, Job, OutputFile
 
-WORKING = "KAGGLE_DIGITS_WORKING"  # variables that override where Kaggle puts things
+WORKING = "KAGGLE_DIGITS_WORKING"  # variables that override Kaggle's folders
 DATA = "KAGGLE_DIGITS_INPUT"
 NEEDED = ("filelock", "keras", "numpy", "pyarrow", "rich", "scipy", "sklearn", "typer")
-MAX_DEPTH = 3  # of folders below the input folder in which data is looked for
+MAX_DEPTH = 3  # levels of folders below the input folder that are searched for data
 MAX_FOLDERS = 1_000
-MAX_MARGIN = 300.0  # seconds before the session's end in which nothing is trained any more
-POLL = 5.0  # seconds between two looks at what is finished
-LAST_LINES = 20  # of the output, which the manifest of a failed job quotes
+MAX_MARGIN = 300.0  # seconds; training stops this long before the session's end
+POLL = 5.0  # seconds between two checks for finished folds
+LAST_LINES = 20  # last lines of the output, quoted in the manifest of a failed job
 PROBE_SECONDS = 180.0
-MIN_BFLOAT16 = 8.0  # compute capability from which a GPU is fast in it: Ampere's
-MIN_FLOAT16 = 7.0  # Volta's; a T4 has 7.5
+MIN_BFLOAT16 = 8.0  # lowest compute capability that is fast in bfloat16: Ampere
+MIN_FLOAT16 = 7.0  # lowest compute capability that is fast in float16: Volta; a T4 has 7.5
 
-# How a backend tells how many GPUs it can use. In a process of its own: it takes their memory.
+# Code that prints how many GPUs a backend can use. It runs in a child process, because it allocates
+# GPU memory.
 PROBES = {
     "tensorflow": "import tensorflow as t; print(len(t.config.list_physical_devices('GPU')))",
     "jax": "import jax; print(sum(device.platform == 'gpu' for device in jax.devices()))",
@@ -51,7 +52,7 @@ class Gpu:
     """A GPU as the driver describes it.
 
     Attributes:
-        name: such as ``Tesla T4``.
+        name: the name, such as ``Tesla T4``.
         capability: compute capability, such as 7.5.
 
     """
@@ -62,12 +63,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What trains.
+    """The backend and the GPUs that train.
 
     Attributes:
-        backend: Keras's.
-        gpus: that the backend can use; none for the processor.
-        note: what is odd about it; "" if nothing is.
+        backend: Keras's backend.
+        gpus: the GPUs that the backend can use; empty for the CPU.
+        note: a warning about them; "" if there is none.
 
     """
 
@@ -77,7 +78,7 @@ class Hardware:
 
     @property
     def precision(self) -> str | None:
-        """The arithmetic that all its GPUs are fast in; None leaves it to the recipe."""
+        """The numeric precision in which all GPUs are fast; None for the recipe's."""
         if not self.gpus:
             return None
         least = min(gpu.capability for gpu in self.gpus)
@@ -87,12 +88,12 @@ class Hardware:
 
 
 def run(job: Any, push: str, package: str) -> int:
-    """Do what the script was made for; return the exit code of the script.
+    """Run the job of the script; return the script's exit code.
 
     Args:
-        job: the entries of a `Job`, as JSON gave them.
-        push: identifies the push, for the manifest.
-        package: the folder in which this package and the recipe's own file were unpacked.
+        job: the fields of a `Job`, parsed from JSON.
+        push: the text that identifies the push, for the manifest.
+        package: the folder with the unpacked package and the file of the user's recipe.
 
     """
     started = time.monotonic()
@@ -139,11 +140,11 @@ def _train(job: Job, output: "_Output", package: Path, started: float) -> int:
 
 
 def arguments(job: Job, hardware: Hardware, seconds: float) -> list[str]:
-    """Return the command line that does ``job`` on ``hardware`` within ``seconds``."""
+    """Return the command line that runs ``job`` on ``hardware`` within ``seconds``."""
     words = ["record"] if job.record else ["cv", "--recipe", job.recipe]
     words += ["--folds", str(job.folds)]
     if job.record:
-        # What a plan of too long a time trained would be stopped in the middle.
+        # A plan for a longer time would be interrupted by the time limit.
         words += ["--budget", job.budget or f"{max(1, int(seconds / 60))}m"]
     elif job.seeds > 1:
         words += ["--seeds", str(job.seeds)]
@@ -159,7 +160,7 @@ def arguments(job: Job, hardware: Hardware, seconds: float) -> list[str]:
 
 
 def child_environment(hardware: Hardware, data: Path, package: Path) -> dict[str, str]:
-    """Return the variables of the process that trains."""
+    """Return the environment variables of the training process."""
     inherited = credentials.environment_without_credentials()
     paths = [str(package), *filter(None, [inherited.get("PYTHONPATH")])]
     variables = {
@@ -167,24 +168,24 @@ def child_environment(hardware: Hardware, data: Path, package: Path) -> dict[str
         "PYTHONUNBUFFERED": "1",
         "KERAS_BACKEND": hardware.backend,
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        # A variable and no option: the run's command then fits the machine that it goes home to.
+        # A variable and not an option, so that the run's command also fits the user's machine.
         DATA: str(data),
     }
-    if len(hardware.gpus) > 1:  # each fold's process takes one of them
+    if len(hardware.gpus) > 1:  # each fold's process uses one GPU
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(len(hardware.gpus))))
     return inherited | variables
 
 
-# ------------------------------------------------------------------------------ what is there
+# --------------------------------------------------------------------------- data and hardware
 
 
 def find_data(root: Path) -> Path:
     """Return the folder at or below ``root`` that holds a data set.
 
-    Kaggle mounts a competition's files in a folder of their own, and has moved it before.
+    Kaggle mounts a competition's files in a separate folder, whose place has changed before.
 
     Raises:
-        InputError: none does, or several do and none is called ``digit-recognizer``.
+        InputError: no folder does, or several do and none is named ``digit-recognizer``.
 
     """
     from kaggle_digits.datasets import finding
@@ -203,19 +204,19 @@ def find_data(root: Path) -> Path:
     if found:
         raise InputError(
             f"several folders below {root} hold data: {', '.join(map(str, found))}. Expected one. "
-            "Push again with --data and the right one."
+            "Push again with --data and the right folder."
         )
     there = ", ".join(str(folder) for folder in _folders(root) if folder != root) or "no folder"
     detail = f" {problems[0]}" if problems else ""
     raise InputError(
         f"no data below {root}: it holds {there}.{detail} Expected the competition's train.csv "
         f"and test.csv. Accept the rules at https://www.kaggle.com/competitions/{COMPETITION}/"
-        "rules, or name another folder with --data, then push again."
+        "rules, or give another folder with --data, then push again."
     )
 
 
 def _folders(root: Path) -> list[Path]:
-    """Return ``root`` and the folders below it, in order, as far as data is looked for."""
+    """Return ``root`` and the folders below it, sorted, down to `MAX_DEPTH`."""
     found = [root] if root.is_dir() else []
     level = found
     for _ in range(MAX_DEPTH):
@@ -230,10 +231,10 @@ def _folders(root: Path) -> list[Path]:
 
 
 def find_gpus() -> tuple[Gpu, ...]:
-    """Return the GPUs that NVIDIA's driver knows; none where there is no driver."""
+    """Return the GPUs that NVIDIA's driver lists; empty without a driver."""
     query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
-        said = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+        said = subprocess.run(  # noqa: S603 — a fixed command
             query, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
@@ -243,9 +244,9 @@ def find_gpus() -> tuple[Gpu, ...]:
 
 
 def count_usable_gpus(backend: str) -> int:
-    """Return how many GPUs ``backend`` can use; 0 if it cannot tell."""
+    """Return how many GPUs ``backend`` can use; 0 if it fails."""
     try:
-        said = subprocess.run(  # noqa: S603 — nothing in it comes from outside
+        said = subprocess.run(  # noqa: S603 — a fixed command
             [sys.executable, "-c", PROBES[backend]],
             capture_output=True,
             text=True,
@@ -263,14 +264,15 @@ def choose_hardware(
     count: Callable[[str], int] = count_usable_gpus,
     is_installed: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None,
 ) -> Hardware:
-    """Return the first backend that can use the GPUs; without any, the first that is installed.
+    """Return the first backend that can use the GPUs, else the first that is installed.
 
-    TensorFlow comes first: at home the same run then resumes without another backend.
+    TensorFlow comes first, because it is the default backend on the user's machine, where the run
+    may be resumed.
 
     Args:
-        gpus: that the driver knows.
-        count: tells how many of them a backend can use.
-        is_installed: tells whether a backend is there.
+        gpus: the GPUs that the driver lists.
+        count: returns how many of them a backend can use.
+        is_installed: returns whether a backend is installed.
 
     Raises:
         InputError: no backend is installed.
@@ -279,7 +281,7 @@ def choose_hardware(
     installed = [name for name in BACKENDS if is_installed(name)]
     if not installed:
         raise InputError(
-            f"none of {', '.join(BACKENDS)} is installed. Expected one that Keras runs on, as in "
+            f"none of {', '.join(BACKENDS)} is installed. Expected a backend of Keras, as in "
             "Kaggle's default image: push again without pinning another image."
         )
     if not gpus:
@@ -288,7 +290,7 @@ def choose_hardware(
         if usable := count(name):
             return Hardware(name, gpus[:usable])
     names = ", ".join(gpu.name for gpu in gpus)
-    note = f"no installed backend can use {names}: training on the processor"
+    note = f"no installed backend can use {names}: training on the CPU"
     return Hardware(installed[0], note=note)
 
 
@@ -312,16 +314,16 @@ def _say_what_is_there(job: Job, hardware: Hardware, data: Path) -> None:
     sys.stdout.flush()
 
 
-# ----------------------------------------------------------------------- the process that trains
+# -------------------------------------------------------------------------- training process
 
 
 @contextlib.contextmanager
 def _start(
     command: list[str], environment: dict[str, str], folder: Path, lines: deque[str]
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start the command line in ``folder``; its output goes to ours, the last of it to ``lines``.
+    """Start the command line in ``folder``, print its output, and keep its last ``lines``.
 
-    Through a pipe: where a notebook runs this script, only what Python prints is in its log.
+    The output goes through a pipe, because the log of a notebook has only what Python prints.
     """
     process = subprocess.Popen(  # noqa: S603 — our own command line
         [sys.executable, "-m", "kaggle_digits", *command],
@@ -353,14 +355,14 @@ def _start(
 def _watch(
     process: "subprocess.Popen[str]", deadline: float, grace: float, save: Callable[[], None]
 ) -> int | None:
-    """Wait for the process; end it at ``deadline``. Return its exit code, None if it was ended."""
+    """Wait for the process and end it at ``deadline``; return its exit code, None if ended."""
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=min(POLL, left))
         save()
     process.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        # It may have finished at the last moment.
+        # The process may have finished in the meantime.
         return 0 if process.wait(timeout=grace) == 0 else None
     process.kill()
     process.wait()
@@ -371,7 +373,7 @@ def _watch(
 
 
 class _Output:
-    """The folder whose content Kaggle keeps, and the list of what belongs home."""
+    """The folder that Kaggle keeps, and its manifest."""
 
     def __init__(self, folder: Path, push: str) -> None:
         self.folder, self.push = folder, push
@@ -379,14 +381,14 @@ class _Output:
         self.finished = 0
 
     def write_if_more_is_finished(self) -> None:
-        """Write the manifest whenever a fold is finished: nobody knows when a machine dies."""
+        """Write the manifest if another fold is finished, because the machine may stop any time."""
         finished = sum(1 for _ in self.folder.glob(f"{RUNS}/*/fold-*/finished.json"))
         if finished != self.finished:
             self.finished = finished
             self.write("running")
 
     def write(self, state: str, message: str = "") -> None:
-        """Write the manifest of what is there now."""
+        """Write the manifest of the present files."""
         listed = [asdict(file) for file in self._files()]
         value = {"push": self.push, "state": state, "files": listed, "message": message}
         try:
@@ -406,6 +408,6 @@ class _Output:
 
 
 def main(job: str, push: str, package: str) -> None:
-    """Run the script's job, given as JSON, and end the script with an exit code if it failed."""
+    """Run the script's job, given as JSON; exit with a non-zero code if it failed."""
     if code := run(json.loads(job), push, package):
         sys.exit(code)

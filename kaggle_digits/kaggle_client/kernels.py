@@ -1,6 +1,6 @@
 """Push a kernel to Kaggle once, and follow it.
 
-A session uses the week's GPU hours, so none is started twice unless the user asks for that.
+A session uses the weekly GPU quota, so none is started twice unless the user asks for it.
 """
 
 import contextlib
@@ -23,29 +23,29 @@ Tell = Callable[[str], None]
 RUNNING = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 FAILED = ("ERROR", "CANCEL_ACKNOWLEDGED")
 FINAL = ("COMPLETE", *FAILED)
-MISSING = {403, 404}  # statuses of a kernel that does not exist, or is somebody else's
-NOT_OURS = {401, 407}  # statuses about the account or the way to Kaggle: the next call fails
+MISSING = {403, 404}  # statuses of a kernel that does not exist or belongs to another user
+NOT_OURS = {401, 407}  # statuses about the account or the proxy: the next call fails too
 
-PUSH_FACTOR = 3  # a script of some hundred kilobytes
-LOOKS = (0, 1, 2, 4, 8)  # pauses before each look for a lost push, in units of the first pause
+PUSH_FACTOR = 3  # timeouts for the upload of a script of several hundred kilobytes
+LOOKS = (0, 1, 2, 4, 8)  # pauses before each search for a lost push, in units of the first pause
 PAUSES = 60  # the first pause is the timeout divided by this
 GROWTH = 1.5
 MAX_PAUSES = 2  # the longest pause is the timeout divided by this
-QUEUE_FACTOR = 60  # of the timeout: how long `wait` allows for the queue
-LOG_SHOWN = 20  # lines
+QUEUE_FACTOR = 60  # `wait` allows this many timeouts in the queue
+LOG_SHOWN = 20  # lines of the log that are shown
 MAX_PAGES = 50
 
 
 class AlreadyPushedError(InputError):
-    """Kaggle has this kernel already, or is running another one under its name."""
+    """The kernel was already pushed, or a session under its name is running."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """What Kaggle says of a kernel's last session.
+    """The state of a kernel's last session.
 
     Attributes:
-        status: QUEUED, RUNNING, COMPLETE, ERROR, …; it may be one that is newer than this program.
+        status: QUEUED, RUNNING, COMPLETE, ERROR, or another status of Kaggle.
         failure: Kaggle's reason for an ERROR; "" if it gives none.
 
     """
@@ -59,9 +59,9 @@ class Listing:
     """The output of a kernel's last session.
 
     Attributes:
-        names: of its files, as Kaggle gives them: unchecked.
-        log: the last lines.
-        lines: how many lines the log has in all.
+        names: names of the files as Kaggle gives them, unchecked.
+        log: the last lines of the log.
+        lines: total number of lines of the log.
 
     """
 
@@ -81,7 +81,7 @@ def get_session(kernel: str, kaggle: Kaggle) -> Session | None:
         if error.status in MISSING:
             return None
         raise
-    # The first name of Kaggle's enumeration may be left out: it is the default.
+    # Kaggle may omit the first value of its enumeration, which is the default.
     name = scrub(str(said.get("status") or "QUEUED")).upper().removeprefix("KERNEL_WORKER_STATUS_")
     return Session(name[:40], scrub(str(said.get("failureMessage") or "")))
 
@@ -96,14 +96,14 @@ def require_session(kernel: str, kaggle: Kaggle) -> Session:
     session = get_session(kernel, kaggle)
     if session is None:
         raise InputError(
-            f"Kaggle has no kernel {kernel}, or it is not yours. Expected USER/NAME of one that "
-            "was pushed; yours are listed at https://www.kaggle.com/code (Your Work)."
+            f"Kaggle has no kernel {kernel}, or it is not yours. Expected USER/NAME of a pushed "
+            "kernel; yours are listed at https://www.kaggle.com/code (Your Work)."
         )
     return session
 
 
 def list_output(kernel: str, kaggle: Kaggle) -> Listing:
-    """Return what the kernel's last session has left so far."""
+    """Return the present output of the kernel's last session."""
     names: list[str] = []
     log: list[str] = []
     lines, token = 0, ""
@@ -126,17 +126,17 @@ def list_output(kernel: str, kaggle: Kaggle) -> Listing:
 def push(
     prepared: Prepared, ledger: KernelLedger, kaggle: Kaggle, *, force: bool, tell: Tell
 ) -> PushedKernel:
-    """Push ``prepared`` once and return its line in the ledger.
+    """Push ``prepared`` once and return its entry in the ledger.
 
     Args:
         prepared: the folder to push.
-        ledger: where it is recorded.
+        ledger: the ledger that records it.
         kaggle: an open connection.
-        force: push it even if the same was pushed before, or if that cannot be known.
-        tell: takes a line for the user.
+        force: push it even if the same was already pushed, or may have been.
+        tell: called with each status line for the user.
 
     Raises:
-        AlreadyPushedError: the same was pushed before, or the kernel is running. Nothing was sent.
+        AlreadyPushedError: it was already pushed, or the kernel is running. Nothing was sent.
         KaggleError: nothing was pushed, or, if the message says so, the outcome is unknown.
 
     """
@@ -155,8 +155,8 @@ def push(
             accelerator=prepared.accelerator,
             session_seconds=prepared.job.session_seconds,
         )
-        # Recorded before it is sent: whatever happens to this process, the next one looks for the
-        # text in it that no other push has.
+        # Recorded before it is sent: if this process dies, the next one searches for the unique
+        # text in its script.
         ledger.append(entry)
         new = _send(prepared, entry, ledger, kaggle, tell)
         ledger.replace(entry, new)
@@ -167,7 +167,7 @@ def _lock(ledger: KernelLedger) -> contextlib.AbstractContextManager[None]:
     return files.lock(
         ledger.path.with_name(".push.lock"),
         seconds=0,
-        busy="another `kaggle-digits` is pushing a kernel from here. Wait for it, then run the "
+        busy="another `kaggle-digits` process is pushing a kernel here. Wait for it, then run the "
         "same command again.",
     )
 
@@ -175,8 +175,8 @@ def _lock(ledger: KernelLedger) -> contextlib.AbstractContextManager[None]:
 def _require_idle(kernel: str, session: Session | None) -> None:
     if session is not None and session.status not in FINAL:
         raise AlreadyPushedError(
-            f"{kernel} is {session.status} on Kaggle: a second session would run beside it and use "
-            f"GPU hours twice. Nothing was sent. Wait for it with `kaggle-digits kernel status "
+            f"{kernel} is {session.status} on Kaggle. A second session would use twice the GPU "
+            f"hours. Nothing was sent. Wait for it with `kaggle-digits kernel status "
             f"{kernel} --wait`, cancel it at https://www.kaggle.com/code/{kernel}, or push under "
             "another --name."
         )
@@ -188,17 +188,17 @@ def _require_new(prepared: Prepared, ledger: KernelLedger, session: Session | No
             continue
         if entry.status == UNKNOWN:
             raise AlreadyPushedError(
-                f"it is unknown whether {entry.kernel} was pushed at {entry.time}: no answer came. "
-                f"See https://www.kaggle.com/code/{entry.kernel}. Nothing was sent; if it is not "
-                "there, --force pushes it."
+                f"it is unknown whether {entry.kernel} was pushed at {entry.time}: Kaggle did not "
+                f"answer. See https://www.kaggle.com/code/{entry.kernel}. Nothing was sent; if it "
+                "is not there, --force pushes it."
             )
         current = session.status if session and entry.kernel == prepared.kernel else entry.status
         if current in FAILED:
             continue
         raise AlreadyPushedError(
-            f"the same was already pushed: {entry.kernel}, version {entry.version}, at "
+            f"the same training was already pushed: {entry.kernel}, version {entry.version}, at "
             f"{entry.time} ({current}). Nothing was sent. `kaggle-digits kernel fetch "
-            f"{entry.kernel}` brings its runs home; --force trains them again, which uses GPU "
+            f"{entry.kernel}` downloads its runs; --force trains them again, which uses GPU "
             "hours."
         )
 
@@ -223,8 +223,8 @@ def _send(
     if answer["error"]:
         ledger.replace(entry, None)
         raise KaggleError(
-            f"Kaggle did not take {entry.kernel}: {scrub(answer['error'])} Nothing runs. Correct "
-            "what it names, then run the same command again."
+            f"Kaggle rejected {entry.kernel}: {scrub(answer['error'])} Nothing is running. Correct "
+            "the cause, then run the same command again."
         )
     if answer["invalid"]:
         tell(
@@ -237,48 +237,48 @@ def _send(
 
 
 def scrub_url(url: str) -> str:
-    """Return an address on kaggle.com without what may follow its path; "" for any other."""
+    """Return an address on kaggle.com without its query and fragment; "" for any other address."""
     path = url.partition("?")[0].removeprefix("https://www.kaggle.com")
     return f"https://www.kaggle.com{scrub(path)}" if path.startswith("/") else ""
 
 
 def _settle(entry: PushedKernel, kaggle: Kaggle, cause: str) -> PushedKernel:
-    """Return what Kaggle says of the push whose answer was just lost.
+    """Look up a push whose answer was just lost, and return its updated entry.
 
     Raises:
-        KaggleError: it did not arrive, or that is unknown.
+        KaggleError: it did not arrive, or this is unknown.
 
     """
-    again = "Run the same command again: it looks once more before it sends anything."
+    again = "Run the same command again: it searches again before it sends anything."
     try:
         found = _search(entry, kaggle)
     except KaggleError as error:
         raise KaggleError(
-            f"it is unknown whether {entry.kernel} was pushed. First: {cause} Then, looking for "
+            f"it is unknown whether {entry.kernel} was pushed. First: {cause} Then, searching for "
             f"it: {error} It was not sent again. {again}",
             error.status,
         ) from error
     if found is None:
         raise KaggleError(
-            f"{entry.kernel} was probably not pushed: {cause} Kaggle does not hold this version. "
+            f"{entry.kernel} was probably not pushed: {cause} Kaggle does not have this version. "
             f"{again}"
         )
     return found
 
 
 def settle_all(ledger: KernelLedger, kaggle: Kaggle, tell: Tell) -> None:
-    """Find out what became of each push without an answer; the line of one that failed goes."""
+    """Resolve every push without an answer; remove the entries of those that never arrived."""
     for entry in ledger.entries():
         if entry.status != UNKNOWN:
             continue
         found = _search(entry, kaggle)
         ledger.replace(entry, found)
         what = f"The push of {entry.kernel} at {entry.time}"
-        tell(f"{what} had arrived: version {found.version}." if found else f"{what} never arrived.")
+        tell(f"{what} arrived: version {found.version}." if found else f"{what} never arrived.")
 
 
 def _search(entry: PushedKernel, kaggle: Kaggle) -> PushedKernel | None:
-    """Look for the push in the kernel's source, several times, because Kaggle may be late."""
+    """Search the kernel's source for the push several times, because Kaggle may lag behind."""
     for pauses in LOOKS:
         time.sleep(client.timeout() / PAUSES * pauses)
         try:
@@ -303,18 +303,18 @@ def _search(entry: PushedKernel, kaggle: Kaggle) -> PushedKernel | None:
 def wait(
     kernel: str, seconds: float, kaggle: Kaggle, *, tell: Tell, show: Callable[[str], None]
 ) -> Session:
-    """Ask with growing pauses until the session has ended; show what its log adds meanwhile.
+    """Wait until the session has ended, polling with growing pauses, and show its log.
 
     Args:
         kernel: ``user/name``.
-        seconds: that the session may take, once it runs.
+        seconds: time limit of the session once it runs.
         kaggle: an open connection.
-        tell: takes a line about the session.
-        show: takes a line of its log.
+        tell: called with each status line.
+        show: called with each new line of the log.
 
     Raises:
         OutsideError: it did not end in time.
-        KaggleError: Kaggle does not let us ask.
+        KaggleError: Kaggle rejects the requests.
 
     """
     longest = seconds + client.timeout() * QUEUE_FACTOR
@@ -331,8 +331,8 @@ def wait(
             return session
         if time.monotonic() + pause > deadline:
             raise OutsideError(
-                f"{kernel} is still {session.status or 'unknown'} after {longest:,.0f} s. It was "
-                "not stopped. See https://www.kaggle.com/code/"
+                f"{kernel} is still {session.status or 'unknown'} after {longest:,.0f} s. It has "
+                "not been stopped. See https://www.kaggle.com/code/"
                 f"{kernel}, or run the same command again."
             )
         time.sleep(pause)
@@ -340,12 +340,12 @@ def wait(
 
 
 def update(entry: PushedKernel, session: Session) -> PushedKernel:
-    """Return ``entry`` with what Kaggle says of its session."""
+    """Return ``entry`` updated by the state of its session."""
     return entry if entry.status == UNKNOWN else replace(entry, status=session.status)
 
 
 def _look_up(kernel: str, kaggle: Kaggle) -> Session | None:
-    """Return the session; None if this look failed and the next may not."""
+    """Return the session; None if this attempt failed."""
     try:
         return require_session(kernel, kaggle)
     except KaggleError as error:
@@ -355,9 +355,9 @@ def _look_up(kernel: str, kaggle: Kaggle) -> Session | None:
 
 
 def _show_log(kernel: str, kaggle: Kaggle, shown: int, show: Callable[[str], None]) -> int:
-    """Show the lines that the log did not have before; return how many it has now.
+    """Show the new lines of the log; return its present number of lines.
 
-    Kaggle may tell the log only once the session has ended.
+    Kaggle may provide the log only once the session has ended.
     """
     with contextlib.suppress(KaggleError):
         output = list_output(kernel, kaggle)

@@ -1,6 +1,7 @@
-"""Submissions to Kaggle, with their cross-validation and leaderboard scores.
+"""Record submissions to Kaggle with their cross-validation and leaderboard scores.
 
-`submissions/ledger.jsonl` holds one line per submission, the oldest first. Standard library alone.
+`submissions/ledger.jsonl` has one line per submission, the oldest first. Imports only the standard
+library.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 from kaggle_digits.kaggle_client.json_lines import JsonLines
 
 NAME = "ledger.jsonl"
-UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer: Kaggle's list of submissions tells
+UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer; resolved by Kaggle's list
 
 
 @dataclass(frozen=True)
@@ -17,25 +18,24 @@ class Entry:
     """One submission.
 
     Attributes:
-        time: when it was sent, UTC, ISO 8601.
-        file: the CSV's path as it was given.
-        sha256: of the CSV's bytes.
-        message: its description in Kaggle's list of submissions.
-        run: folder of the run that made the CSV; None where no run here has the same bytes.
-        recipe: that run's.
-        oof_accuracy: that run's, out-of-fold; None where it held nothing out.
-        reference: Kaggle's number; None while it is unknown.
-        status: Kaggle's, or UNKNOWN.
-        public_score: None while there is none.
-        test_images_in_train: how many of the test images trained a model in it; None where that
-            is unknown.
-        sent_sha256: of the bytes that were uploaded; None in lines of earlier versions, which
+        time: time of the submission, UTC, ISO 8601.
+        file: path of the CSV as the user gave it.
+        sha256: SHA-256 of the CSV.
+        message: description in Kaggle's list of submissions.
+        run: folder of the run that made the CSV; None if no run here has the same bytes.
+        recipe: recipe of that run.
+        oof_accuracy: out-of-fold accuracy of that run (0-1); None if it held out no images.
+        reference: Kaggle's reference number; None while it is unknown.
+        status: Kaggle's status, or UNKNOWN.
+        public_score: public leaderboard score (0-1); None while it is unknown.
+        test_images_in_train: number of test images that a model was trained on; None if unknown.
+        sent_sha256: SHA-256 of the uploaded bytes; None in entries of earlier versions, which
             uploaded the file itself.
-        size: of the bytes that were uploaded; None in lines of earlier versions.
-        listed_before: the references in Kaggle's list before it was sent; None once its own is
-            known, and in lines of earlier versions.
-        error: Kaggle's reason why it could not score the file; None while there is none.
-        extra: fields that a later version wrote.
+        size: number of uploaded bytes; None in entries of earlier versions.
+        listed_before: references in Kaggle's list before it was sent; None once its own is known,
+            and in entries of earlier versions.
+        error: Kaggle's reason why it could not score the file; None if there is none.
+        extra: unknown fields, written by a later version.
 
     """
 
@@ -58,23 +58,23 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies a submission before Kaggle numbers it: when, and which bytes."""
+        """Time and SHA-256, which identify a submission before Kaggle gives it a reference."""
         return self.time, self.sha256
 
     @property
     def hashes(self) -> set[str]:
-        """The SHA-256 of the file and of what was uploaded, the same unless a copy was cleaned."""
+        """SHA-256 of the file and of the uploaded bytes; they differ if a clean copy was sent."""
         return {self.sha256, self.sent_sha256 or self.sha256}
 
     @property
     def gap(self) -> float | None:
-        """Leaderboard minus out-of-fold accuracy; None while one of them is missing."""
+        """Leaderboard score minus out-of-fold accuracy; None if one of them is missing."""
         if self.public_score is None or self.oof_accuracy is None:
             return None
         return self.public_score - self.oof_accuracy
 
     def to_json(self) -> dict[str, Any]:
-        """Return what its line says, unknown fields included."""
+        """Return the entry's JSON object, including unknown fields."""
         values = asdict(self)
         extra: dict[str, Any] = values.pop("extra")
         if self.listed_before is None:
@@ -83,7 +83,7 @@ class Entry:
 
 
 class Ledger(JsonLines[Entry]):
-    """The file; it need not exist."""
+    """The ledger file, which may be missing."""
 
     kind = Entry
     content = "submissions"

@@ -1,6 +1,6 @@
 """Submit a CSV to Kaggle once, and wait for its score.
 
-Each submission uses one of the day's, so none is sent twice unless the user asks for that.
+The number of submissions per day is limited, so no file is sent twice unless the user asks for it.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from kaggle_digits.kaggle_client.recovery import Tell
 from kaggle_digits.runs.provenance import Provenance
 
 GROWTH = 1.5
-WAIT_FACTOR = 10  # of the timeout: how long `wait` waits for a score in all
+WAIT_FACTOR = 10  # `wait` waits this many timeouts for a score
 PAUSES = 60  # the first pause is the timeout divided by this
-MAX_PAUSE = 30  # the longest one: all of the waiting divided by this
-NOT_OURS = {401, 403, 407}  # statuses about the account or the way to Kaggle: the next call fails
+MAX_PAUSE = 30  # the longest pause is the total waiting time divided by this
+NOT_OURS = {401, 403, 407}  # statuses about the account or the proxy: the next call fails too
 
 
 class AlreadySubmittedError(InputError):
-    """Kaggle has this file already."""
+    """The file was already submitted."""
 
 
 class OutcomeUnknownError(InputError):
-    """Nothing tells whether an earlier submission of this file arrived."""
+    """It is unknown whether an earlier submission of this file arrived."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Package:
 
     Attributes:
         csv: the user's file.
-        message: its description in Kaggle's list of submissions.
-        sha256: of the user's file.
-        content: what is uploaded under the file's name: its bytes, or a clean copy of them.
-        origin: what it was made of; None where that is unknown.
-        test_images_in_train: how many of the test images the training images hold; None where that
-            is unknown.
+        message: the description in Kaggle's list of submissions.
+        sha256: SHA-256 of the user's file.
+        content: the uploaded bytes: those of the file, or of its clean copy.
+        origin: the file's provenance; None if it is unknown.
+        test_images_in_train: number of test images among the training images; None if it is
+            unknown.
 
     """
 
@@ -64,10 +64,10 @@ class Package:
         return hashlib.sha256(self.content).hexdigest()
 
     def to_entry(self, listed_before: Collection[int]) -> Entry:
-        """Return the ledger's line for it as it is about to be sent."""
+        """Return its entry in the ledger before it is sent."""
         origin = self.origin
         return Entry(
-            # Milliseconds: the time tells apart two submissions of the same bytes.
+            # Milliseconds, because the time distinguishes two submissions of the same bytes.
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             file=str(self.csv),
             sha256=self.sha256,
@@ -86,18 +86,18 @@ class Package:
 
 
 def push(package: Package, ledger: Ledger, kaggle: Kaggle, *, force: bool, tell: Tell) -> Entry:
-    """Submit ``package`` once and return its line in the ledger.
+    """Submit ``package`` once and return its entry in the ledger.
 
     Args:
-        package: what to submit.
-        ledger: where it is recorded.
+        package: the package to submit.
+        ledger: the ledger that records it.
         kaggle: an open connection.
-        force: submit it even if it was submitted before, or if that cannot be known.
-        tell: takes a line for the user.
+        force: submit it even if it was already submitted, or may have been.
+        tell: called with each status line for the user.
 
     Raises:
-        AlreadySubmittedError: it was submitted before. Nothing was sent.
-        OutcomeUnknownError: it may have been submitted before. Nothing was sent.
+        AlreadySubmittedError: it was already submitted. Nothing was sent.
+        OutcomeUnknownError: it may have been submitted already. Nothing was sent.
         KaggleError: nothing was submitted, or, if the message says so, the outcome is unknown.
 
     """
@@ -107,9 +107,9 @@ def push(package: Package, ledger: Ledger, kaggle: Kaggle, *, force: bool, tell:
             _require_new(package, ledger)
         _require_room(kaggle, tell)
         with _copy(package) as path:
-            # Recorded before it is sent: whatever happens to this process, the next one looks for
-            # it among the references that are not in the list now.
-            entry = package.to_entry({one.reference for one in kaggle.submissions()})
+            # Recorded before it is sent: if this process dies, the next one looks for it among the
+            # references that are not in the list now.
+            entry = package.to_entry({listed.reference for listed in kaggle.submissions()})
             ledger.append(entry)
             new = _send(path, entry, ledger, kaggle)
         ledger.replace(entry, new)
@@ -123,9 +123,9 @@ def _require_new(package: Package, ledger: Ledger) -> None:
             continue
         if entry.status == UNKNOWN:
             raise OutcomeUnknownError(
-                f"it is unknown whether {package.csv} was submitted at {entry.time}: no answer "
-                f"came, and Kaggle's list holds a new submission that may be it. See {ADDRESS}"
-                "/submissions. Nothing was sent; if it is not there, --force submits it."
+                f"it is unknown whether {package.csv} was submitted at {entry.time}: Kaggle did "
+                "not answer, and its list has a new submission that may be this file. See "
+                f"{ADDRESS}/submissions. Nothing was sent; if it is not there, --force submits it."
             )
         raise AlreadySubmittedError(
             f"{package.csv} was already submitted: {entry.file} had the same content at "
@@ -137,7 +137,7 @@ def _require_new(package: Package, ledger: Ledger) -> None:
         if any(sha256.encode() in line for sha256 in hashes):
             raise OutcomeUnknownError(
                 f"it is unknown whether {package.csv} was submitted: line {number} of "
-                f"{ledger.path} is about it, but is damaged. See {ADDRESS}/submissions. Nothing "
+                f"{ledger.path}, which records it, is damaged. See {ADDRESS}/submissions. Nothing "
                 "was sent; if it is not there, --force submits it."
             )
 
@@ -155,22 +155,22 @@ def _require_room(kaggle: Kaggle, tell: Tell) -> None:
         if error.status is None or error.status in NOT_OURS:
             raise
         tell(
-            "Submissions left today: unknown, because Kaggle does not answer that question "
-            f"({error.status}). Submitting without the count."
+            "Submissions left today: unknown, because Kaggle does not give their number "
+            f"({error.status}). Submitting anyway."
         )
         return
     if limits.today and not limits.left:
         raise KaggleError(
-            f"Kaggle takes no more submissions today: {limits.today} were made. Nothing was "
-            "sent. Kaggle's day ends at midnight UTC; run the same command after that."
+            f"Kaggle accepts no more submissions today: {limits.today} were made. Nothing was "
+            "sent. The limit resets at midnight UTC; run the same command then."
         )
-    if limits.left:  # all zeros say nothing: so it is before the first submission
+    if limits.left:  # both are 0 before the first submission
         tell(f"Submissions today: {limits.today} made, {limits.left} left before this one.")
 
 
 @contextlib.contextmanager
 def _copy(package: Package) -> Iterator[Path]:
-    """Write what was checked where no other program changes it, under the file's own name."""
+    """Yield a private copy of the checked bytes, under the file's own name."""
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder, package.csv.name)
@@ -181,10 +181,10 @@ def _copy(package: Package) -> Iterator[Path]:
 
 
 def _send(path: Path, entry: Entry, ledger: Ledger, kaggle: Kaggle) -> Entry:
-    """Send ``path``, which ``entry`` records, and return what became of it."""
+    """Send ``path``, which ``entry`` records, and return the updated entry."""
     try:
         reference = kaggle.submit(path, entry.message)
-        cause = "Kaggle's answer has no reference."
+        cause = "Kaggle's answer has no reference number."
     except KaggleError as error:
         if error.is_refusal:
             ledger.replace(entry, None)
@@ -199,11 +199,11 @@ def _send(path: Path, entry: Entry, ledger: Ledger, kaggle: Kaggle) -> Entry:
 
 
 def wait(entry: Entry, ledger: Ledger, kaggle: Kaggle, tell: Tell) -> Submission:
-    """Ask for the score with growing pauses until there is one; record it in the ledger.
+    """Wait for the score, polling with growing pauses, and record it in the ledger.
 
     Raises:
-        OutsideError: Kaggle could not score the file, or there is no score in time.
-        KaggleError: Kaggle does not let us ask.
+        OutsideError: Kaggle could not score the file, or gave no score in time.
+        KaggleError: Kaggle rejects the requests.
 
     """
     first, longest = client.timeout() / PAUSES, client.timeout() * WAIT_FACTOR
@@ -215,14 +215,14 @@ def wait(entry: Entry, ledger: Ledger, kaggle: Kaggle, tell: Tell) -> Submission
             status = found.status
             ledger.replace(entry, recovery.update(entry, found))
             if status not in client.KNOWN_STATUSES:
-                tell(f"Kaggle's status {status} is unknown here; waiting on.")
+                tell(f"Kaggle reports the unknown status {status}; still waiting.")
         if found and status in client.FINAL:
             return _require_scored(found)
         if time.monotonic() + pause > deadline:
             raise OutsideError(
-                f"no score after {longest:g} s: submission {entry.reference} is still {status}. It "
-                "has arrived; do not submit it again. `kaggle-digits leaderboard --refresh` "
-                "fetches its score later."
+                f"no score after {longest:g} s: submission {entry.reference} is still {status}. "
+                "Kaggle has the file; do not submit it again. Fetch the score later with "
+                "`kaggle-digits leaderboard --refresh`."
             )
         time.sleep(pause)
         pause = min(pause * GROWTH, longest / MAX_PAUSE)
@@ -238,7 +238,7 @@ def _require_scored(submission: Submission) -> Submission:
 
 
 def _look_up(entry: Entry, kaggle: Kaggle) -> Submission | None:
-    """Return the submission from Kaggle's list; None if a look failed and the next may not."""
+    """Return the submission from Kaggle's list; None if this attempt failed."""
     try:
         return next((o for o in kaggle.submissions() if o.reference == entry.reference), None)
     except KaggleError as error:
@@ -248,7 +248,7 @@ def _look_up(entry: Entry, kaggle: Kaggle) -> Submission | None:
 
 
 def rank(score: float, kaggle: Kaggle) -> int | None:
-    """Return where ``score`` stands on the public leaderboard; None if Kaggle does not tell."""
+    """Return the rank of ``score`` on the public leaderboard; None if it is unknown."""
     with contextlib.suppress(KaggleError):
         better = 0
         for other in kaggle.scores():

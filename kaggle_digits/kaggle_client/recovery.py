@@ -1,7 +1,7 @@
-"""What Kaggle's list tells of submissions whose answer was lost, or whose score was pending.
+"""Resolve submissions whose answer was lost or whose score was pending, by Kaggle's list.
 
 A submission is in the ledger before it is sent. If the process is killed or the answer is lost, the
-line stays UNKNOWN, and the next command looks in Kaggle's list before it sends anything.
+entry stays UNKNOWN, and the next command searches Kaggle's list before it sends anything.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from kaggle_digits.kaggle_client.client import Kaggle, Submission
 from kaggle_digits.kaggle_client.faults import ADDRESS, KaggleError
 from kaggle_digits.kaggle_client.ledger import UNKNOWN, Entry, Ledger
 
-# Pauses before each look, in units of the timeout divided by PAUSES, because the list may be late:
-# 15 s in all by default.
+# Pauses before each search, in units of the timeout divided by PAUSES, because Kaggle's list may
+# lag behind. 15 s in total by default.
 LOOKS = (0, 1, 2, 4, 8)
 PAUSES = 60
 
@@ -25,35 +25,38 @@ Tell = Callable[[str], None]
 
 
 def lock(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
-    """Keep other processes from submitting or settling with the same ledger."""
+    """Lock the ledger against other processes that submit or refresh."""
     return files.lock(
         ledger.path.with_name(".push.lock"),
         seconds=0,
-        busy="another `kaggle-digits` is talking to Kaggle about submissions from here. "
-        "Wait for it, then run the same command again.",
+        busy="another `kaggle-digits` process is submitting or refreshing here. Wait for it, then "
+        "run the same command again.",
     )
 
 
 def settle(entry: Entry, ledger: Ledger, kaggle: Kaggle, cause: str) -> Entry:
-    """Return what Kaggle's list says of the submission whose answer was just lost.
+    """Look up a submission whose answer was just lost in Kaggle's list.
 
     Args:
-        entry: its line, which stays UNKNOWN unless it is found.
-        ledger: where the line is.
+        entry: its entry, which stays UNKNOWN unless it is found.
+        ledger: the ledger with the entry.
         kaggle: an open connection.
         cause: why there is no answer.
 
+    Returns:
+        The updated entry.
+
     Raises:
-        KaggleError: it is not in the list, or that is unknown.
+        KaggleError: it is not in the list, or the list is unavailable.
 
     """
-    again = "Run the same command again: it looks once more before it sends anything."
+    again = "Run the same command again: it searches again before it sends anything."
     try:
         found, is_doubtful = _search(entry, ledger, kaggle)
     except KaggleError as error:
         raise KaggleError(
-            f"it is unknown whether {entry.file} was submitted. First: {cause} Then, looking for "
-            f"it: {error} It was not sent again. {again}",
+            f"it is unknown whether {entry.file} was submitted. First: {cause} Then, searching "
+            f"Kaggle's list: {error} It was not sent again. {again}",
             error.status,
         ) from error
     if found is not None:
@@ -61,16 +64,16 @@ def settle(entry: Entry, ledger: Ledger, kaggle: Kaggle, cause: str) -> Entry:
     if is_doubtful:
         raise KaggleError(f"it is unknown whether {entry.file} was submitted: {cause} {again}")
     raise KaggleError(
-        f"{entry.file} was probably not submitted: {cause} Kaggle's list of submissions does not "
-        f"hold it. {again}"
+        f"{entry.file} was probably not submitted: {cause} It is not in Kaggle's list of "
+        f"submissions. {again}"
     )
 
 
 def settle_all(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> None:
-    """Find out what became of each submission without an answer.
+    """Resolve every submission without an answer.
 
-    The line of one that is not in Kaggle's list goes: it never arrived. The line of one that may or
-    may not be there stays.
+    An entry that is not in Kaggle's list is removed, because the submission never arrived. An entry
+    that may or may not be there is kept.
     """
     for entry in ledger.entries():
         if entry.status != UNKNOWN:
@@ -79,7 +82,7 @@ def settle_all(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> None:
         what = f"The submission of {entry.file} at {entry.time}"
         if found is not None:
             ledger.replace(entry, update(entry, found))
-            tell(f"{what} had arrived: reference {found.reference}.")
+            tell(f"{what} arrived: reference {found.reference}.")
         elif is_doubtful:
             tell(f"{what}: unknown whether it arrived. See {ADDRESS}/submissions.")
         else:
@@ -88,12 +91,12 @@ def settle_all(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> None:
 
 
 def _search(entry: Entry, ledger: Ledger, kaggle: Kaggle) -> tuple[Submission | None, bool]:
-    """Look for ``entry`` in Kaggle's list, several times, because the list may be late.
+    """Search Kaggle's list for ``entry`` several times, because the list may lag behind.
 
-    Clocks play no part: it is one of the references that were not in the list before.
+    Times are not compared: the submission is among the references that were not listed before.
 
     Returns:
-        The submission, or None, and then whether one that is listed may still be it.
+        The submission, or None; and whether a listed submission may still be this one.
 
     """
     known = {other.reference for other in ledger.entries()} | set(entry.listed_before or ())
@@ -101,19 +104,23 @@ def _search(entry: Entry, ledger: Ledger, kaggle: Kaggle) -> tuple[Submission | 
     for pauses in LOOKS:
         time.sleep(client.timeout() / PAUSES * pauses)
         listed = kaggle.submissions()
-        new = [one for one in listed if one.reference not in known and _may_be(entry, one)]
-        matching = [one for one in new if _is(entry, one)]
+        new = [
+            candidate
+            for candidate in listed
+            if candidate.reference not in known and _may_match(entry, candidate)
+        ]
+        matching = [candidate for candidate in new if _matches(entry, candidate)]
         if matching:
             return matching[0], False  # the newest
     return None, bool(new)
 
 
-def _may_be(entry: Entry, submission: Submission) -> bool:
+def _may_match(entry: Entry, submission: Submission) -> bool:
     return submission.file_name in {"", Path(entry.file).name}
 
 
-def _is(entry: Entry, submission: Submission) -> bool:
-    """Return whether all that Kaggle tells of ``submission`` is as ``entry`` has it."""
+def _matches(entry: Entry, submission: Submission) -> bool:
+    """Return whether everything that Kaggle lists of ``submission`` equals ``entry``."""
     message = submission.description.split()
     told = bool(submission.file_name or message)
     same_size = entry.size is None or submission.size in {None, entry.size}
@@ -121,13 +128,13 @@ def _is(entry: Entry, submission: Submission) -> bool:
 
 
 def refresh(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> int:
-    """Fetch what Kaggle knows of submissions without a final score; return how many changed."""
+    """Update the submissions without a final score; return the number of changed entries."""
     with lock(ledger):
         before = ledger.entries()
         if not any(map(_is_open, before)):
             return 0
         settle_all(ledger, kaggle, tell)
-        listed = {one.reference: one for one in kaggle.submissions()}
+        listed = {submission.reference: submission for submission in kaggle.submissions()}
         ledger.update(
             lambda entry: (
                 update(entry, listed[entry.reference])
@@ -146,7 +153,7 @@ def _is_open(entry: Entry) -> bool:
 
 
 def update(entry: Entry, submission: Submission) -> Entry:
-    """Return ``entry`` with what Kaggle's list says of it."""
+    """Return ``entry`` updated by ``submission`` from Kaggle's list."""
     return replace(
         entry,
         reference=submission.reference,

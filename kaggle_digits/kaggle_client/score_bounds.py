@@ -1,8 +1,8 @@
-"""What known leaderboard scores imply for other files. NumPy only where files are read.
+"""Bound unknown leaderboard scores by known ones. Imports NumPy only to read files.
 
-Kaggle scores all 28,000 rows of this competition: a score is a whole number of errors, and the rows
-in which two files differ bound the one's errors by the other's. Scores that contradict this are
-reported.
+Kaggle scores all 28,000 rows of this competition, so a score is a whole number of errors, and the
+error counts of two files differ at most by the number of rows in which the files differ. Scores
+that contradict this are reported.
 """
 
 import contextlib
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from kaggle_digits.submissions import Submission
     from kaggle_digits.submissions.comparison import Comparison
 
-ROWS = 28_000  # of the competition's test.csv
+ROWS = 28_000  # rows of the competition's test.csv
 STEP = 1e-5  # Kaggle shows five decimals
-MAX_FILES = 20  # of the ledger: the newest; each takes some milliseconds
-MAX_BYTES = 1 << 20  # of each
+MAX_FILES = 20  # files of the ledger that are read, newest first; each takes milliseconds
+MAX_BYTES = 1 << 20  # per file
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Between what a file's score lies, given the scores of others.
+    """Bounds of a file's score.
 
     Attributes:
-        name: the file's.
-        lowest: the score cannot be less.
-        highest: nor more.
-        fewest: the errors that ``highest`` means.
-        most: the errors that ``lowest`` means.
-        hopeless: it cannot be more than the best known score.
+        name: name of the file.
+        lowest: lowest possible score (0-1).
+        highest: highest possible score (0-1).
+        fewest: smallest possible number of errors.
+        most: largest possible number of errors.
+        hopeless: whether the score cannot exceed the best known score.
 
     """
 
@@ -52,14 +52,14 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two files whose scores no true labels allow.
+    """Two files whose scores contradict each other.
 
     Attributes:
-        a: name of the one.
-        b: name of the other.
-        errors_a: behind its score.
-        errors_b: behind the other's.
-        differing: rows on which the files differ.
+        a: name of the first file.
+        b: name of the second file.
+        errors_a: number of errors of the first file.
+        errors_b: number of errors of the second file.
+        differing: number of rows in which the files differ.
 
     """
 
@@ -72,15 +72,15 @@ class Conflict:
 
 @dataclass(frozen=True)
 class ScoreBounds:
-    """What known scores say about the files without one, if all rows are scored.
+    """Bounds of the unknown scores, assuming that Kaggle scores all rows.
 
     Attributes:
-        rows: of each file.
-        errors: behind each known score, by the file's name.
-        bounds: one for each file without a known score, in the order given; empty if something
-            contradicts the assumption.
-        impossible: names of files whose score no whole number of errors gives.
-        conflicts: pairs of files whose scores are farther apart than the files, or nearer.
+        rows: number of rows of each file.
+        errors: number of errors of each file with a known score, by its name.
+        bounds: one per file without a known score, in the given order; empty if the scores
+            contradict the assumption.
+        impossible: names of files whose score is not a whole number of errors.
+        conflicts: pairs of files whose scores contradict each other.
 
     """
 
@@ -92,24 +92,24 @@ class ScoreBounds:
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether the scores cannot be those of all rows."""
+        """Whether the scores contradict the assumption."""
         return bool(self.impossible or self.conflicts)
 
 
 def bound_scores(
     compared: "Comparison", scores: Mapping[str, float], elsewhere: Mapping[str, float]
 ) -> ScoreBounds:
-    """Return what the known ``scores`` imply for the other files.
+    """Return the bounds that the known ``scores`` imply for the other files.
 
-    The number of rows on which two sets of answers differ is a distance, and a file's errors are
-    its distance from the true answers. So a file that differs from a known one, which has e
-    errors, in d rows has at most e + d errors and at least ``abs(e - d)``. Several known scores:
-    every bound holds, so the tightest counts.
+    The number of rows in which two files differ is a distance, and a file's number of errors is its
+    distance from the true labels. By the triangle inequality, a file that differs in d rows from a
+    file with e errors has at least ``abs(e - d)`` and at most e + d errors. With several known
+    scores the tightest bounds apply.
 
     Args:
-        compared: what `compare` returned.
-        scores: accuracies 0-1 by the files' names, as Kaggle shows them.
-        elsewhere: the same of files that are not compared; they only test the assumption.
+        compared: the result of `compare`.
+        scores: Kaggle's scores (0-1) by file name.
+        elsewhere: scores of files that are not compared; they only test the assumption.
 
     """
     rows, differing = len(compared.ids), compared.differing.tolist()
@@ -141,12 +141,14 @@ def bound_scores(
 
 
 def bound_ledger(entries: Sequence[Entry]) -> ScoreBounds:
-    """Return what the scores in the ledger imply for its files without one.
+    """Return the bounds that the scores in the ledger imply for its files without a score.
 
-    Files that are still there, unchanged, are compared; they are named by `name_entry`.
+    Only files that still exist unchanged are compared; they are named by `name_entry`.
     """
-    scores = {name_entry(one): one.public_score for one in entries if one.public_score is not None}
-    # One file, or none with a score, tells nothing: then none is read, and listing starts at once.
+    scores = {
+        name_entry(entry): entry.public_score for entry in entries if entry.public_score is not None
+    }
+    # Without a known score and a second file there are no bounds, so no file is read.
     files = _read_unchanged(entries) if scores and len(entries) > 1 else {}
     here = {name: score for name, score in scores.items() if name in files}
     if not here or len(files) == 1:
@@ -157,7 +159,7 @@ def bound_ledger(entries: Sequence[Entry]) -> ScoreBounds:
 
 
 def name_entry(entry: Entry) -> str:
-    """Return a name that tells apart two submissions of one file."""
+    """Return a name that is unique for each submission of a file."""
     return f"{entry.file} (reference {entry.reference})"
 
 
@@ -176,28 +178,28 @@ def _read_unchanged(entries: Sequence[Entry]) -> "dict[str, Submission]":
             from kaggle_digits import submissions
 
             answers = submissions.parse(path, content)
-            if len(answers) == ROWS == answers.ids.max():  # each id once: so they are 1 … ROWS
+            if len(answers) == ROWS == answers.ids.max():  # ids are unique, so they are 1 … ROWS
                 found[name_entry(entry)] = answers
     return found
 
 
 def find_impossible(scores: Mapping[str, float], rows: int) -> tuple[str, ...]:
-    """Return the names whose score no number of errors in ``rows`` rows gives."""
+    """Return the names whose score is not a whole number of errors in ``rows`` rows."""
     return tuple(name for name, score in scores.items() if count_errors(score, rows) is None)
 
 
 def count_errors(score: float, rows: int) -> int | None:
-    """Return the errors in ``rows`` rows that Kaggle shows as ``score``; None if none are.
+    """Return the number of errors that Kaggle shows as ``score``; None if there is none.
 
-    Kaggle cuts scores after the fifth decimal, so the true one is up to a step more. Up to 100,000
-    rows, at most one number of errors fits.
+    Kaggle truncates scores to five decimals, so the true score is up to 0.00001 higher. Up to
+    100,000 rows, at most one number of errors fits.
     """
-    slack = 1e-6  # of a row: rounding in these lines
+    slack = 1e-6  # in rows; tolerates rounding errors
     errors = math.floor(rows * (1 - score) + slack)
     within = errors > rows * (1 - score - STEP) + slack
     return errors if within and 0 <= errors <= rows else None
 
 
 def show_score(errors: int, rows: int) -> str:
-    """Return the score of so many errors as Kaggle shows it: cut after the fifth decimal."""
+    """Return the score for ``errors`` as Kaggle shows it: truncated to five decimals."""
     return f"{(rows - errors) * 100_000 // rows / 100_000:.5f}"

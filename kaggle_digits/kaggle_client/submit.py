@@ -1,7 +1,7 @@
 """Check a CSV against the competition's test images, and submit it to Kaggle once.
 
-The command line and a notebook use the same guards: the right images, one row for each of them, no
-test image in the training images unless that is declared, and no file that was already submitted.
+The command line and a notebook use the same checks: the right images, one row for each of them, no
+test image among the training images unless declared, and no file that was already submitted.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ PROGRAM = "kaggle-digits"
 
 @dataclass(frozen=True, eq=False)
 class CheckedCsv:
-    """A CSV with one row for each test image, and what is known of it.
+    """A CSV with one row for each test image, and its provenance.
 
     Attributes:
         csv: the user's file.
-        input: the folder with the data that it was checked against.
-        copy: its answers, and the bytes that are uploaded.
+        input: the folder with the competition's data.
+        copy: its labels, and the bytes that are uploaded.
         splits: the data set in the folder.
-        origin: the run that made it; None if that is unknown.
-        test_images_in_train: number of test images that occur in training images, pixel for pixel:
-            in the run's, or in the folder's if those are more.
+        origin: the run that made it; None if it is unknown.
+        test_images_in_train: number of test images that are identical to a training image: of the
+            run or of the folder, whichever is larger.
 
     """
 
@@ -54,21 +54,20 @@ class CheckedCsv:
         return agreement.find_closest(self.copy.submission, self.splits.test.fingerprint, RUNS)
 
     def explain_refusal(self, *, declared_external: bool, program: str = PROGRAM) -> str | None:
-        """Return why the file may not be submitted, and what to do; None if it may.
+        """Return why the file must not be submitted and what to do; None if it may be.
 
         Args:
             declared_external: whether the user declares that test images are in the training data.
-            program: what to type for this program, in commands of the message.
+            program: the program's name in the commands of the message.
 
         """
         reason = self._explain_other_images(program)
         if reason is None and self.test_images_in_train and not declared_external:
             return (
-                f"{self.csv} answers test images that its network may have been trained on: "
-                f"{self.test_images_in_train:,} of {len(self.splits.test):,} occur in the training "
-                "images, pixel for pixel. Expected none. Remove them from train.csv and train "
-                "again, or, if the competition's rules allow them, submit with "
-                "--declared-external: the ledger and the message on Kaggle then say so."
+                f"{self.csv}: {self.test_images_in_train:,} of {len(self.splits.test):,} test "
+                "images are identical to training images. Expected none. Remove them from "
+                "train.csv and train again. If the competition's rules allow them, submit with "
+                "--declared-external, which records their number in the ledger and on Kaggle."
             )
         return reason
 
@@ -78,8 +77,8 @@ class CheckedCsv:
             answers = str(self.input / "answers.csv")
             score = [program, "evaluate", str(self.csv), "--labels", answers]
             return (
-                f"{self.csv} is not for the competition: {self.input} holds a rehearsal, other "
-                "images in the competition's format. Score it here instead:\n"
+                f"{self.csv} is not for the competition: {self.input} holds a rehearsal, which has "
+                "other images in the competition's format. Score the CSV locally instead:\n"
                 f"  {shlex.join(score)}"
             )
         if not splits.is_competition:
@@ -89,23 +88,24 @@ class CheckedCsv:
             )
             return (
                 f"{self.csv} is not for the competition: {self.input} holds {splits.source} data "
-                f"with {len(splits.test):,} test images, expected the competition's 28,000. "
-                f"Get those, and train on them, with one of:\n  {download}\n  {from_zip}"
+                f"with {len(splits.test):,} test images. Expected the competition's 28,000. "
+                "Get the competition's data with one of these commands, then train:\n"
+                f"  {download}\n  {from_zip}"
             )
-        # As many rows and the same ids do not make it an answer: a rehearsal has 28,000 as well.
+        # Equal ids do not suffice: a rehearsal has 28,000 rows as well.
         if origin is None or origin.test_fingerprint in (None, splits.test.fingerprint):
             return None
         return (
             f"{self.csv} is not for the competition: the run {origin.run} made it from "
             f"{origin.source} data, for other test images than those in {self.input}. "
-            "Expected the CSV of a run on these; `kaggle-digits runs` lists them."
+            "Expected the CSV of a run on this data; `kaggle-digits runs` lists the runs."
         )
 
     def pack(self, message: str | None) -> push.Package:
-        """Return what is sent to Kaggle.
+        """Return the package that is sent to Kaggle.
 
         Args:
-            message: its description in Kaggle's list; None names it after the file.
+            message: the description in Kaggle's list; None uses the file's name.
 
         """
         text = message or f"kaggle-digits {self.csv.stem}"
@@ -129,7 +129,7 @@ def check(csv: Path, input_: Path) -> CheckedCsv:
         input_: the folder with the competition's data.
 
     Raises:
-        InputError: one of them cannot be read, or the rows are other ones.
+        InputError: the CSV or the data cannot be read, or the rows do not match the test images.
 
     """
     splits = datasets.load(input_)
@@ -139,13 +139,13 @@ def check(csv: Path, input_: Path) -> CheckedCsv:
     )
     origin = _find_origin(copy)
     in_run = origin.test_images_in_train if origin else None
-    # A CSV may come from a run that is kept elsewhere, so what lies in the folder counts as well.
+    # The CSV may come from a run elsewhere, so the training images in the folder count as well.
     in_folder = leaks.count_repeats(splits.test.images, splits.train.images)
     return CheckedCsv(csv, input_, copy, splits, origin, max(in_run or 0, in_folder))
 
 
 def _find_origin(copy: CleanCopy) -> Provenance | None:
-    """Return what made the file, or the same answers in clean form: spreadsheets change bytes."""
+    """Return the provenance of the file or of its clean copy, because spreadsheets change bytes."""
     for content in (copy.original, copy.content):
         sha256 = hashlib.sha256(content).hexdigest()
         if origin := provenance.find_provenance(sha256, RUNS, SUBMISSIONS):
@@ -158,8 +158,8 @@ class SubmissionResult:
     """A submission that Kaggle has received.
 
     Attributes:
-        entry: its line in the ledger.
-        public_score: accuracy on the public leaderboard; None while it is unknown.
+        entry: its entry in the ledger.
+        public_score: accuracy on the public leaderboard (0-1); None while it is unknown.
         rank: position of that score on the public leaderboard, from 1; None if it is unknown.
 
     Example:
@@ -175,7 +175,7 @@ class SubmissionResult:
 
     @property
     def reference(self) -> int | None:
-        """Kaggle's number of the submission."""
+        """Kaggle's reference number of the submission; None while it is unknown."""
         return self.entry.reference
 
 
@@ -185,16 +185,16 @@ def send(
     """Submit a checked file once, and wait for its score if asked.
 
     Args:
-        package: as of `CheckedCsv.pack`.
-        ledger: where it is recorded.
+        package: the package to send, from `CheckedCsv.pack`.
+        ledger: the ledger that records it.
         wait: whether to wait for the score.
         force: submit it even if it was already submitted.
-        tell: takes a line for the user about what Kaggle answers meanwhile.
+        tell: called with each status line for the user.
 
     Raises:
         AlreadySubmittedError: it was already submitted. Nothing was sent.
         OutcomeUnknownError: it may have been submitted already. Nothing was sent.
-        OutsideError: Kaggle refused it, or could not score it, or gave no score in time.
+        OutsideError: Kaggle rejected it, could not score it, or gave no score in time.
 
     """
     with Kaggle() as kaggle:
@@ -211,30 +211,30 @@ def send(
 
 def submit(
     csv: str | Path,
-    input: str | Path = "input",  # noqa: A002 — as the command line calls it
+    input: str | Path = "input",  # noqa: A002 — the option's name
     *,
     message: str | None = None,
     wait: bool = False,
     force: bool = False,
     declared_external: bool = False,
 ) -> SubmissionResult:
-    """Submit a CSV to the competition, with the guards of ``kaggle-digits submit``.
+    """Submit a CSV to the competition, with the checks of ``kaggle-digits submit``.
 
     Args:
         csv: a file with ``ImageId,Label``, one row for each test image.
         input: the folder with the competition's data.
-        message: description in Kaggle's list of submissions. None names it after the file.
+        message: description in Kaggle's list of submissions. None uses the file's name.
         wait: whether to wait for the score, for up to ten minutes.
-        force: submit it even if it was already submitted. That uses one of the day's submissions.
+        force: submit it even if it was already submitted. This uses one of the day's submissions.
         declared_external: submit it although test images occur in the training images.
 
     Returns:
         Kaggle's reference and, with ``wait``, the public score and its rank.
 
     Raises:
-        InputError: the file, the data or the credentials are not those that a submission needs, or
-            the file was already submitted. Nothing was sent.
-        OutsideError: Kaggle refused the file, could not score it, or did not answer in time.
+        InputError: the file, the data or the credentials are wrong or missing, or the file was
+            already submitted. Nothing was sent.
+        OutsideError: Kaggle rejected the file, could not score it, or did not answer in time.
 
     Example:
         >>> kd.submit("submissions/sample.csv")

@@ -1,4 +1,4 @@
-"""Pictures: one family, one file. matplotlib is imported inside the functions."""
+"""Plots: one family, one file. matplotlib is imported inside the functions."""
 
 from kaggle_digits.plots.canvas import require_png, save
 from kaggle_digits.plots.data import augmentation, classes, first_images

@@ -1,6 +1,6 @@
-"""What all pictures share: width, colours, things placed in inches, whole and repeatable files.
+"""Shared parts of all plots: size, colours, placement in inches, reproducible files.
 
-matplotlib is imported inside the functions, and only its parts that need no screen.
+matplotlib is imported inside the functions, and only its parts that need no display.
 """
 
 import warnings
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.uint8]
 
-# Inches. At 160 dots each the picture is as wide as a README's column on a sharp screen.
+# Inches. At 160 dots per inch a plot is as wide as a README's column on a high-density screen.
 WIDTH, DOTS = 9.6, 160
 LINE = 0.18
 MARGIN = 0.15
 
-# Blue, vermilion, green and purple of Okabe and Ito: told apart with any colour vision. Colour
-# only repeats what place or words say, so that nothing is lost in grey.
+# Blue, vermilion, green and purple of Okabe and Ito, which can be distinguished with any colour
+# vision. Colour only repeats what position or text shows, so that plots are readable in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499")
 BLUE, VERMILION, *_ = COLOURS
 QUIET = "#555555"
@@ -36,12 +36,12 @@ NAME_CHARACTERS = 110
 
 
 def head_height(lines: int) -> float:
-    """Return the inches that a title with ``lines`` below it takes."""
+    """Return the height in inches of a title with ``lines`` of text below it."""
     return 2 * MARGIN + 0.25 + LINE * lines
 
 
 def make_figure(height: float, title: str, *lines: str) -> "Figure":
-    """Return a figure of ``height`` inches that holds a title and, below it, quieter lines."""
+    """Return a figure of ``height`` inches with a title and lines of text below it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), facecolor="white")
@@ -52,14 +52,14 @@ def make_figure(height: float, title: str, *lines: str) -> "Figure":
 
 
 def write(figure: "Figure", left: float, top: float, text: str, **style: Any) -> None:
-    """Put ``text`` at a place in inches; a dollar in a file's name is no formula."""
+    """Write ``text`` at a position in inches; dollar signs do not start a formula."""
     width, height = figure.get_size_inches()
     style = {"va": "top"} | style
     figure.text(left / width, top / height, text, parse_math=False, **style)
 
 
 def axes_at(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
-    """Return new axes at a place in inches, with quiet spines at the left and below."""
+    """Return new axes at a position in inches, with spines only at the left and below."""
     whole, total = figure.get_size_inches()
     axes = figure.add_axes((left / whole, bottom / total, width / whole, height / total))
     axes.spines[["top", "right"]].set_visible(False)
@@ -83,13 +83,13 @@ def show_image(
     """Draw ``image`` (uint8 ``[height, width, channels]``) as a framed square; grey is ink.
 
     Args:
-        figure: where.
-        image: its pixels.
-        left: inches, as is ``bottom``.
-        bottom: of the square.
-        size: inches of its side.
-        full: the value of a grey image that is drawn as black.
-        frame: colour of its frame.
+        figure: the figure to draw on.
+        image: the pixels.
+        left: left edge of the square in inches.
+        bottom: lower edge of the square in inches.
+        size: side of the square in inches.
+        full: the pixel value of a grey image that is drawn as black.
+        frame: colour of the frame.
 
     """
     width, height = figure.get_size_inches()
@@ -102,31 +102,31 @@ def show_image(
 
 
 def name_class(name: str, names: tuple[str, ...]) -> str:
-    """Return what to write above an image of the class ``name``, one of ``names``."""
+    """Return the title of an image of the class ``name``, one of ``names``."""
     return f"Digit: {name}" if names == DIGITS else name
 
 
 def shorten(name: str, most: int = NAME_CHARACTERS) -> str:
-    """Return ``name``, without its beginning where it is longer than ``most`` characters."""
+    """Return ``name`` shortened at its beginning to ``most`` characters."""
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def cut(name: str, most: int) -> str:
-    """Return ``name``, without its end where it is longer than ``most`` characters."""
+    """Return ``name`` shortened at its end to ``most`` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def require_png(path: Path) -> None:
-    """Raise InputError unless ``path`` is a name for a PNG."""
+    """Raise InputError unless ``path`` ends in .png."""
     if path.suffix.lower() != ".png":
         raise InputError(f"received {path} for a picture. Expected a name that ends in .png.")
 
 
 def save(path: Path, figure: "Figure") -> None:
-    """Write ``figure`` as PNG or SVG, by the name, whole or not at all, the same bytes each time.
+    """Write ``figure`` atomically as PNG or SVG (by its suffix), with the same bytes each time.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: ``path`` is not writable.
 
     """
     from matplotlib import rc_context
@@ -135,8 +135,8 @@ def save(path: Path, figure: "Figure") -> None:
     with (
         files.replacing(path) as temporary,
         warnings.catch_warnings(),
-        rc_context({"svg.hashsalt": "kaggle-digits"}),  # otherwise SVG's ids are random
+        rc_context({"svg.hashsalt": "kaggle-digits"}),  # without it, the ids in an SVG are random
     ):
-        # A file's name may hold letters that the font lacks; it shows boxes for them.
+        # File names may contain characters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(temporary, dpi=DOTS, metadata=unstamped)

@@ -1,4 +1,4 @@
-"""What a data set looks like, and what augmentation makes of it."""
+"""Plot a data set and its augmentation."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 8
-CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as everything here
+CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as all lengths here
 GAP = 0.12
-LEFT = 0.85  # of what has an axis
+LEFT = 0.85  # left margin of plots with an axis
 
 
 def first_images(split: Dataset, count: int, name: str) -> "Figure":
-    """Return a picture of the first ``count`` images, each with its class and its id.
+    """Plot the first ``count`` images, each with its class and its id.
 
     Args:
         split: the images, labelled or not.
-        count: how many, 1 or more; all of them if there are fewer.
-        name: of the split, for the title.
+        count: number of images, at least 1; all images if there are fewer.
+        name: name of the split, for the title.
 
     """
     shown = min(count, len(split))
@@ -53,7 +53,7 @@ def first_images(split: Dataset, count: int, name: str) -> "Figure":
 
 
 def classes(split: Dataset, name: str) -> "Figure":
-    """Return a picture of how many images each class has, and of its mean image.
+    """Plot the number of images and the mean image of each class.
 
     Raises:
         InputError: the images have no labels.
@@ -73,7 +73,7 @@ def classes(split: Dataset, name: str) -> "Figure":
     figure = canvas.make_figure(
         head + bars + bottom,
         f"{len(split):,} {name} images in {len(names)} classes",
-        f"Fewest: {ends[0]}. Most: {ends[1]}. Below: the mean of each class's images.",
+        f"Fewest: {ends[0]}. Most: {ends[1]}. Below: the mean image of each class.",
     )
     axes = canvas.axes_at(figure, LEFT, bottom, slot * len(names), bars)
     drawn = axes.bar(range(len(names)), counts, width=0.78, color=BLUE)
@@ -84,7 +84,7 @@ def classes(split: Dataset, name: str) -> "Figure":
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     means = [split.images[split.labels == k].mean(axis=0) for k in np.flatnonzero(counts)]
-    # Means are paler than images: black is the darkest spot of all.
+    # Means are paler than images, so the darkest pixel of all means is drawn black.
     full = max(float(mean.max()) for mean in means) or 255
     for k, mean in zip(np.flatnonzero(counts), means, strict=True):
         left = LEFT + slot * k + (slot - size) / 2
@@ -95,11 +95,11 @@ def classes(split: Dataset, name: str) -> "Figure":
 
 
 def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
-    """Return a picture of 8 × 8 images: eight originals, each with seven variants of it.
+    """Plot 8 × 8 images: eight originals, each with seven augmented variants.
 
     Args:
-        train: images of the recipe's shape; of each class the first is taken, in turn.
-        recipe: whose augmentation; training draws new variants in every epoch.
+        train: images of the recipe's shape; the first images of each class are drawn, in turn.
+        recipe: the recipe with the augmentation.
 
     Raises:
         InputError: the recipe does not augment.
@@ -112,10 +112,10 @@ def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
     total = head + LINE + CELL * len(originals) + MARGIN - GAP
     figure = canvas.make_figure(
         total,
-        f"What {recipe.name} trains on: each row the original, then seven variants of it",
-        f"Drawn evenly up to {_limits(recipe)}; in every epoch each image gets a new variant.",
+        f"Augmentation of {recipe.name}: each row has an original and seven variants of it",
+        f"Uniform up to {_limits(recipe)}. Each image gets a new variant in every epoch.",
     )
-    left, step = MARGIN + 0.1, CELL - 0.1 / COLUMNS  # sets the originals apart
+    left, step = MARGIN + 0.1, CELL - 0.1 / COLUMNS  # separates the originals
     top = total - head
     write(figure, MARGIN, top, "original", fontsize=9, fontweight="bold", color=BLUE)
     write(figure, left + step, top, "variants", fontsize=9, fontweight="bold")
@@ -128,7 +128,7 @@ def augmentation(train: Dataset, recipe: Recipe) -> "Figure":
 
 
 def _one_a_class(train: Dataset) -> list[int]:
-    """Return every image's row: first one of each class, then another of each, and so on."""
+    """Return the rows of all images: first one of each class, then another of each, and so on."""
     if train.labels is None:
         return list(range(len(train)))
     seen: dict[int, int] = {}
@@ -140,15 +140,15 @@ def _one_a_class(train: Dataset) -> list[int]:
 
 
 def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
-    """Return ``count`` variants of each image as training makes them, uint8 ``[n, count, …]``."""
+    """Return ``count`` augmented variants of each image, uint8 ``[n, count, …]``."""
     from kaggle_digits.transforms.augmentation import augment
 
     affine = recipe.training.augmentation
     if affine is None:
         able = [recipe.name for recipe in RECIPES.values() if recipe.training.augmentation]
         raise InputError(
-            f"recipe {recipe.name!r} trains on the images as they are: there is no augmentation "
-            f"to show. Expected one that augments: {', '.join(able)}."
+            f"recipe {recipe.name!r} has no augmentation. Expected a recipe with augmentation: "
+            f"{', '.join(able)}."
         )
     repeated = np.repeat(deslant_images(originals, recipe.deslant), count, axis=0)
     moved = augment(repeated, affine, np.random.default_rng(0))
@@ -156,7 +156,7 @@ def _variants(originals: Images, recipe: Recipe, count: int) -> Images:
 
 
 def _limits(recipe: Recipe) -> str:
-    """Return how far images are moved, as words."""
+    """Return the limits of the augmentation in words."""
     affine = recipe.training.augmentation
     if affine is None:
         return "nothing"

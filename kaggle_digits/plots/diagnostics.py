@@ -1,4 +1,4 @@
-"""How good the answers are: which classes are mixed up, which images, how sure it was."""
+"""Plot predictions: confusion matrix, worst images, reliability diagram, one image."""
 
 import math
 from collections.abc import Sequence
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-PAIRS = 20  # of classes, named beside the confusion matrix
-COLUMNS = 6  # of the worst images
-CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as everything here
+PAIRS = 20  # pairs of classes listed beside the confusion matrix
+COLUMNS = 6  # columns of the worst images
+CELL = (WIDTH - 2 * MARGIN) / COLUMNS  # inches, as all lengths here
 GAP = 0.08
-LEFT = 0.85  # of what has an axis
-LONG = 8  # characters of a class name that must be set smaller
-DARK = 0.6  # share of the colour scale from which black text cannot be read
+LEFT = 0.85  # left margin of plots with an axis
+LONG = 8  # characters above which a class name is set in a smaller font
+DARK = 0.6  # share of the colour scale above which black text is unreadable
 
 
 def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
-    """Return the confusion matrix, coloured by its errors alone.
+    """Plot the confusion matrix, coloured by its errors only.
 
     Args:
-        counts: int ``[classes, classes]``, a row a label and a column a prediction.
-        names: of the classes.
-        what: the predicted images, for the title.
+        counts: int ``[classes, classes]``; rows are labels, columns are predictions.
+        names: names of the classes.
+        what: the images in words, for the title.
 
     """
     errors = counts - np.diag(np.diag(counts))
     short = [canvas.cut(name, 10) for name in names]
-    room = 0.075 * max(map(len, short))  # inches that the longest name takes
+    room = 0.075 * max(map(len, short))  # width of the longest name in inches
     left, below = 0.5 + room, 0.45 + max(room, 0.1)
     side, head = 5.6 - room, canvas.head_height(1)
     title = f"{errors.sum():,} errors in {counts.sum():,} {what}"
     figure = canvas.make_figure(
         head + side + 0.25 + below,
         title,
-        "Coloured by the number of errors; the right answers, in grey, take no part in the scale.",
+        "Coloured by the number of errors. Correct predictions are grey and not on the scale.",
     )
     axes = canvas.axes_at(figure, left, below, side, side)
     _draw_cells(axes, counts, errors)
@@ -94,7 +94,7 @@ def _draw_cells(axes: "Axes", counts: Integers, errors: Integers) -> None:
 
 
 def _colours() -> "Colormap":
-    """Return white to dark vermilion: nothing wrong is white, not a pale something."""
+    """Return a colour map from white (no errors) to dark vermilion."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("errors", ["white", "#FDC9A0", VERMILION, "#8A3A00"])
@@ -125,12 +125,12 @@ def _list_pairs(
 def worst_images(
     images: Sequence[tuple[WorstImage, Pixels]], names: Sequence[str], what: str
 ) -> "Figure":
-    """Return a picture of ``images``, each with its label and its prediction.
+    """Plot ``images``, each with its label and its prediction.
 
     Args:
-        images: at least one.
-        names: of the classes.
-        what: which images they were chosen from.
+        images: at least one image with its scores.
+        names: names of the classes.
+        what: the images in words from which they were chosen.
 
     """
     size = CELL - 2 * GAP
@@ -139,23 +139,23 @@ def worst_images(
     total = head + height * math.ceil(len(images) / COLUMNS)
     figure = canvas.make_figure(
         total,
-        f"The {len(images)} of {what} whose label was thought least probable",
-        "Blue: the label. Vermilion: what was predicted. Behind each its probability.",
+        f"The {len(images)} of {what} with the lowest probability of their label",
+        "Blue: label. Vermilion: prediction. Each is followed by its probability.",
     )
-    for number, (one, image) in enumerate(images):
+    for number, (scored, image) in enumerate(images):
         row, column = divmod(number, COLUMNS)
         left, top = MARGIN + column * CELL, total - head - row * height
-        write(figure, left, top, f"id {one.id}", fontsize=8, color=QUIET)
+        write(figure, left, top, f"id {scored.id}", fontsize=8, color=QUIET)
         canvas.show_image(figure, image, left, top - LINE - size, size)
         top -= LINE + size + 0.05
-        label, predicted = names[one.label], names[one.predicted]
-        right = one.label == one.predicted
-        _write_class(figure, "is", label, one.probability_of_label, (left, top), BLUE)
+        label, predicted = names[scored.label], names[scored.predicted]
+        right = scored.label == scored.predicted
+        _write_class(figure, "is", label, scored.probability_of_label, (left, top), BLUE)
         _write_class(
             figure,
             "is" if right else "not",
             predicted,
-            one.probability_of_predicted,
+            scored.probability_of_predicted,
             (left, top - LINE),
             VERMILION,
         )
@@ -170,7 +170,7 @@ def _write_class(
     place: tuple[float, float],
     colour: str,
 ) -> None:
-    """Write a class and its probability, ``place`` inches from the lower left."""
+    """Write a class and its probability at ``place``, in inches from the lower left."""
     left, top = place
     write(figure, left, top, word, fontsize=8.5, color=QUIET)
     name = canvas.cut(name, 10)
@@ -181,11 +181,11 @@ def _write_class(
 
 
 def reliability(calibration: Calibration, what: str) -> "Figure":
-    """Return how often a run is right against how sure it is, with the images behind each point.
+    """Plot a reliability diagram: accuracy against confidence, and the images per bin.
 
     Args:
-        calibration: of at least one image.
-        what: the predicted images, for the title.
+        calibration: the calibration of at least one image.
+        what: the images in words, for the title.
 
     """
     bins = calibration.bins
@@ -195,20 +195,20 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
     figure = canvas.make_figure(
         head + upper + 0.25 + lower + below,
         f"Reliability over {what}: expected calibration error {calibration.error:.4f}",
-        f"Mean probability of what was predicted {sure:.4f}, right {right:.4f} of the time: "
-        f"{'overconfident' if sure > right else 'underconfident'} on the whole.",
-        "Each point is an interval of probability, with the 95 % Wilson interval of its accuracy.",
+        f"Mean confidence {sure:.4f}, accuracy {right:.4f}: "
+        f"{'overconfident' if sure > right else 'underconfident'} on average.",
+        "Each point is a bin of confidence, with the 95 % Wilson interval of its accuracy.",
     )
     width = WIDTH - LEFT - 2 * MARGIN
     axes = canvas.axes_at(figure, LEFT, below + lower + 0.25, width, upper)
     axes.plot((0, 1), (0, 1), color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(0.12, 0.16, "as sure as right", color=QUIET, fontsize=9, ha="right")
+    axes.text(0.12, 0.16, "calibrated", color=QUIET, fontsize=9, ha="right")
     confidence = np.array([bin_.confidence for bin_ in bins])
     accuracy = np.array([bin_.accuracy for bin_ in bins])
     ends = np.array([_wilson(bin_) for bin_ in bins]).T
     axes.vlines(confidence, ends[0], ends[1], color=BLUE, linewidth=1.4)
     axes.plot(confidence, accuracy, color=BLUE, marker="o", markersize=6, linewidth=1.2)
-    axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="share that was right")
+    axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="accuracy")
     axes.set_xticks(np.linspace(0, 1, 11), [""] * 11)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     counts = canvas.axes_at(figure, LEFT, below, width, lower)
@@ -223,34 +223,36 @@ def reliability(calibration: Calibration, what: str) -> "Figure":
     powers = [10**power for power in range(0, len(str(most)), 2)]
     counts.set_yticks(powers, [f"{power:,}" for power in powers])
     counts.set_xticks(np.linspace(0, 1, 11))
-    counts.set_xlabel("probability of what was predicted")
+    counts.set_xlabel("confidence (probability of the predicted class)")
     return figure
 
 
-def _wilson(one: Bin) -> tuple[float, float]:
+def _wilson(bin_: Bin) -> tuple[float, float]:
     """Return the 95 % score interval of a bin's accuracy (Wilson 1927)."""
     from scipy.stats import binomtest
 
-    right = round(one.accuracy * one.images)
-    interval = binomtest(right, one.images).proportion_ci(0.95, method="wilson")
+    right = round(bin_.accuracy * bin_.images)
+    interval = binomtest(right, bin_.images).proportion_ci(0.95, method="wilson")
     return interval.low, interval.high
 
 
-def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "Figure":
-    """Return one image beside the probability of every class.
+def answer(prediction: Prediction, image: Pixels, names: Sequence[str], what: str) -> "Figure":
+    """Plot one image beside the probability of every class.
 
     Args:
-        one: what is said about the image.
-        image: its pixels.
-        names: of the classes.
-        what: whose answer it is.
+        prediction: the prediction of the image.
+        image: uint8 ``[height, width, channels]``.
+        names: names of the classes.
+        what: the source of the prediction in words.
 
     """
     short = [canvas.cut(name, 12) for name in names]
     head, side, below = canvas.head_height(1), 3.6, 0.55
-    said = f"predicted {names[one.predicted]}"
-    truth = "label unknown" if one.label is None else f"label {names[one.label]}"
-    figure = canvas.make_figure(head + side + below, f"Image {one.id}: {said}, {truth}", what)
+    said = f"predicted {names[prediction.predicted]}"
+    truth = "label unknown" if prediction.label is None else f"label {names[prediction.label]}"
+    figure = canvas.make_figure(
+        head + side + below, f"Image {prediction.id}: {said}, {truth}", what
+    )
     canvas.show_image(figure, image, MARGIN, below, side)
     room = 0.2 + 0.085 * max(map(len, short))
     left = MARGIN + side + 0.3 + room
@@ -258,13 +260,13 @@ def answer(one: Prediction, image: Pixels, names: Sequence[str], what: str) -> "
     axes = canvas.axes_at(figure, left, below, width, side)
     colours = [QUIET] * len(names)
     notes = [""] * len(names)
-    colours[one.predicted], notes[one.predicted] = VERMILION, "predicted"
-    if one.label is not None:
-        right = one.label == one.predicted
-        colours[one.label], notes[one.label] = BLUE, "label, predicted" if right else "label"
+    colours[prediction.predicted], notes[prediction.predicted] = VERMILION, "predicted"
+    if (label := prediction.label) is not None:
+        right = label == prediction.predicted
+        colours[label], notes[label] = BLUE, "label, predicted" if right else "label"
     rows = range(len(names))
-    drawn = axes.barh(rows, one.probabilities, color=colours, height=0.72)
-    texts = [f"{p:.4f}  {note}" for p, note in zip(one.probabilities, notes, strict=True)]
+    drawn = axes.barh(rows, prediction.probabilities, color=colours, height=0.72)
+    texts = [f"{p:.4f}  {note}" for p, note in zip(prediction.probabilities, notes, strict=True)]
     axes.bar_label(drawn, texts, padding=4, fontsize=9)
     axes.set_yticks(rows, short, fontsize=10)
     axes.tick_params(axis="y", length=0)

@@ -1,4 +1,4 @@
-"""The images about which CSVs disagree."""
+"""Plot the images on which CSVs disagree."""
 
 import math
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = 8
 CELL = canvas.WIDTH / COLUMNS  # inches
 
-NAMED_FILES = 8  # more would push the digits off the screen
-FILE_CHARACTERS = 14  # of the numbers that fit beside an answer
+NAMED_FILES = 8  # files listed in the title; more would move the digits off the screen
+FILE_CHARACTERS = 14  # characters of file numbers that fit beside a label
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Cell:
     Attributes:
         id: its ImageId.
         image: uint8 ``[height, width, channels]``.
-        answers: each label that is given, and by which files; the most frequent first.
+        answers: each predicted label and the files that predict it, the most frequent first.
 
     """
 
@@ -43,19 +43,19 @@ class Cell:
 
 
 def disputed_digits(path: Path, compared: Comparison, test: "Dataset", *, most: int = 24) -> int:
-    """Draw the images that the files disagree about most, each with every file's answer.
+    """Plot the images on which the files disagree most, with the label of every file.
 
     Args:
-        path: the PNG to write, whole or not at all.
-        compared: what `comparison.compare` returned.
-        test: the images, with an id for each that was compared.
-        most: how many to draw at most.
+        path: the PNG to write.
+        compared: the result of `comparison.compare`.
+        test: the compared images and their ids.
+        most: largest number of images to draw.
 
     Returns:
-        How many were drawn: 0 where all files agree, and then nothing was written.
+        The number of drawn images. If all files agree it is 0, and no file is written.
 
     Raises:
-        InputError: the name does not end in .png, or it cannot be written.
+        InputError: ``path`` does not end in .png or is not writable.
 
     """
     canvas.require_png(path)
@@ -75,7 +75,8 @@ def disputed_digits(path: Path, compared: Comparison, test: "Dataset", *, most: 
 def answers_to(labels: npt.NDArray[np.uint8]) -> tuple[tuple[int, str], ...]:
     """Return each of the labels (uint8 ``[k]``) with its files, the most frequent label first.
 
-    Of equally frequent ones that of the earliest file comes first, as in `Comparison.majority`.
+    Among equally frequent labels, that of the earliest file comes first, as in
+    `Comparison.majority`.
     """
     votes = np.bincount(labels)
     order = sorted(dict.fromkeys(labels.tolist()), key=lambda label: -votes[label])
@@ -83,9 +84,9 @@ def answers_to(labels: npt.NDArray[np.uint8]) -> tuple[tuple[int, str], ...]:
 
 
 def format_count(numbers: npt.NDArray[np.intp]) -> str:
-    """Return ascending numbers as ``[1–3, 5]``, or how many files it is where that is too long."""
+    """Return ascending numbers as ``[1–3, 5]``, or the number of files if that is too long."""
     parts = []
-    # Within a row of consecutive numbers, number minus position stays the same.
+    # Within consecutive numbers, number minus position is constant.
     for _, run in groupby(enumerate(numbers.tolist()), key=lambda pair: pair[1] - pair[0]):
         members = [number for _, number in run]
         pair = 2
@@ -97,10 +98,10 @@ def format_count(numbers: npt.NDArray[np.intp]) -> str:
 
 
 def figure_of(cells: Sequence[Cell], names: Sequence[str], *, disputed: int) -> "Figure":
-    """Return the picture of ``cells``: a title, what the numbers stand for, and the digits."""
+    """Plot ``cells`` with a title, a legend of the file numbers, and the digits."""
     legend = [f"[{number}] {shorten(name)}" for number, name in enumerate(names, start=1)]
     if len(names) > NAMED_FILES:
-        legend = [f"{len(names)} files, numbered in the order in which they were given"]
+        legend = [f"{len(names)} files, numbered in the given order"]
     head = canvas.head_height(len(legend))
     height = CELL + LINE * (0.8 + max(len(cell.answers) for cell in cells))
     total = head + height * math.ceil(len(cells) / COLUMNS)

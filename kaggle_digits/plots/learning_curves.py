@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch."""
+"""Plot learning curves."""
 
 import math
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 Curves = npt.NDArray[np.float64]
 
 LEFT, HEIGHT, BELOW = 0.75, 3.5, 0.55  # inches
-FINE_TICKS = 10  # with more, the powers of ten are marked alone
+FINE_TICKS = 10  # with more ticks, only the powers of ten are marked
 
 
 def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure":
-    """Return loss and accuracy against epochs: every fold thin, their mean thick.
+    """Plot loss and accuracy against epochs: every fold thin, their mean thick.
 
-    Both axes are logarithmic, the accuracy's in its distance from 1: what happens between 0.99 and
-    0.995 is as visible as what happens between 0.9 and 0.95.
+    Both axes are logarithmic, the accuracy's in 1 - accuracy, so that the step from 0.99 to 0.995
+    is as large as that from 0.9 to 0.95.
 
     Args:
-        histories: of each fold, at least one; all of the same number of epochs, at least one.
-        note: what to know when training is compared with held out.
+        histories: one history per fold, at least one; all with the same number of epochs.
+        note: a remark on comparing the training with the held-out curve.
 
     """
     loss, val_loss = _curves(histories, "loss"), _curves(histories, "val_loss")
@@ -50,7 +50,7 @@ def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure"
     panels[0].set_ylabel("loss (cross-entropy, nats)")
     axes = panels[1]
     axes.set_title(_at_end(1 - wrong, 1 - val_wrong), fontsize=9, loc="left", pad=9)
-    axes.set_ylabel("accuracy (logarithm of its distance from 1)")
+    axes.set_ylabel("accuracy (logarithmic in 1 - accuracy)")
     axes.invert_yaxis()
     shares = [text.get_text() for text in axes.get_yticklabels()]
     axes.set_yticks(axes.get_yticks(), [f"{1 - float(share):.10g}" for share in shares])
@@ -75,18 +75,18 @@ def _panel(
 
 
 def _at_end(trained: Curves, held_out: Curves) -> str:
-    """Return the last epoch's means in words."""
-    text = f"at the end {trained[:, -1].mean():.4f} trained on"
+    """Return the means of the last epoch in words."""
+    text = f"last epoch: training {trained[:, -1].mean():.4f}"
     last = held_out[:, -1].mean()
-    return f"{text}, {last:.4f} held out" if math.isfinite(last) else text
+    return f"{text}, held out {last:.4f}" if math.isfinite(last) else text
 
 
 def _key(axes: "Axes", folds: int) -> tuple[list[Any], list[str]]:
-    """Return the lines that the legend explains, and what it calls them."""
+    """Return the lines of the legend and their names."""
     means, singles = axes.lines[folds :: folds + 1], axes.lines[:1]
-    names = ["on the images trained on", "on those held out"][: len(means)]
+    names = ["training images", "held-out images"][: len(means)]
     if len(means) == 1:
-        names = ["on the images trained on (none were held out)"]
+        names = ["training images (none held out)"]
     if folds > 1:
         return [*means, *singles], [*(f"{name}, mean" for name in names), f"each of {folds} folds"]
     return [*means], names
@@ -103,7 +103,7 @@ def _scale(axes: "Axes", values: npt.NDArray[np.float64]) -> float:
     low, high = (positive.min(), positive.max()) if len(positive) else (0.1, 1.0)
     zero = bool((values == 0).any())
     if zero:
-        low = low / 2  # such an axis has no 0: what is 0 goes to its end, and the end is called 0
+        low = low / 2  # a logarithmic axis has no 0, so its lower end stands for 0
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = _around([step * 10.0**decade for decade in decades for step in (1, 2, 5)], low, high)
     if len(ticks) > FINE_TICKS:
@@ -117,8 +117,8 @@ def _scale(axes: "Axes", values: npt.NDArray[np.float64]) -> float:
 
 
 def _around(ticks: list[float], low: float, high: float) -> list[float]:
-    """Return the fewest of the ascending ``ticks`` that reach from below ``low`` to ``high``."""
-    slack = 1 + 1e-9  # 1 - 0.95 is a little more than 0.05
+    """Return the smallest range of the ascending ``ticks`` that covers ``low`` to ``high``."""
+    slack = 1 + 1e-9  # 1 - 0.95 is slightly more than 0.05
     first = max([number for number, tick in enumerate(ticks) if tick <= low * slack], default=0)
     last = min(number for number, tick in enumerate(ticks) if tick * slack >= high)
     return ticks[min(first, last - 1) : last + 1] if last else ticks[:2]
@@ -128,7 +128,7 @@ def _draw(axes: "Axes", curves: Curves, colour: str, style: str | tuple[int, obj
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.arange(1, curves.shape[1] + 1)
-    # A line through one point is none; and a point at the end of the axis would be half of one.
+    # A single epoch is drawn as a point, unclipped at the end of the axis.
     points: dict[str, Any] = {"marker": "o" if len(epochs) == 1 else None, "clip_on": False}
     for curve in curves:
         axes.plot(epochs, curve, color=colour, linewidth=0.7, alpha=0.4, **points)

@@ -1,4 +1,4 @@
-"""Every picture of a finished run, below its folder."""
+"""Draw all plots of a finished run into its folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,11 @@ WORST = 24  # images
 
 @dataclass(frozen=True)
 class Drawn:
-    """What came of drawing a run.
+    """The plots of a run.
 
     Attributes:
-        written: the files, PNG and SVG of each picture.
-        left_out: the pictures that could not be drawn, each with the reason.
+        written: the written files, PNG and SVG of each plot.
+        left_out: the plots that could not be drawn, each with the reason.
 
     """
 
@@ -37,14 +37,17 @@ class Drawn:
 
 
 def draw_run(run: Run, data: Path) -> Drawn:
-    """Write every picture of ``run`` that can be drawn, as PNG and SVG, into its ``plots/``.
+    """Write the plots of ``run`` as PNG and SVG into its ``plots/``.
 
     Args:
-        run: a finished one.
-        data: the folder with the images that it was trained on.
+        run: a finished run.
+        data: the folder with its training images.
+
+    Returns:
+        The written files, and the plots that could not be drawn.
 
     Raises:
-        InputError: the run is not finished, or a picture cannot be written.
+        InputError: the run is not finished, or a plot cannot be written.
 
     """
     run.require_finished()
@@ -68,10 +71,10 @@ def draw_run(run: Run, data: Path) -> Drawn:
 
 
 def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
-    """Return probabilities, labels and ids of the images that were held out."""
+    """Return probabilities, labels and ids of the held-out images."""
     oof = read_out_of_fold([run])
     if oof is None or oof.labels is None:
-        raise InputError("the run held no images out")
+        raise InputError("the run has no held-out images")
     return oof.probabilities[0], oof.labels, oof.ids
 
 
@@ -88,7 +91,7 @@ def _learning_curves(run: Run) -> "Figure":
     }
     words = " and ".join(name for name, is_so in harder.items() if is_so)
     note = words and (
-        f"Trained on {words}, validated on plain ones: the first is harder, so its loss is higher."
+        f"Training uses {words}, validation does not, so the training loss is higher."
     )
     return learning_curves.learning_curves(histories, note)
 
@@ -96,7 +99,7 @@ def _learning_curves(run: Run) -> "Figure":
 def _confusion(run: Run) -> "Figure":
     probabilities, labels, _ = _held_out(run)
     table = evaluation.confusion_matrix(probabilities, labels, run.class_names)
-    return diagnostics.confusion(table.to_numpy(), run.class_names, "images that were held out")
+    return diagnostics.confusion(table.to_numpy(), run.class_names, "held-out images")
 
 
 def _reliability(run: Run) -> "Figure":
@@ -113,15 +116,15 @@ def _worst_images(run: Run, data: Path) -> "Figure":
     return diagnostics.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
 
 
-def draw_answer(run: Run, one: Prediction, image: canvas.Pixels, split: str) -> Path:
-    """Write the picture of one image and what ``run`` says about it; return where it lies.
+def draw_answer(run: Run, prediction: Prediction, image: canvas.Pixels, split: str) -> Path:
+    """Write a plot of one image and the prediction of ``run``; return its path.
 
     Raises:
         InputError: it cannot be written.
 
     """
-    path = run.inside(f"{FOLDER}/{split}-image-{one.id}.png")
-    kind = "an image that it held out" if split == "train" else "a test image"
-    what = f"What the run {run.folder.resolve().name} says about {kind}"
-    canvas.save(path, diagnostics.answer(one, image, run.class_names, what))
+    path = run.inside(f"{FOLDER}/{split}-image-{prediction.id}.png")
+    kind = "held-out image" if split == "train" else "test image"
+    what = f"Prediction of the run {run.folder.resolve().name} for a {kind}"
+    canvas.save(path, diagnostics.answer(prediction, image, run.class_names, what))
     return path

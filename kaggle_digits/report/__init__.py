@@ -1,4 +1,4 @@
-"""Finished runs as one HTML page that needs no network, and the same facts as JSON."""
+"""Write finished runs as one self-contained HTML page, and the same facts as JSON."""
 
 from kaggle_digits.report.page import Written, require_target, write_report
 

@@ -1,4 +1,4 @@
-"""Learning curves as shapes for an SVG whose colours the page decides."""
+"""Compute learning curves as SVG shapes; the page's style sheet sets the colours."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from kaggle_digits.training.history import Epoch
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 34
-STEPS = (1, 2, 5)  # of each power of ten
+STEPS = (1, 2, 5)  # ticks per power of ten
 MAX_TICKS = 8
 MAX_LABELS_X = 8
 
@@ -20,7 +20,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: its CSS class, and its points as of SVG."""
+    """A curve: its CSS class and its SVG points."""
 
     kind: str
     points: str
@@ -31,11 +31,11 @@ class Panel:
     """One chart.
 
     Attributes:
-        name: of what the y axis shows.
-        summary: the chart in words, for readers who do not see it.
-        x_ticks: places on the x axis, and the epochs there.
-        y_ticks: places on the y axis, and the values there.
-        lines: each model thin, their means thick.
+        name: title of the y axis.
+        summary: the chart in words, for screen readers.
+        x_ticks: positions and labels on the x axis.
+        y_ticks: positions and labels on the y axis.
+        lines: a thin line per model, a thick line for their mean.
 
     """
 
@@ -47,10 +47,10 @@ class Panel:
 
 
 def draw_curves(histories: Sequence[Sequence[Epoch]]) -> tuple[Panel, ...]:
-    """Return loss and error rate against epochs, both on logarithmic axes.
+    """Return charts of loss and error rate against epochs, both on logarithmic axes.
 
     Args:
-        histories: of each model, at least one; all of the same number of epochs, at least one.
+        histories: one history per model, at least one; all with the same number of epochs.
 
     """
     loss, val_loss = _read(histories, "loss"), _read(histories, "val_loss")
@@ -74,7 +74,7 @@ def _draw_panel(name: str, trained: Values, held_out: Values) -> Panel:
     lowest, highest = math.log10(min(low, ticks[0])), math.log10(max(high, ticks[-1]))
 
     def place_y(value: float) -> float:
-        # A logarithmic axis has no 0: it is drawn at the lower end.
+        # A logarithmic axis has no 0, so 0 is drawn at the lower end.
         share = (math.log10(max(value, 10**lowest)) - lowest) / (highest - lowest)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
@@ -92,7 +92,7 @@ def _draw_panel(name: str, trained: Values, held_out: Values) -> Panel:
             lines += [
                 Line(
                     f"{kind} {weight}",
-                    # A single point is drawn twice: a line of no length has round ends.
+                    # A single point is drawn twice, so that its round line ends are visible.
                     " ".join(
                         f"{place_x(at)},{place_y(value)}"
                         for at, value in enumerate(curve if epochs > 1 else 2 * curve, start=1)
@@ -111,7 +111,7 @@ def _draw_panel(name: str, trained: Values, held_out: Values) -> Panel:
 
 
 def _choose_ticks(low: float, high: float) -> list[float]:
-    """Return ascending round values around ``low`` … ``high``, two at least."""
+    """Return at least two ascending round values that cover ``low`` to ``high``."""
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for steps in (STEPS, STEPS[:1]):
         ticks = [step * 10.0**power for power in powers for step in steps]
@@ -125,6 +125,6 @@ def _choose_ticks(low: float, high: float) -> list[float]:
 
 def _summarize(name: str, trained: Values, held_out: Values) -> str:
     text = f"{name} over {trained.shape[1]} epochs, {len(trained)} models. At the end, on average: "
-    text += f"{trained[:, -1].mean():.4f} on the images trained on"
+    text += f"{trained[:, -1].mean():.4f} on training images"
     last = held_out[:, -1].mean()
     return text + (f", {last:.4f} on held-out images." if math.isfinite(last) else ".")

@@ -1,4 +1,4 @@
-"""What a report says about several runs or files together: disagreements and their ensemble."""
+"""Gather the facts about several runs or files together: disagreements and ensembles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ MAX_DISPUTED = 48  # images
 
 @dataclass(frozen=True)
 class Disputed:
-    """An image on which not all agree.
+    """An image on which runs or files disagree.
 
     Attributes:
-        id: of the image.
+        id: id of the image.
         label: index of its class; None for test images.
-        answers: of each run or file, index of the class.
-        probabilities: of each answer; empty for files.
+        answers: predicted class index of each run or file.
+        probabilities: probability of each prediction; empty for files.
 
     """
 
@@ -39,15 +39,15 @@ class Disputed:
 
 @dataclass(frozen=True)
 class Disputes:
-    """Where several runs or files disagree.
+    """The disagreements of several runs or files.
 
     Attributes:
-        names: of the runs or files, in the order of the answers.
+        names: names of the runs or files, in the order of the answers.
         split: ``train`` for held-out images, ``test`` for test images.
-        images: how many images were compared.
-        differing: number of images on which two of them differ, names × names.
+        images: number of compared images.
+        differing: number of images on which each pair differs, ``[names, names]``.
         count: number of images on which not all agree.
-        shown: the most split of them, at most `MAX_DISPUTED`.
+        shown: the images with the most disagreement, at most `MAX_DISPUTED`.
 
     """
 
@@ -65,12 +65,12 @@ class Member:
 
     Attributes:
         run: its folder.
-        weight: its share.
-        scores: on the images that every member held out.
-        mended: how many errors of this run the ensemble does not make.
-        needed: ids of images that the ensemble gets right, and wrong without this run. If it has
-            all the weight, the others count equally then.
-        harmful: ids of images that the ensemble gets wrong, and right without this run.
+        weight: its weight, 0-1.
+        scores: scores on the images that every member held out.
+        mended: number of this run's errors that the ensemble corrects.
+        needed: ids of images that the ensemble predicts correctly only with this run. Without a
+            run that has all the weight, the others have equal weights.
+        harmful: ids of images that the ensemble predicts correctly only without this run.
 
     """
 
@@ -84,14 +84,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several runs' mean, with weights from hill climbing on out-of-fold log loss."""
+    """A weighted mean of runs, with weights from hill climbing on the out-of-fold log loss."""
 
     members: tuple[Member, ...]
     scores: Scores
 
 
 def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return the runs that answer the same test images with the same classes, in lists."""
+    """Group the runs that have the same test images and classes."""
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.test_fingerprint, run.class_names), []).append(run)
@@ -99,13 +99,13 @@ def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
-    """Return where the CSVs disagree about the test images.
+    """Return the disagreements of CSVs on the test images.
 
     Args:
-        named: two or more, each a name and the path of its CSV.
+        named: two or more pairs of a name and the path of a CSV.
 
     Raises:
-        InputError: a file cannot be read, or they answer different images.
+        InputError: a file cannot be read, or the ids differ.
 
     """
     compared = comparison.compare([(name, submissions.read(csv)) for name, csv in named])
@@ -120,7 +120,7 @@ def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
 
 
 def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
-    """Return where the runs disagree about the images that all held out; None if there are none."""
+    """Return the disagreements on the images that all runs held out; None without such images."""
     oof = read_out_of_fold(list(runs))
     if oof is None or oof.labels is None:
         return None
@@ -145,7 +145,7 @@ def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
 
 
 def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
-    """Return the hill-climbed ensemble of the runs; None if they held out no images in common."""
+    """Return the hill-climbed ensemble; None if the runs have no held-out images in common."""
     oof = read_out_of_fold(list(runs))
     if oof is None or oof.labels is None:
         return None
@@ -172,7 +172,7 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
 
 
 def _find_right(oof: Predictions, weights: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
-    """Return which images the weighted mean gets right, bool ``[n]``."""
+    """Return which images the weighted mean predicts correctly, bool ``[n]``."""
     blended = ensembling.blend(oof.probabilities, "mean", weights)
     return np.asarray(blended.argmax(axis=1) == oof.labels)
 

@@ -1,4 +1,4 @@
-"""From finished runs to an HTML page and its JSON twin, with the same bytes each time."""
+"""Write finished runs as an HTML page and as JSON, with the same bytes each time."""
 
 import math
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.ledger import Entry
     from kaggle_digits.runs import Run
 
-MIN_COMPARED = 2  # runs or files
+MIN_COMPARED = 2  # runs or files needed for a comparison
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report shows. As JSON it is the page's twin.
+    """Everything that a report shows. The JSON file has the same content as the page.
 
     Attributes:
-        version: of this program.
-        runs: in the order given.
-        answers: for each run, by the id of each of its worst images, what the runs on the same
-            data say about it.
-        ensembles: one for each group of runs on the same images.
-        disputes: where runs or files disagree.
-        ledger: what was submitted, the best first; None if that is not shown.
+        version: version of kaggle-digits.
+        runs: the runs in the given order.
+        answers: for each run, the predictions of all runs on the same data for its worst images,
+            by the image's id.
+        ensembles: one ensemble per group of runs on the same images.
+        disputes: the disagreements of runs or files.
+        ledger: the submissions, the best first; None if they are not shown.
         left_out: what could not be shown, each with the reason.
 
     """
@@ -52,9 +52,9 @@ class Written:
     """The files that were written.
 
     Attributes:
-        html: the page.
-        json: its twin.
-        bytes: size of the page.
+        html: path of the page.
+        json: path of the JSON file with the same content.
+        bytes: size of the page in bytes.
         left_out: what could not be shown, each with the reason.
 
     """
@@ -87,12 +87,12 @@ def write_report(
     """Write the page and, beside it, the same facts as ``.json``.
 
     Args:
-        path: where to write the page.
-        runs: finished ones.
-        data: the folder with the images; the page has no images if the data is not there.
-        title: of the page.
-        entries: of the ledger of submissions.
-        show_ledger: whether the page lists them.
+        path: path of the page, ending in .html.
+        runs: finished runs.
+        data: the folder with the images; without data the page has no images.
+        title: title of the page.
+        entries: entries of the ledger of submissions.
+        show_ledger: whether the page lists the submissions.
         compared: names and paths of the CSVs to compare; None for those of the runs.
         count_flop: whether to count the FLOP of each run's training, which starts Keras.
 
@@ -163,7 +163,7 @@ def _gather(
     answers = tuple(
         run_facts.find_answers(
             next(group for group in groups if run in group),
-            [one.id for one in facts.held_out.worst] if facts.held_out else [],
+            [image.id for image in facts.held_out.worst] if facts.held_out else [],
         )
         for run, facts in zip(runs, gathered, strict=True)
     )
@@ -173,9 +173,10 @@ def _gather(
 
 
 def _describe_ledger(entries: "Sequence[Entry]") -> tuple[dict[str, Any], ...]:
-    """Return the submissions, the best first, with the errors behind each score."""
+    """Return the submissions, the best first, with the number of errors of each score."""
     ordered = sorted(
-        entries, key=lambda one: (one.public_score is None, -(one.public_score or 0.0), one.time)
+        entries,
+        key=lambda entry: (entry.public_score is None, -(entry.public_score or 0.0), entry.time),
     )
     return tuple(
         entry.to_json()
@@ -190,7 +191,7 @@ def _describe_ledger(entries: "Sequence[Entry]") -> tuple[dict[str, Any], ...]:
 
 
 def _draw_images(report: Report, splits: "Splits | None") -> Sheet:
-    """Return the images that the page shows, as far as the data is that of the runs."""
+    """Return the images that the page shows, for runs whose data is available."""
     if splits is None:
         return Sheet({}, 0, "")
     wanted: list[Key] = []
@@ -198,10 +199,10 @@ def _draw_images(report: Report, splits: "Splits | None") -> Sheet:
     with_images = {run.run for run in shown}
     for disputes in report.disputes:
         known = disputes.split == "test" or with_images >= set(disputes.names)
-        wanted += [(disputes.split, one.id) for one in disputes.shown if known]
+        wanted += [(disputes.split, image.id) for image in disputes.shown if known]
     for run in shown:
         if run.held_out:
-            wanted += [("train", one.id) for one in run.held_out.worst]
+            wanted += [("train", image.id) for image in run.held_out.worst]
     ranked = [
         (cell.label == cell.predicted, rank, image.id)
         for run in shown
@@ -214,7 +215,7 @@ def _draw_images(report: Report, splits: "Splits | None") -> Sheet:
 
 
 def _render(report: Report, title: str, images: Sheet) -> str:
-    """Return the page; every value from outside is escaped."""
+    """Render the page; all values are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -241,12 +242,12 @@ def _render(report: Report, title: str, images: Sheet) -> str:
 
 
 def _class_names(report: Report) -> tuple[str, ...]:
-    """Return what disputed labels are called: by the runs, or digits where only CSVs are shown."""
+    """Return the class names of the runs, or digits if only CSVs are shown."""
     return report.runs[0].class_names if report.runs else tuple("0123456789")
 
 
 def _list_cells(run: RunFacts, images: Sheet) -> dict[str, Any]:
-    """Return what the page's script needs to show the images behind each cell of a run."""
+    """Return the data from which the page's script shows the images behind each cell."""
     if run.held_out is None:
         return {"run": run.run, "names": list(run.class_names), "cells": {}}
     cells = {
@@ -254,11 +255,11 @@ def _list_cells(run: RunFacts, images: Sheet) -> dict[str, Any]:
             "count": cell.count,
             "images": [
                 [
-                    one.id,
-                    images.places.get(("train", one.id), -1) if run.has_images else -1,
-                    one.probability_of_label,
+                    image.id,
+                    images.places.get(("train", image.id), -1) if run.has_images else -1,
+                    image.probability_of_label,
                 ]
-                for one in cell.images
+                for image in cell.images
             ],
         }
         for cell in run.held_out.cells
@@ -267,7 +268,7 @@ def _list_cells(run: RunFacts, images: Sheet) -> dict[str, Any]:
 
 
 def _colour_cells(run: RunFacts) -> dict[str, float]:
-    """Return how much colour each cell of the confusion matrix has, 0-1: errors alone have any."""
+    """Return the colour intensity of each cell of the confusion matrix (0-1); 0 on the diagonal."""
     cells = run.held_out.cells if run.held_out else ()
     most = max((cell.count for cell in cells if cell.label != cell.predicted), default=1)
     return {
@@ -295,7 +296,7 @@ def _format_flop(value: float | None) -> str:
 
 
 def _drop_nan(value: Any) -> Any:
-    """Return ``value`` with null for nan, which JSON does not have."""
+    """Return ``value`` with None for NaN, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a report says about one run. NumPy; no Keras, except for counting FLOP."""
+"""Gather the facts about one run. Starts Keras only to count FLOP."""
 
 import zipfile
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.ledger import Entry
 
 MAX_WORST = 24  # images
-MAX_CELL_IMAGES = 24  # of each cell of the confusion matrix
+MAX_CELL_IMAGES = 24  # images per cell of the confusion matrix
 
 
 @dataclass(frozen=True)
 class CellImage:
-    """An image behind a cell of the confusion matrix, and how probable its label was."""
+    """An image in a cell of the confusion matrix, and the probability of its label."""
 
     id: int
     probability_of_label: float
@@ -41,7 +41,7 @@ class Cell:
         label: index of the class.
         predicted: index of the class.
         count: number of images.
-        images: the least certain of them, at most `MAX_CELL_IMAGES`.
+        images: the least certain images, at most `MAX_CELL_IMAGES`.
 
     """
 
@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run says about an image that it held out."""
+    """The prediction of a run for an image that it held out."""
 
     run: str
     predicted: int
@@ -62,15 +62,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the images that a run held out say about it.
+    """The evaluation of a run on its held-out images.
 
     Attributes:
         scores: accuracy, log loss, errors.
-        calibration_error: the expected calibration error.
-        bins: of the calibration.
-        class_counts: held-out images of each class.
-        cells: those of the confusion matrix that hold images.
-        worst: the images whose label was least probable.
+        calibration_error: expected calibration error, 0-1.
+        bins: bins of the calibration.
+        class_counts: number of held-out images of each class.
+        cells: the non-empty cells of the confusion matrix.
+        worst: the images with the lowest probability of their label.
 
     """
 
@@ -84,30 +84,30 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Everything that a report says about one finished run.
+    """All facts about one finished run.
 
     Attributes:
-        run: its folder, as it was given.
-        recipe: its name.
-        source: of the data.
-        models: folds × seeds.
-        epochs: of each model.
-        started: when, UTC, ISO 8601.
-        seconds: of training, without interruptions; None where unknown.
-        flop: of training, forward and backward; None where the models cannot be opened here.
-        train_images: number of images of its data set; None where unknown.
-        test_images: number of images that it predicts.
-        test_fingerprint: SHA-256 of them.
-        test_images_in_train: how many of them occur in the training images; None where unknown.
+        run: its folder, as the user gave it.
+        recipe: name of its recipe.
+        source: source of its data.
+        models: number of models: folds × seeds.
+        epochs: number of epochs of each model.
+        started: time of its start, UTC, ISO 8601.
+        seconds: training time in seconds, without interruptions; None if unknown.
+        flop: FLOP of training, forward and backward; None if the models cannot be opened.
+        train_images: number of training images; None if unknown.
+        test_images: number of test images.
+        test_fingerprint: SHA-256 of the test images.
+        test_images_in_train: number of test images among the training images; None if unknown.
         class_counts: training images of each class; None without the data.
-        class_names: in the order of the labels.
-        public_score: the best on the leaderboard; None while there is none.
-        gap: leaderboard minus out-of-fold accuracy; None while one of them is missing.
-        held_out: None where no image was held out.
+        class_names: class names in the order of the labels.
+        public_score: best public leaderboard score; None if there is none.
+        gap: leaderboard score minus out-of-fold accuracy; None if one of them is missing.
+        held_out: evaluation on the held-out images; None if there are none.
         histories: the epochs of each model.
-        command: what repeats the run.
-        environment: versions and machine of its start.
-        has_images: whether the images of its training data are shown.
+        command: the command that repeats the run.
+        environment: versions and machine at its start.
+        has_images: whether its training images are shown.
         left_out: what could not be shown, each with the reason.
 
     """
@@ -139,13 +139,13 @@ class RunFacts:
 def gather_run(
     run: Run, splits: Splits | None, entries: "Sequence[Entry]", *, count_flop: bool
 ) -> RunFacts:
-    """Return what a report says about ``run``.
+    """Return the facts about ``run``.
 
     Args:
-        run: a finished one.
-        splits: the data; None if there is none. It is used only if the fingerprint is the run's.
-        entries: of the ledger of submissions.
-        count_flop: whether to open a model, which starts Keras.
+        run: a finished run.
+        splits: the data; None if there is none. Ignored unless the run was trained on it.
+        entries: entries of the ledger of submissions.
+        count_flop: whether to count FLOP, which opens a model and starts Keras.
 
     Raises:
         InputError: the run is not finished or damaged.
@@ -156,7 +156,7 @@ def gather_run(
     left_out = []
     held_out = _gather_held_out(run)
     if held_out is None:
-        left_out.append("The run held out no images: it has no out-of-fold scores.")
+        left_out.append("The run has no held-out images, so it has no out-of-fold scores.")
     counts, reason = _count_classes(run, splits)
     if reason:
         left_out.append(reason)
@@ -195,11 +195,11 @@ def gather_run(
 
 
 def find_answers(runs: Sequence[Run], ids: Sequence[int]) -> dict[int, tuple[Answer, ...]]:
-    """Return what each of the runs that held out an image says about it, by the image's id.
+    """Return the predictions of all runs that held out an image, by the image's id.
 
     Args:
-        runs: on the same data.
-        ids: of the images.
+        runs: runs on the same data.
+        ids: ids of the images.
 
     """
     found: dict[int, tuple[Answer, ...]] = {}
@@ -234,7 +234,7 @@ def _gather_held_out(run: Run) -> HeldOut | None:
 
 
 def _find_cells(probabilities: "Floats", labels: "Integers", ids: "Integers") -> tuple[Cell, ...]:
-    """Return the cells of the confusion matrix that hold images, the least certain images first."""
+    """Return the non-empty cells of the confusion matrix, the least certain images first."""
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]
     places = labels.astype(np.intp) * classes + probabilities.argmax(axis=1)
@@ -248,7 +248,7 @@ def _find_cells(probabilities: "Floats", labels: "Integers", ids: "Integers") ->
 
 
 def _count_classes(run: Run, splits: Splits | None) -> tuple[tuple[int, ...] | None, str]:
-    """Return the training images of each class; or None and why they are not known."""
+    """Return the number of training images of each class; or None and the reason."""
     if splits is None:
         return None, ""
     try:
@@ -273,7 +273,7 @@ def _best_score(run: Run, entries: "Sequence[Entry]") -> float | None:
 
 
 def _read_fold_ids(run: Run) -> "Integers | None":
-    """Return ``folds.npy``, int16 ``[seeds, images]``; None where it is missing or damaged."""
+    """Return ``folds.npy``, int16 ``[seeds, images]``; None if it is missing or damaged."""
     try:
         if not run.has("folds.npy"):
             return None
@@ -288,7 +288,7 @@ def _count_images(run: Run) -> int | None:
 
 
 def _count_trained_images(run: Run) -> int:
-    """Return the images of one epoch, summed over the models; 0 where that is unknown."""
+    """Return the images of one epoch, summed over the models; 0 if unknown."""
     fold_ids = _read_fold_ids(run)
     if fold_ids is None:
         return 0

@@ -1,4 +1,4 @@
-"""All images of a report in one PNG: a page of thousands of small images opens at once."""
+"""Draw all images of a report in one PNG, so that a page with thousands of images opens quickly."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ import numpy as np
 
 from kaggle_digits.datasets.dataset import Dataset, Images
 
-MAX_BYTES = 1_400_000  # of the PNG; as base64 a third more
+MAX_BYTES = 1_400_000  # bytes of the PNG; base64 needs a third more
 COLUMNS = 64
 
 Key = tuple[str, int]  # the split and the id of an image
@@ -20,9 +20,9 @@ class Sheet:
     """Many images of one size.
 
     Attributes:
-        places: where each image lies: row × `COLUMNS` + column.
-        rows: of images.
-        png: the picture as a data URI; empty if there are no images.
+        places: position of each image: row × `COLUMNS` + column.
+        rows: number of rows.
+        png: the PNG as a data URI; empty if there are no images.
 
     """
 
@@ -32,11 +32,11 @@ class Sheet:
 
 
 def draw_sheet(wanted: Sequence[Key], splits: dict[str, Dataset]) -> Sheet:
-    """Return a sheet of the wanted images, as many as `MAX_BYTES` hold.
+    """Return a sheet of the wanted images, as many as fit into `MAX_BYTES`.
 
     Args:
-        wanted: the images, the most important first; repetitions are dropped.
-        splits: the data by the name of the split, all with images of one size.
+        wanted: the images, the most important first; duplicates are dropped.
+        splits: the data by the name of the split; all images have the same size.
 
     """
     rows = {
@@ -60,7 +60,7 @@ def _rows(count: int) -> int:
 
 
 def _encode(images: Images) -> bytes:
-    """Return uint8 ``[n, height, width, channels]`` as one PNG; grey images as ink on white."""
+    """Return uint8 ``[n, height, width, channels]`` as one PNG; grey images are black on white."""
     from PIL import Image
 
     _, height, width, channels = images.shape

@@ -124,7 +124,7 @@ def test_a_file_where_the_folder_should_be(data, tmp_path):
     (tmp_path / "file").touch()
     for option, where in (("--run", "file/run"), ("--submission", "file/a.csv")):
         done = product.call("cv", "--input", data, option, where, cwd=tmp_path, code=2)
-        assert f"cannot write {where}: a file is in the way" in message(done)
+        assert f"cannot write {where}: a parent folder is a file" in message(done)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -175,7 +175,7 @@ def test_full_disk(data, tmp_path):
         check=False,
     )
     assert done.returncode == 1, done.stderr
-    assert "no room to write" in done.stderr
+    assert "no space to write" in done.stderr
     assert "Free some space and run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
     fold = next((tmp_path / "runs").iterdir()) / "fold-1"
@@ -191,9 +191,9 @@ def test_train_on_everything_and_its_json(data, tmp_path):
     result = json.loads(done.stdout)
     assert result["oof"] is None
     assert Path(tmp_path / result["submission"]).read_text().count("\n") == 21
-    assert "fold 1/1  finished: nothing held out" in done.stderr
+    assert "fold 1/1  finished: no held-out images" in done.stderr
     done = product.call("evaluate", result["run"], cwd=tmp_path, code=2)
-    assert "held no images out" in message(done)
+    assert "has no held-out images" in message(done)
     done = product.call(
         "ensemble", result["run"], "--method", "hill-climb", "--submission", "a.csv",
         cwd=tmp_path, code=2,
@@ -202,7 +202,7 @@ def test_train_on_everything_and_its_json(data, tmp_path):
     test = tmp_path / result["run"] / "test.npz"
     test.write_bytes(test.read_bytes()[:1000])
     done = product.call("ensemble", result["run"], "--submission", "a.csv", cwd=tmp_path, code=2)
-    assert "test.npz is not an .npz file, or was cut short" in message(done)
+    assert "test.npz is not an .npz file, or is truncated" in message(done)
 
 
 def test_tensorflow_keeps_quiet(data, tmp_path):
@@ -257,7 +257,7 @@ def test_unknown_or_missing_backend(data, tmp_path):
     assert "KERAS_BACKEND is 'theano': expected one of tensorflow, jax, torch" in message(done)
     if importlib.util.find_spec("torch") is None:
         done = product.call("recipes", "bn20", cwd=tmp_path, code=2, KERAS_BACKEND="torch")
-        assert "which is not installed here" in message(done)
+        assert "which is not installed" in message(done)
 
 
 def test_submit_checks_before_it_says_what_it_would_push(data, tmp_path):
@@ -312,7 +312,7 @@ def test_a_result_that_finds_no_room_is_no_success(command, tmp_path):
             check=False,
         )
     assert done.returncode == 1
-    assert "Error: no room to write the result to stdout: [Errno 28]" in done.stderr
+    assert "Error: no space to write the result to stdout: [Errno 28]" in done.stderr
     assert "Traceback" not in done.stderr
 
 

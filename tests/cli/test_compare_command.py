@@ -83,7 +83,7 @@ def test_two_files(tmp_path):
         "  [1]  1.00000  0.66667\n"
         "  [2]  0.66667  1.00000\n"
         "\n"
-        "images on which they differ, and by which digits\n"
+        "disagreements of each pair, by predicted digit\n"
         "    A    B   images  A says  B says   times\n"
         "  [1]  [2]        1       4       9       1\n"
         "\n"
@@ -107,12 +107,12 @@ def test_what_is_cut_off_is_counted(tmp_path):
     for differing in range(12):
         csv(tmp_path / f"{differing}.csv", differing * 3)
     text = compare(*(f"{k}.csv" for k in range(12)), cwd=tmp_path)
-    assert "and 46 pairs of files that differ less: --json" in text
+    assert "46 more pairs with fewer differences: see --json" in text
     assert "others" in text
     assert text.count(" [12] ") > 3
     assert "33 disputed images" in text
     text = compare("0.csv", "11.csv", cwd=tmp_path)
-    assert "and 18 more: --json" in text
+    assert "18 more: see --json" in text
 
 
 def test_json_holds_everything(tmp_path):
@@ -190,9 +190,12 @@ def test_what_is_refused(content, message, tmp_path):
         (["a.csv"], "received 1 files to compare. Expected 2 or more"),
         (["a.csv", "no.csv"], "no.csv does not exist"),
         (["a.csv", "folder"], "folder is not a run: it has no readable run.json"),
-        (["a.csv", "b.csv", "--vote", "folder/../b.csv"], "would replace a file that is compared"),
+        (
+            ["a.csv", "b.csv", "--vote", "folder/../b.csv"],
+            "would overwrite a file that is compared",
+        ),
         (["a.csv", "b.csv", "--vote", "folder"], "cannot write folder: it is a folder"),
-        (["a.csv", "b.csv", "--vote", "a.csv/v.csv"], "a file is in the way of its folder"),
+        (["a.csv", "b.csv", "--vote", "a.csv/v.csv"], "a parent folder is a file"),
         (["a.csv", "b.csv", "--picture", "p.jpg"], "Expected a name that ends in .png"),
         (["a.csv", "b.csv", "--images", "nosuch"], "nosuch does not exist"),
         (["a.csv", "b.csv", "--images", "input"], "a.csv: 200 rows; expected 20 (test images in"),
@@ -222,7 +225,9 @@ def test_what_the_ledger_knows(tmp_path):
     assert "  [1]              0.95000            10\n" in text
     assert "  [2]   0.94000 to 0.96000       8 to 12\n" in text
     assert "  [3]   0.75000 to 0.85000      30 to 50\n" in text
-    assert "[3] can't beat the 0.95000 of best.csv: don't spend a submission on it." in text
+    assert (
+        "[3] cannot score above the 0.95000 of best.csv: do not spend a submission on it." in text
+    )
     assert "[2] can't" not in text
     assert "Kaggle scores all 200 rows" in text
 
@@ -234,8 +239,12 @@ def test_a_submission_that_can_never_win(tmp_path):
     (tmp_path / "same.csv").write_text((tmp_path / "best.csv").read_text().replace("\n", "\r\n"))
     note(tmp_path, best=0.95)
     text = compare("same.csv", "reverse.csv", "best.csv", cwd=tmp_path)
-    assert "[1] can't beat the 0.95000 of best.csv: don't spend a submission on it." in text
-    assert "[2] can't beat the 0.95000 of best.csv: don't spend a submission on it." in text
+    assert (
+        "[1] cannot score above the 0.95000 of best.csv: do not spend a submission on it." in text
+    )
+    assert (
+        "[2] cannot score above the 0.95000 of best.csv: do not spend a submission on it." in text
+    )
 
 
 def test_the_ledgers_last_score_counts_and_a_pending_one_is_none(tmp_path):
@@ -262,8 +271,10 @@ def test_scores_that_contradict_the_files(tmp_path):
     csv(tmp_path / "b.csv", 2)
     note(tmp_path, a=0.95, b=0.93)
     text = compare("a.csv", "b.csv", cwd=tmp_path)
-    assert "a.csv and b.csv differ in 2 rows, but have 10 and 14 errors: no true labels" in text
-    assert "So Kaggle does not score all rows, or a score in the ledger belongs to another" in text
+    assert (
+        "a.csv and b.csv differ in 2 rows, but have 10 and 14 errors, which is impossible" in text
+    )
+    assert "Kaggle may not score all rows, or a score in the ledger may belong to another" in text
     assert "Kaggle scores all" not in text
 
 
@@ -274,11 +285,11 @@ def test_an_impossible_score_anywhere_in_the_ledger(tmp_path):
     text = compare("a.csv", "b.csv", cwd=tmp_path)
     assert "  [1]              0.95000            10\n" in text
     assert "  [2]                    ?             ?\n" in text
-    assert "The score of elsewhere.csv (reference 1) is no whole number of errors in 200" in text
+    assert "The score of elsewhere.csv (reference 1) is not a whole number of errors in 200" in text
     assert "Kaggle scores all" not in text
     text = compare("c.csv", "b.csv", cwd=tmp_path)
     assert "  [1]              0.98765             ?\n" in text
-    assert "The score of c.csv is no whole number of errors in 200 rows" in text
+    assert "The score of c.csv is not a whole number of errors in 200 rows" in text
 
 
 # ---------------------------------------------------------------------------------------- runs
@@ -290,11 +301,11 @@ def test_runs_are_judged_by_what_they_held_out(tmp_path):
     csv(tmp_path / "other.csv", 1)
     text = compare("runs/good", "runs/bad", "other.csv", cwd=tmp_path)
     assert "[2] runs/bad" in text
-    assert "accuracy on the 100 images that the runs held out" in text
+    assert "accuracy on the 100 images that all runs held out" in text
     assert "A 0.98000  runs/good\nB 0.89000  runs/bad\n" in text
     assert "A minus B: +0.09000, 95 % confidence interval +0.0" in text
-    assert "A alone is right 10 times, B alone 1\n" in text
-    assert "McNemar's exact test: p = 0.0117, more than chance" in text
+    assert "only A is correct: 10 images; only B: 1\n" in text
+    assert "McNemar's exact test: p = 0.0117, significant" in text
 
 
 def test_one_run_is_its_submission(tmp_path):
@@ -309,7 +320,7 @@ def test_runs_that_held_nothing_out(tmp_path):
     finished_run(tmp_path / "one", wrong=range(2))
     finished_run(tmp_path / "two", wrong=range(3), oof=False)
     text = compare("one", "two", cwd=tmp_path)
-    assert "The runs held out no images in common: accuracies can't be compared." in text
+    assert "The runs have no held-out images in common, so accuracies cannot be compared." in text
 
 
 def test_an_unfinished_run(tmp_path):
@@ -322,9 +333,9 @@ def test_three_runs_are_three_pairs(tmp_path):
     for name, wrong in (("a", 2), ("b", 3), ("c", 9)):
         finished_run(tmp_path / name, wrong=range(wrong))
     found = json.loads(compare("a", "b", "c", "--json", cwd=tmp_path))["held_out"]
-    assert [(one["a"], one["b"]) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [one["only_a"] for one in found] == [1, 7, 6]
-    assert "Of 3 pairs some come out below p = 0.05 by chance" in compare(*"abc", cwd=tmp_path)
+    assert [(pair["a"], pair["b"]) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [pair["only_a"] for pair in found] == [1, 7, 6]
+    assert "With 3 pairs, some p-values are below 0.05 by chance" in compare(*"abc", cwd=tmp_path)
 
 
 # -------------------------------------------------------------------------------------- picture
@@ -351,7 +362,7 @@ def test_no_picture_where_all_agree(tmp_path):
     write_competition(tmp_path / "input", train=60, test=20)
     csv(tmp_path / "a.csv", rows=20)
     text = compare("a.csv", "a.csv", "--picture", "p.png", cwd=tmp_path)
-    assert "no picture: there is nothing to dispute" in text
+    assert "no picture, because the files agree on every image" in text
     assert not (tmp_path / "p.png").exists()
 
 

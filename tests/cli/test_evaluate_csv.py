@@ -44,7 +44,7 @@ def test_scores_table_and_wrong_ids(folder: Path) -> None:
 
 def test_worst_names_so_many(folder: Path) -> None:
     text = evaluated(folder, "mine.csv", "--labels", "answers.csv", "--worst", "1")
-    assert "wrong images, 1 of 2 by their ids" in text
+    assert "wrong labels, first 1 of 2 (--worst N lists more)" in text
     assert text.splitlines()[-1].split() == ["3", "3", "8"]
     assert "wrong" not in evaluated(folder, "mine.csv", "--labels", "answers.csv", "--worst", "0")
     assert "wrong" not in evaluated(folder, "answers.csv", "--labels", "answers.csv")
@@ -87,12 +87,12 @@ def test_a_csv_needs_labels_and_a_run_must_not_have_them(folder: Path) -> None:
     (folder / "run").mkdir(exist_ok=True)
     message = evaluated(folder, "run", "--labels", "answers.csv", code=2)
     assert "--labels answers.csv: run is not a file" in message
-    assert "there is no nosuch.csv. Expected a CSV with labels" in evaluated(
+    assert "nosuch.csv does not exist. Expected a CSV with labels" in evaluated(
         folder, "nosuch.csv", "--labels", "answers.csv", code=2
     )
     for labels, expected in (("nosuch.csv", "does not exist"), ("run", "is a folder")):
         message = evaluated(folder, "mine.csv", "--labels", labels, code=2)
-        assert f"--labels {labels} {expected}. Expected a file with the true" in message
+        assert f"--labels {labels} {expected}. Expected a CSV with the true" in message
 
 
 def test_certain_answers_score_as_themselves() -> None:

@@ -76,7 +76,7 @@ def test_sigkill_in_an_epoch_and_between_folds_and_ctrl_c(data, undisturbed, tmp
 
     before = (run / "fold-1" / "model.keras").stat().st_mtime_ns
     last = product.run(*CV, "--input", data, "--submission", SUBMISSION, cwd=tmp_path)
-    assert "fold 1/2  finished before" in last.stderr
+    assert "fold 1/2  finished earlier" in last.stderr
     assert (run / "fold-1" / "model.keras").stat().st_mtime_ns == before  # not trained again
 
     expected = (undisturbed / SUBMISSION).read_bytes()
@@ -107,7 +107,7 @@ def test_what_a_finished_run_holds(undisturbed):
 
 def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, undisturbed):
     again = product.call(*CV, "--input", data, "--submission", "again.csv", cwd=undisturbed)
-    assert again.stderr.count("finished before") == 2
+    assert again.stderr.count("finished earlier") == 2
     assert (undisturbed / "again.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
 
 

@@ -33,10 +33,20 @@ def competition(monkeypatch: pytest.MonkeyPatch) -> None:
     ("train", "test", "source", "note"),
     [
         (60, 20, "kaggle", None),
-        (40, 20, "kaggle", "train.csv has 40 of 60 rows; was the download cut short? Get it again"),
-        (80, 20, "kaggle", "train.csv has 80 rows, the competition's has 60."),
-        (60, 15, "csv", "test.csv has 15 of 20 rows; was the download cut short? Get it again"),
-        (60, 30, "csv", "test.csv has 30 rows, the competition's has 20."),
+        (
+            40,
+            20,
+            "kaggle",
+            "train.csv has 40 of 60 rows; the download may be incomplete. Download it again",
+        ),
+        (80, 20, "kaggle", "train.csv has 80 rows; the competition's has 60."),
+        (
+            60,
+            15,
+            "csv",
+            "test.csv has 15 of 20 rows; the download may be incomplete. Download it again",
+        ),
+        (60, 30, "csv", "test.csv has 30 rows; the competition's has 20."),
         (40, 10, "csv", None),
     ],
 )
@@ -51,7 +61,7 @@ def test_rows(train, test, source, note, tmp_path):
         else:
             (said,) = splits.notes
             assert said.startswith(note)
-            if "cut short" in note:
+            if "incomplete" in note:
                 again = "data get --source kaggle --force --input"
                 assert said.endswith(f" with: kaggle-digits {again} {tmp_path / kind}")
 
@@ -77,7 +87,7 @@ def test_the_commands_say_it(tmp_path):
     folder = write_competition(tmp_path, train=40)
     stdout, stderr = run("data", "get", "--input", folder)
     assert "kaggle data, 40 train and 20 test images" in stdout
-    assert "Note: train.csv has 40 of 60 rows; was the download cut short?" in stderr
+    assert "Note: train.csv has 40 of 60 rows; the download may be incomplete." in stderr
     stdout, _ = run("data", "check", "--input", folder)
     assert "note                 train.csv has 40 of 60 rows" in stdout
     stdout, _ = run("data", "check", "--json", "--input", folder)

@@ -208,18 +208,18 @@ def too_large() -> Exception:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (MemoryError(), "memory ran out. Close"),
-        (too_large(), r"memory ran out: Unable to allocate 1.00 EiB for an array with shape"),
+        (MemoryError(), "out of memory. Close"),
+        (too_large(), r"out of memory: Unable to allocate 1.00 EiB for an array with shape"),
         (
             ResourceExhaustedError(
                 "Graph execution error:\n\nOOM when allocating tensor of 8 GB\n"
             ),
-            "memory ran out: OOM when allocating tensor of 8 GB. Close",
+            "out of memory: OOM when allocating tensor of 8 GB. Close",
         ),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory. Close"),
         (
             ImportError("libtensorflow_cc.so.2: failed to map segment from shared object"),
-            "memory ran out. Close",
+            "out of memory. Close",
         ),
     ],
 )

@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_utf8_trains_and_is_listed(data, odd_folder):
     assert "caf\\udce9/o.csv (20 rows)" in done.stdout
     assert runs.Run(odd_folder / "runs" / "r").facts.state == "finished"
     again = product.run(*train, cwd=odd_folder)  # finds the run and its settings
-    assert "finished before" in again.stderr
+    assert "finished earlier" in again.stderr
     root = odd_folder / "runs"
     assert "caf\\udce9/runs/r" in product.run("runs", "--folder", root, cwd=odd_folder).stdout
     [row] = json.loads(product.run("runs", "--folder", root, "--json", cwd=odd_folder).stdout)
@@ -214,7 +214,7 @@ def test_runs_leaves_out_what_it_cannot_show(settings, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "runs/good" in result.stdout
     assert "runs/odd/run.json is damaged: settings." in result.stderr
-    assert "The run is left out here." in result.stderr
+    assert "The run is omitted." in result.stderr
 
 
 def test_the_hint_of_runs_repeats_the_folder(tmp_path, monkeypatch):
@@ -361,7 +361,7 @@ def test_precision_is_a_setting_and_named_in_the_run(data, tmp_path):
     )
     assert "Use the same settings to resume it (here --precision bfloat16)" in refused.stderr
     again = product.call(*train, "--run", run, "--precision", "bfloat16", cwd=tmp_path)
-    assert "finished before" in again.stderr
+    assert "finished earlier" in again.stderr
     wrong = product.call(*train, "--precision", "float8", cwd=tmp_path, code=2)
     assert "--precision" in wrong.stderr
     assert "bfloat16" in wrong.stderr
@@ -377,7 +377,7 @@ def test_precision_of_a_record_is_that_of_its_members():
 def test_every_training_command_takes_a_precision():
     top = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for name in ("train", "cv", "record"):
-        assert "--precision" in {word for one in top[name].params for word in one.opts}
+        assert "--precision" in {word for option in top[name].params for word in option.opts}
 
 
 # ------------------------------------------------------------------------------------ the library

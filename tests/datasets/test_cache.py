@@ -1,4 +1,4 @@
-"""Only what was kept for exactly this input is believed; anything else is read and kept anew."""
+"""Only a cache of exactly this input is used; any other is read and written again."""
 
 import os
 import zipfile

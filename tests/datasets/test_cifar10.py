@@ -174,19 +174,19 @@ HOSTILE = {
     "extension": (b"\x80\x02\x82\x01.", "the instruction EXT1"),
     "persistent": (b"\x80\x02U\x01xQ.", "the instruction BINPERSID"),
     "from the stack": (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "the instruction SHORT_BINUNI"),
-    "objects": (array_pickle(b"K\x02M\x00\x0c\x86", b"O8"), "another type than uint8"),
-    "floats": (array_pickle(b"K\x02M\x00\x0c\x86", b"f8"), "another type than uint8"),
+    "objects": (array_pickle(b"K\x02M\x00\x0c\x86", b"O8"), "whose dtype is not uint8"),
+    "floats": (array_pickle(b"K\x02M\x00\x0c\x86", b"f8"), "whose dtype is not uint8"),
     "another class": (
         b"\x80\x02" + RECONSTRUCT + b"cnumpy\ndtype\nK\0\x85U\x01b\x87R.",
-        "another type than uint8",
+        "whose dtype is not uint8",
     ),
-    "array called": (b"\x80\x02cnumpy\nndarray\n)R.", "another type than uint8"),
-    "text called": (b"\x80\x02U\x01x)R.", "a call of something"),
+    "array called": (b"\x80\x02cnumpy\nndarray\n)R.", "whose dtype is not uint8"),
+    "text called": (b"\x80\x02U\x01x)R.", "it calls something"),
     "state of a function": (
         b"\x80\x02" + RECONSTRUCT + b"}U\x01xK\x01sb.",
-        "a state for something",
+        "it sets the state",
     ),
-    "state of a number": (b"\x80\x02K\x01}b.", "a state for something"),
+    "state of a number": (b"\x80\x02K\x01}b.", "it sets the state"),
     "state of an array": (
         b"\x80\x02" + RECONSTRUCT + b"cnumpy\nndarray\nK\0\x85U\x01b\x87R}b.",
         "do not fit together",
@@ -206,24 +206,24 @@ HOSTILE = {
     "shape in bytes": (array_pickle(b"U\x01xU\x01y\x86"), "do not fit together"),
     "huge memo": (b"\x80\x02}r\xff\xff\xff\xff.", "received no array as data"),
     "unknown memo": (b"\x80\x02h\x07.", "do not fit together"),
-    "deep key": (nested_key(), "keys that are no byte strings"),
-    "text as key": (b"\x80\x02}X\x04\0\0\0dataK\x01s.", "keys that are no byte strings"),
-    "key alone": (b"\x80\x02}(U\x04datau.", "entries for a dictionary"),
-    "list for a dictionary": (b"\x80\x02](U\x04dataK\x01u.", "entries for a dictionary"),
-    "append to a number": (b"\x80\x02K\x01K\x02a.", "values for a list"),
+    "deep key": (nested_key(), "keys that are not byte strings"),
+    "text as key": (b"\x80\x02}X\x04\0\0\0dataK\x01s.", "keys that are not byte strings"),
+    "key alone": (b"\x80\x02}(U\x04datau.", "it sets entries"),
+    "list for a dictionary": (b"\x80\x02](U\x04dataK\x01u.", "it sets entries"),
+    "append to a number": (b"\x80\x02K\x01K\x02a.", "it appends values"),
     "nothing on the stack": (b"\x80\x02.", "do not fit together"),
     "no mark": (b"\x80\x02t.", "do not fit together"),
     "many": (b"\x80\x02" + b"}" * 1_000_001, "more than 1,000,000 instructions"),
-    "a list": (b"\x80\x02].", "something else than a dictionary"),
+    "a list": (b"\x80\x02].", "it does not hold a dictionary"),
     "an array": (
         b"\x80\x02" + RECONSTRUCT + b"cnumpy\nndarray\nK\0\x85U\x01b\x87R.",
-        "something else than a dictionary",
+        "it does not hold a dictionary",
     ),
-    "long text": (b"\x80\x02T\xff\xff\xff\x7fx", "cut short, or is no pickle"),
-    "negative text": (b"\x80\x02T\xff\xff\xff\xffx", "cut short, or is no pickle"),
-    "nothing": (b"", "cut short, or is no pickle"),
-    "web page": (b"<!DOCTYPE html><title>404</title>", "cut short, or is no pickle"),
-    "noise": (bytes(range(256)), "cannot be read as one of CIFAR-10's files"),
+    "long text": (b"\x80\x02T\xff\xff\xff\x7fx", "truncated or not a pickle"),
+    "negative text": (b"\x80\x02T\xff\xff\xff\xffx", "truncated or not a pickle"),
+    "nothing": (b"", "truncated or not a pickle"),
+    "web page": (b"<!DOCTYPE html><title>404</title>", "truncated or not a pickle"),
+    "noise": (bytes(range(256)), "is not one of CIFAR-10's files"),
 }
 
 
@@ -249,7 +249,7 @@ def test_what_python_3_writes_to_run_a_command(tmp_path: Path) -> None:
 
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         write_batch(tmp_path, pickle.dumps({b"data": Hostile()}, protocol))
-        assert "nothing in it was run" in message_of(tmp_path)
+        assert "Nothing in it was run" in message_of(tmp_path)
     assert not (tmp_path / EVIL).exists()
 
 
@@ -296,14 +296,14 @@ def batch(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (batch(data=[1, 2]), "received no array as data, expected uint8 of shape (n, 3072)"),
+        (batch(data=[1, 2]), "received no array as data. Expected uint8 of shape (n, 3072)"),
         (batch(data=np.zeros((20, 784), np.uint8)), "received shape (20, 784) as data"),
         (batch(labels=[1] * 19), "received 19 labels for 20 images"),
         (batch(labels=b"1" * 20), "received no list of labels for 20 images"),
-        (batch(labels=[1] * 19 + [10]), "received the label 10, expected a whole number from 0"),
-        (batch(labels=[1] * 19 + [-1]), "received the label -1, expected"),
-        (batch(labels=[1] * 19 + [b"7"]), "received the label bytes, expected"),
-        (batch(labels=[[]] * 20), "received the label list, expected"),
+        (batch(labels=[1] * 19 + [10]), "received the label 10. Expected a whole number from 0"),
+        (batch(labels=[1] * 19 + [-1]), "received the label -1. Expected"),
+        (batch(labels=[1] * 19 + [b"7"]), "received the label bytes. Expected"),
+        (batch(labels=[[]] * 20), "received the label list. Expected"),
         (python2_pickle({b"fine_labels": [1], b"data": b""}), "received no array as data"),
     ],
 )
@@ -315,14 +315,14 @@ def test_batches_of_something_else(tmp_path: Path, content: bytes, problem: str)
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
-        ([b"cat"] * 10, "received 10 names as label_names, 1 of them different"),
+        ([b"cat"] * 10, "received 10 names as label_names, 1 of them distinct"),
         ([b"%d" % i for i in range(9)], "received 9 names as label_names"),
         ([b"%d" % i for i in range(100)], "received 100 names"),
-        ([*(b"%d" % i for i in range(9)), b"\x1b[2J"], "9 of them different and fit to print"),
-        ([*(b"%d" % i for i in range(9)), b"\xff"], "9 of them different"),
-        ([*(b"%d" % i for i in range(9)), b" "], "9 of them different"),
-        ([*(b"%d" % i for i in range(9)), b"x" * 41], "9 of them different"),
-        ([*(b"%d" % i for i in range(9)), 9], "9 of them different"),
+        ([*(b"%d" % i for i in range(9)), b"\x1b[2J"], "9 of them distinct and printable"),
+        ([*(b"%d" % i for i in range(9)), b"\xff"], "9 of them distinct"),
+        ([*(b"%d" % i for i in range(9)), b" "], "9 of them distinct"),
+        ([*(b"%d" % i for i in range(9)), b"x" * 41], "9 of them distinct"),
+        ([*(b"%d" % i for i in range(9)), 9], "9 of them distinct"),
         (b"cat", "received no list as label_names"),
     ],
 )
@@ -420,7 +420,7 @@ def test_broken_archives(tmp_path: Path, damage: Callable[[bytes], bytes]) -> No
     path.write_bytes(damage(path.read_bytes()))
     message = message_of(path.parent)
     assert message.startswith(f"{path} is broken: ")
-    assert "Expected a whole .tar.gz file" in message
+    assert "Expected a complete .tar.gz file" in message
 
 
 # ------------------------------------------------------------------------------------ getting it

@@ -86,7 +86,7 @@ def test_the_same_images_come_out_whatever_wrote_the_file(way, folder):
         (b"label;pixel0;pixel1\n", "3 columns separated by semicolons, the first ones 'label, pi"),
         (b"label\tpixel0\n", "a header with 2 columns separated by tabs, the first ones 'label, "),
         (b"label pixel0 pixel1\n", "a header with 1 columns, the first ones 'label pixel0 pixel1'"),
-        (b"x" * (MAX_LINE + 1), "received a first line that has no end within 65,536 bytes"),
+        (b"x" * (MAX_LINE + 1), "received a first line longer than 65,536 bytes"),
         (b"\n" * (MAX_LINE + 9), "received an empty file"),
     ],
 )

@@ -217,16 +217,16 @@ def test_what_is_there_instead_is_named(tmp_path):
     for name in ("notes.txt", "photos.zip", "train.csv.part"):
         write(tmp_path / name, "x")
     message = message_of(tmp_path)
-    assert f"{tmp_path} holds no data that is known here." in message
+    assert f"{tmp_path} holds no data that kaggle-digits can read." in message
     assert "It holds notes.txt, photos.zip, train.csv.part." in message
     assert f"{tmp_path / 'photos.zip'} is broken: File is not a zip file." in message
     assert f"Put data there with: kaggle-digits data get --input {tmp_path}" in message
 
     write_competition(tmp_path / "digit-recognizer")
     (tmp_path / "photos.zip").unlink()
-    name_it = f"{tmp_path / 'digit-recognizer'} holds data: name that folder instead."
+    name_it = f"{tmp_path / 'digit-recognizer'} holds data: give that folder instead."
     assert name_it in message_of(tmp_path)
-    with pytest.raises(InputError, match="name that folder instead"):
+    with pytest.raises(InputError, match="give that folder instead"):
         got_from(tmp_path, tmp_path / "input")
     with pytest.raises(InputError, match=r"Rename it to one of train\.csv, test\.csv, mnist_tr"):
         got_from(write(tmp_path / "digits.csv", "x"), tmp_path / "input")
@@ -313,8 +313,8 @@ def test_mnists_csvs_under_the_competitions_names(tmp_path):
     for part, header in (("train", None), ("test", GRID)):
         write(tmp_path / "there" / f"{part}.csv", mnist_csv(part, header))
     message = message_of(tmp_path / "there")
-    assert "train.csv, line 1: received 785 numbers and no header" in message
-    assert "call them mnist_train.csv and mnist_test.csv" in message
+    assert "train.csv, line 1: received 785 numbers without a header" in message
+    assert "rename them to mnist_train.csv and mnist_test.csv" in message
     write(tmp_path / "there" / "train.csv", mnist_csv("train", GRID))
     assert "received MNIST's header, label, 1x1, … 28x28" in message_of(tmp_path / "there")
     assert_mnist(got_from(tmp_path / "there", tmp_path / "input", "mnist"))

@@ -158,7 +158,7 @@ def test_a_wrong_cell_is_named(
     set_cell(folder / "train.csv", 4, column, cell)
     message = message_of(folder)
     assert message.startswith(f"{folder / 'train.csv'}, line 4, {received}")
-    assert f"expected a whole number {expected}" in message
+    assert f"Expected a whole number {expected}" in message
     assert "kaggle-digits data get" in message
 
 
@@ -177,8 +177,8 @@ def test_cut_short_in_the_last_row(folder: Path) -> None:
     train = folder / "train.csv"
     train.write_text(train.read_text()[:-900])
     message = message_of(folder)
-    assert re.search(r"train\.csv, line 13: received \d+ columns, expected 785\.", message)
-    assert "it was cut short" in message
+    assert re.search(r"train\.csv, line 13: received \d+ columns. Expected 785\.", message)
+    assert "it is truncated" in message
 
 
 @pytest.mark.parametrize("cells", [783, 786])
@@ -188,8 +188,8 @@ def test_a_row_of_another_length(folder: Path, cells: int) -> None:
 
     edit(folder / "train.csv", change)
     message = message_of(folder)
-    assert f"train.csv, line 3: received {cells} columns, expected 785." in message
-    assert "cut short" not in message
+    assert f"train.csv, line 3: received {cells} columns. Expected 785." in message
+    assert "truncated" not in message
 
 
 def test_line_numbers_count_blank_lines(folder: Path) -> None:
@@ -203,12 +203,12 @@ def test_line_numbers_count_blank_lines(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        (HEADER.replace("label", "digit"), "'digit' in column 1, where 'label' belongs"),
-        (HEADER.replace("pixel7,", "pixel_7,"), "'pixel_7' in column 9, where 'pixel7' belongs"),
+        (HEADER.replace("label", "digit"), "'digit' in column 1 instead of 'label'"),
+        (HEADER.replace("pixel7,", "pixel_7,"), "'pixel_7' in column 9 instead of 'pixel7'"),
         (HEADER.replace("pixel1,pixel2,", "pixel2,pixel1,"), "the right columns in another order"),
         (HEADER.removesuffix(",pixel783"), "784 columns"),
         (HEADER + ",pixel784", "786 columns"),
-        (TEST_HEADER, "no column named label"),
+        (TEST_HEADER, "without a label column"),
         ("hello", "1 columns, the first ones 'hello'"),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_wrong_header(folder: Path, header: str, problem: str) -> None:
 
 def test_a_train_file_as_test_file(folder: Path) -> None:
     (folder / "test.csv").write_bytes((folder / "train.csv").read_bytes())
-    assert "this is a train file under the name of a test file" in message_of(folder)
+    assert "a train file under the name of a test file" in message_of(folder)
 
 
 @pytest.mark.parametrize(
@@ -260,11 +260,11 @@ def test_a_missing_file(folder: Path, gone: str, left: str) -> None:
 def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     message = message_of(tmp_path / "empty")
-    assert f"{tmp_path / 'empty'} holds no data that is known here" in message
+    assert f"{tmp_path / 'empty'} holds no data that kaggle-digits can read" in message
     assert "kaggle-digits data get" in message
     assert f"{tmp_path / 'none'} does not exist." in message_of(tmp_path / "none")
     (tmp_path / "file").touch()
-    assert f"{tmp_path / 'file'} is no folder." in message_of(tmp_path / "file")
+    assert f"{tmp_path / 'file'} is not a folder." in message_of(tmp_path / "file")
 
 
 @pytest.mark.parametrize("keep", [3, 50, -20, -4])
@@ -273,7 +273,7 @@ def test_a_broken_gzip(folder: Path, keep: int) -> None:
     (folder / "train.csv.gz").write_bytes(gzip.compress(HEADER.encode(), mtime=0)[:keep])
     message = message_of(folder)
     assert f"{folder / 'train.csv.gz'} is broken" in message
-    assert "Expected a whole gzip file" in message
+    assert "Expected a complete gzip file" in message
 
 
 def test_a_broken_zip(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_broken_zip(tmp_path: Path) -> None:
         path.write_bytes(content)
         message = message_of(tmp_path)
         assert f"{path} is broken" in message
-        assert "Expected a whole zip file" in message
+        assert "Expected a complete zip file" in message
 
 
 def test_a_zip_of_something_else(tmp_path: Path) -> None:

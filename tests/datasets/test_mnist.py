@@ -95,8 +95,8 @@ def test_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
         ({"x_test": np.zeros((0, 28, 28), np.uint8)}, "shape (0, 28, 28)"),
         ({"y_train": np.zeros(29, np.uint8)}, "(y_train): received an array of shape (29,)"),
         ({"y_train": np.zeros(30)}, "dtype float64"),
-        ({"y_train": np.full(30, 10)}, "labels from 10 to 10, expected 0 to 9"),
-        ({"y_train": np.full(30, -1)}, "labels from -1 to -1, expected 0 to 9"),
+        ({"y_train": np.full(30, 10)}, "labels from 10 to 10. Expected 0 to 9"),
+        ({"y_train": np.full(30, -1)}, "labels from -1 to -1. Expected 0 to 9"),
     ],
 )
 def test_npz_of_something_else(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
@@ -108,7 +108,7 @@ def test_broken_npz(tmp_path: Path) -> None:
     path = write_npz(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:2000])
-    assert f"{path} is not an .npz file, or was cut short" in message_of(tmp_path)
+    assert f"{path} is not an .npz file, or is truncated" in message_of(tmp_path)
     path.write_bytes(whole[:300] + b"junk" + whole[304:])
     assert f"cannot read {path}" in message_of(tmp_path)
     with path.open("wb") as file:
@@ -125,12 +125,12 @@ def test_idx_with_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "begins with nothing, expected 00 00 08 03"),
-        (b"\0\0\x08\x01", "begins with 00 00 08 01, expected 00 00 08 03"),
+        (b"", "begins with no bytes. Expected 00 00 08 03"),
+        (b"\0\0\x08\x01", "begins with 00 00 08 01. Expected 00 00 08 03"),
         (b"\0\0\x08\x03\0\0", "begins with 00 00 08 03"),
         (
             idx_bytes(mnist_arrays()["x_train"])[:-1],
-            "received 23519 bytes of values, expected 23520",
+            "received 23519 bytes of values. Expected 23520",
         ),
         (idx_bytes(mnist_arrays()["x_train"]) + b"\0", "received 23521 bytes"),
         (idx_bytes(np.zeros((30, 20, 20), np.uint8)), "images of shape (30, 20, 20)"),
@@ -156,4 +156,4 @@ def test_broken_gzipped_idx(tmp_path: Path) -> None:
 def test_idx_labels_out_of_range(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / NAMES["y_test"]).write_bytes(idx_bytes(np.full(10, 11, np.uint8)))
-    assert "labels from 11 to 11, expected 0 to 9" in message_of(tmp_path)
+    assert "labels from 11 to 11. Expected 0 to 9" in message_of(tmp_path)

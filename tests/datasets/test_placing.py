@@ -99,7 +99,7 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["ours", "theirs", "to-zip", "from-zip"])
 def test_a_kill_at_any_moment_leaves_the_old_data_the_new_or_words(kind, tmp_path):
-    """Old and new have as many test images: the mixture would pass for somebody's own data."""
+    """With equal numbers of test images, a mixture would look like own data."""
     old = write_competition(tmp_path / "old", seed=OLD)
     new = write_competition(tmp_path / "new", seed=NEW)
     if kind == "to-zip":
@@ -117,7 +117,7 @@ def test_a_kill_at_any_moment_leaves_the_old_data_the_new_or_words(kind, tmp_pat
     for folder in killed("auto", new, tmp_path):
         outcomes.append(found := loaded(folder))
         if isinstance(found, str):
-            assert f"{folder} is half filled: `data get` was interrupted there" in found
+            assert f"{folder} is incomplete: `data get` was interrupted" in found
             assert f"kaggle-digits data get --from PATH --input {folder}" in found
         else:
             assert (found.train.fingerprint, found.test.fingerprint) in expected
@@ -185,7 +185,7 @@ def test_a_file_that_was_changed_beside_another_is_said(folder, tmp_path):
 def test_two_at_once_take_turns(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(placing, "WAIT", 0.1)
     path = write_competition_zip(tmp_path / "new.zip")
-    with placing.filling(folder) as workspace:
+    with placing.reserve_folder(folder) as workspace:
         assert workspace.is_dir()
         with pytest.raises(
             InputError, match=f"another `kaggle-digits data get` is filling {folder}"
@@ -344,12 +344,12 @@ def test_the_competition_is_known_by_its_rows_whatever_a_note_says(folder, tmp_p
     note = json.loads((folder / markers.NAME).read_text())
     (folder / markers.NAME).write_text(json.dumps(note | {"source": "kaggle"}))
     assert not load(folder).is_competition
-    with pytest.raises(InputError, match="there are no credentials for Kaggle"):
+    with pytest.raises(InputError, match="no credentials for Kaggle"):
         get("kaggle", folder=folder, environment={})
 
 
 def test_a_read_only_parent_is_no_reason_to_hang(tmp_path):
     (tmp_path / "input").write_text("a file")
-    with pytest.raises(InputError, match="a file is in the way of its folder"):
+    with pytest.raises(InputError, match="a parent folder is a file"):
         get("sample", folder=tmp_path / "input")
     assert os.listdir(tmp_path) == ["input"]  # noqa: PTH208

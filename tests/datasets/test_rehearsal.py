@@ -93,7 +93,7 @@ def test_it_is_marked_as_no_competition_data(mnist: Path, folder: Path, tmp_path
     assert get("auto", folder=folder, environment={}).kept
     copied = get("auto", folder=tmp_path / "copy", from_path=folder, environment={})
     assert copied.splits.source == "rehearsal"
-    with pytest.raises(InputError, match="there are no credentials for Kaggle"):
+    with pytest.raises(InputError, match="no credentials for Kaggle"):
         get("kaggle", folder=folder, environment={})
 
 
@@ -141,7 +141,7 @@ def test_a_full_disk_changes_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfile", fail)
-    with pytest.raises(OutsideError, match="no room to write"):
+    with pytest.raises(OutsideError, match="no space to write"):
         get_rehearsal("mnist", folder=folder, from_path=mnist, seed=0)
     assert contents(folder) == before
 
@@ -149,7 +149,11 @@ def test_a_full_disk_changes_nothing(
 def test_what_cannot_be_rehearsed(mnist: Path, folder: Path, tmp_path: Path) -> None:
     cifar, competition = write_cifar10(tmp_path / "cifar"), write_competition(tmp_path / "digits")
     for path, source, problem in (
-        (cifar, "cifar10", r"images of \(32, 32, 3\) of airplane, automobile, bird, …"),
+        (
+            cifar,
+            "cifar10",
+            r"images of shape \(32, 32, 3\) with the classes airplane, automobile, bird, …",
+        ),
         (competition, "auto", "holds csv data, whose test images have no labels"),
         (mnist, "cifar10", "holds data of another source, mnist"),
         (tmp_path / "nosuch", "auto", "no such file or folder"),
@@ -158,7 +162,7 @@ def test_what_cannot_be_rehearsed(mnist: Path, folder: Path, tmp_path: Path) -> 
             get_rehearsal(source, folder=folder, from_path=path, seed=0)
     assert not folder.exists()
     before = contents(mnist.parent)
-    with pytest.raises(InputError, match=r"Name another folder .* --input rehearsal"):
+    with pytest.raises(InputError, match=r"Choose another folder .* --input rehearsal"):
         get_rehearsal("auto", folder=mnist.parent, from_path=mnist, seed=0)
     assert contents(mnist.parent) == before
 
@@ -167,7 +171,7 @@ def test_the_command_line(mnist: Path, tmp_path: Path) -> None:
     arguments = ("data", "get", "--source", "mnist", "--from", mnist, "--as")
     got = product.call(*arguments, "kaggle", "--seed", "3", cwd=tmp_path).stdout
     assert f"input: rehearsal data, 60 train and 40 test images ({mnist})" in got
-    assert "`submit` refuses what a run makes of it" in got
+    assert "`submit` rejects CSVs made from it" in got
     assert "evaluate CSV --labels input/answers.csv" in got
     assert contents(tmp_path / "input") == rehearse(mnist, tmp_path / "other", seed=3)
 

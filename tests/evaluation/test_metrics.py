@@ -132,13 +132,13 @@ def test_labels_that_do_not_fit_are_refused(labels: Any, message: str) -> None:
 def test_calibration_by_hand() -> None:
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]], np.float64)
     found = evaluation.calibration(p, np.array([0, 0, 0, 1, 1]), bins=5)
-    assert [(one.lowest, one.highest, one.images) for one in found.bins] == [
+    assert [(bin_.lowest, bin_.highest, bin_.images) for bin_ in found.bins] == [
         (0.4, 0.6, 1),
         (0.6, 0.8, 2),
         (0.8, 1.0, 2),
     ]
-    assert [one.confidence for one in found.bins] == pytest.approx([0.6, 0.8, 0.95])
-    assert [one.accuracy for one in found.bins] == pytest.approx([1, 0.5, 1])
+    assert [bin_.confidence for bin_ in found.bins] == pytest.approx([0.6, 0.8, 0.95])
+    assert [bin_.accuracy for bin_ in found.bins] == pytest.approx([1, 0.5, 1])
     assert found.error == pytest.approx((0.4 + 2 * 0.3 + 2 * 0.05) / 5)
 
 

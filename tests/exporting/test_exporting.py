@@ -230,7 +230,7 @@ def test_images_of_another_shape_are_replaced_by_drawings(tmp_path):
     write_competition(tmp_path)
     sample = comparing.sample(tmp_path, (32, 32, 3))
     assert sample.images.shape == (1000, 32, 32, 3)
-    assert sample.source == f"drawn here: those in {tmp_path} have the shape (28, 28, 1)"
+    assert sample.source == f"drawings, because images in {tmp_path} have shape (28, 28, 1)"
 
 
 @pytest.mark.usefixtures("at_once")
@@ -258,8 +258,8 @@ def test_the_command_compares_in_a_fresh_process(run, tmp_path):
     done = product.call("export", run.folder, "--format", "onnx", "--ensemble", cwd=tmp_path)
     assert "exports/one-ensemble.onnx" in done.stdout
     assert "the mean of 2 models" in done.stdout
-    assert "1,000 images (30 test images of input, the rest drawn here)" in done.stdout
-    assert "labels equal, largest difference of probabilities" in done.stdout
+    assert "1,000 images (30 test images of input, the others drawings)" in done.stdout
+    assert "same labels, largest difference of probabilities" in done.stdout
     assert 'onnxruntime.InferenceSession("exports/one-ensemble.onnx")' in done.stdout
     assert done.stderr == ""
     assert left(tmp_path / "exports") == ["one-ensemble.onnx"]
@@ -274,7 +274,7 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
     assert told["comparison"]["images"] == 1000
     assert told["comparison"]["labels_that_differ"] == 0
     assert told["comparison"]["largest_difference"] < 1e-5
-    assert told["comparison"]["source"] == "drawn here: there is no data in input"
+    assert told["comparison"]["source"] == "drawings, because input has no data"
     assert [file["path"] for file in told["files"]] == [
         "exports/one-fold-2.json", "exports/one-fold-2.weights.h5"
     ]  # fmt: skip
@@ -289,14 +289,14 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
         (["--format", "pmml"], {}, "received the format 'pmml'. Expected one of keras, json+h5"),
         (["--fold", "3"], {}, "--fold 3 is none of"),
         (["--fold", "0"], {}, "Invalid value for '--fold'"),
-        (["--fold", "1", "--ensemble"], {}, "choose --ensemble for all folds, or --fold N"),
+        (["--fold", "1", "--ensemble"], {}, "received --ensemble (all folds) and --fold N"),
         (["--output", "m.onnx"], {}, "m.onnx does not end in .keras"),
         (
             ["--format", "onnx"],
             {"KERAS_BACKEND": "jax"},
             "KERAS_BACKEND is 'jax', which cannot write onnx. Expected the format keras or json+h5",
         ),
-        (["--output", "file/m.keras"], {}, "a file is in the way of its folder"),
+        (["--output", "file/m.keras"], {}, "a parent folder is a file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -312,7 +312,7 @@ def test_a_full_disk_leaves_nothing(run, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(OutsideError, match=r"no room to write .*Free some space"):
+        with pytest.raises(OutsideError, match=r"no space to write .*Free some space"):
             export(run, "saved-model", tmp_path / "m")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -333,7 +333,7 @@ def test_an_export_that_answers_otherwise_is_thrown_away(run, tmp_path):
         model.layers[-1].set_weights([*model.layers[-1].get_weights()[:-1], bias + np.eye(10)[3]])
         onnx.write(model, target)
 
-    with pytest.raises(OutsideError, match=r"does not answer like the run: \d+ of 1,000 labels"):
+    with pytest.raises(OutsideError, match=r"predicts differently .*: \d+ of 1,000 labels"):
         exporting.export(run, (1,), replace(onnx, write=other), path, tmp_path)
     assert left(tmp_path) == ["m.onnx"]
     assert path.read_bytes() == before
@@ -359,7 +359,7 @@ def test_a_folder_is_replaced_only_if_it_is_ours(run, tmp_path):
     assert exporting.open_model(path, trust=True).classes == 10
     assert left(tmp_path) == ["model"]
     (path / "assets.extra" / "kaggle-digits.json").unlink()
-    with pytest.raises(InputError, match="is not empty, and no SavedModel that `export` made"):
+    with pytest.raises(InputError, match="is not empty and not a SavedModel of `export`"):
         export(run, "saved-model", path)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"is a file\. Expected the name of a folder"):
@@ -368,10 +368,10 @@ def test_a_folder_is_replaced_only_if_it_is_ours(run, tmp_path):
 
 def test_other_files_are_never_replaced(run, tmp_path):
     (tmp_path / "package.json").write_text('{"name": "precious"}')
-    with pytest.raises(InputError, match=r"package.json exists and is no Keras architecture"):
+    with pytest.raises(InputError, match=r"package.json exists and is not a Keras architecture"):
         export(run, "json+h5", tmp_path / "package.json")
     before = (run.fold(1) / "model.keras").read_bytes()
-    with pytest.raises(InputError, match="lies in a run's folder, whose files are its own"):
+    with pytest.raises(InputError, match="lies in a run's folder, which must not"):
         export(run, "keras", run.fold(1) / "model.keras", (2,))
     assert (run.fold(1) / "model.keras").read_bytes() == before
     (tmp_path / "m.weights.h5").mkdir()
@@ -396,7 +396,7 @@ def test_damaged_files_are_refused(name, tmp_path):
     halves = [whole[: len(whole) * share // 10] for share in (3, 5, 7, 9)]
     for damaged in (b"", b"no model", *halves):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=rf"m\.{name} cannot be opened: .* Expected a whole"):
+        with pytest.raises(InputError, match=rf"m\.{name} cannot be opened: .* Expected a co"):
             exporting.open_model(path)
 
 
@@ -408,12 +408,12 @@ def test_architecture_and_weights_belong_together(tmp_path):
     with pytest.raises(InputError, match=r"m\.weights\.h5 cannot be opened"):
         exporting.open_model(path)
     weights.unlink()
-    with pytest.raises(InputError, match=r"m\.json has no weights: there is no .*m\.weights\.h5"):
+    with pytest.raises(InputError, match=r"m\.json has no weights: .*m.weights.h5 does not exist"):
         exporting.open_model(path)
     small_network(shape=(32, 32, 3)).save_weights(weights)
     with pytest.raises(InputError, match=r"Expected the weights that belong to .*m\.json"):
         exporting.open_model(path)
-    for text, expected in (("{}", "is no architecture"), ("{", "cannot be opened")):
+    for text, expected in (("{}", "does not describe a model"), ("{", "cannot be opened")):
         path.write_text(text)
         with pytest.raises(InputError, match=rf"m\.json {expected}"):
             exporting.open_model(path)
@@ -433,7 +433,7 @@ def test_code_in_a_model_is_never_run(keras, tmp_path):
     exporting.find("json+h5").write(hostile, tmp_path / "m.json")
     ran.unlink()  # building it called the function
     for name in ("m.keras", "m.json"):
-        with pytest.raises(InputError, match=r"holds a Lambda layer: Python code"):
+        with pytest.raises(InputError, match=r"has a Lambda layer: Python code"):
             exporting.open_model(tmp_path / name)
     text = (tmp_path / "m.json").read_text()
     (tmp_path / "m.json").write_text(text.replace('"keras.layers"', '"os"'))
@@ -459,7 +459,7 @@ def test_models_that_take_or_give_something_else_are_refused(keras, tmp_path):
     with pytest.raises(InputError, match=r"takes float32 \[None, 28, 28, 1\]. Expected .*uint8"):
         exporting.open_model(path)
     keras_archive.write(small_network(end="linear"), path)
-    with pytest.raises(InputError, match=r"gives no probabilities: .*softmax"):
+    with pytest.raises(InputError, match=r"does not return probabilities: .*softmax"):
         exporting.open_model(path)
     first, second = keras.Input(SHAPE, dtype="uint8"), keras.Input(SHAPE, dtype="uint8")
     both = keras.layers.Average()([small_network()(first), small_network()(second)])
@@ -469,21 +469,21 @@ def test_models_that_take_or_give_something_else_are_refused(keras, tmp_path):
 
 
 def test_what_is_no_export_says_what_to_do(run, tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*nosuch.onnx"):
+    with pytest.raises(InputError, match=r"nosuch.onnx does not exist"):
         exporting.open_model(tmp_path / "nosuch.onnx")
     for name, expected in {
-        "m.weights.h5": r"holds weights alone. Expected the architecture, .*m\.json",
-        "m.h5": r"is of no kind that is known here. Expected a file that ends in \.keras, \.json",
+        "m.weights.h5": r"has only weights. Expected the architecture, .*m\.json",
+        "m.h5": r"has an unknown format. Expected a file that ends in \.keras, \.json",
     }.items():
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=expected):
             exporting.open_model(tmp_path / name)
-    with pytest.raises(InputError, match=r"holds no saved_model\.pb"):
+    with pytest.raises(InputError, match=r"has no saved_model.pb"):
         exporting.open_model(tmp_path)
     with pytest.raises(InputError, match=r"is a run's folder.*kaggle-digits export"):
         exporting.open_model(run.folder)
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="Expected a whole SavedModel"):
+    with pytest.raises(InputError, match="Expected a complete SavedModel"):
         exporting.open_model(tmp_path, trust=True)
 
 
@@ -550,7 +550,7 @@ def test_never_two_files_that_do_not_belong_together(tmp_path, monkeypatch):
 
 def test_weights_of_somebody_else_are_not_replaced(run, tmp_path):
     (tmp_path / "m.weights.h5").write_bytes(b"precious")
-    with pytest.raises(InputError, match=r"m\.weights\.h5 exists, and no m\.json"):
+    with pytest.raises(InputError, match=r"m.weights.h5 exists without m.json"):
         export(run, "json+h5", tmp_path / "m.json")
     assert (tmp_path / "m.weights.h5").read_bytes() == b"precious"
 
@@ -558,7 +558,7 @@ def test_weights_of_somebody_else_are_not_replaced(run, tmp_path):
 def test_answers_that_are_no_numbers_do_not_pass(tmp_path, monkeypatch):
     sample = comparing.Sample(np.zeros((4, 28, 28, 1), np.uint8), "nowhere")
     monkeypatch.setattr(comparing, "_fresh_answers", lambda *_: np.full((4, 10), np.nan))
-    with pytest.raises(OutsideError, match="does not answer like the run"):
+    with pytest.raises(OutsideError, match="predicts differently from the run"):
         comparing.compare(tmp_path / "m.onnx", sample, np.eye(10)[[0, 0, 0, 0]])
 
 
@@ -575,5 +575,5 @@ def test_a_saved_model_of_any_shape_is_refused_in_words(tmp_path):
 def test_an_export_that_does_not_answer_is_not_waited_for_forever(tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "TIMEOUT", 0.01)
     sample = comparing.Sample(np.zeros((2, 28, 28, 1), np.uint8), "made here")
-    with pytest.raises(OutsideError, match=r"no answers in a fresh process within 0\.01 seconds"):
+    with pytest.raises(OutsideError, match=r"no predictions in a fresh process within 0"):
         comparing.compare(tmp_path / "m.keras", sample, np.full((2, 10), 0.1))

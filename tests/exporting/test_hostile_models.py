@@ -1,4 +1,4 @@
-"""Models that somebody else made: no code is run, no file is read, no memory is filled."""
+"""Malicious models run no code, read no files and do not fill the memory."""
 
 import io
 import json
@@ -210,7 +210,7 @@ def test_values_between_layers_are_counted(layer, keras, tmp_path):
         pass
     write_archive(path, json.loads(model.to_json()), weights.getvalue())
     before = memory()
-    with pytest.raises(InputError, match=r"makes [\d,]+ values of one image. Expected at most 1,0"):
+    with pytest.raises(InputError, match=r"computes [\d,]+ values per image. Expected at most 1,0"):
         exporting.open_model(path)
     assert memory() - before < 0.3
 
@@ -220,7 +220,7 @@ def test_images_too_large_are_refused(keras, tmp_path):
         [keras.Input((50_000, 50_000, 1), dtype="uint8"), keras.layers.GlobalAveragePooling2D()]
     )
     model.save(tmp_path / "m.keras")
-    with pytest.raises(InputError, match=r"2,500,000,000 values of one image"):
+    with pytest.raises(InputError, match=r"2,500,000,000 values per image"):
         exporting.open_model(tmp_path / "m.keras")
 
 
@@ -238,7 +238,7 @@ def test_nothing_is_unpacked(how, parts, tmp_path):
 
 def test_members_are_those_that_keras_writes(parts, tmp_path):
     path = write_archive(tmp_path / "m.keras", *parts, assets__a="x")
-    with pytest.raises(InputError, match=r"it holds 'assets/a'. Expected a whole .keras file with"):
+    with pytest.raises(InputError, match=r"it holds 'assets/a'. Expected a complete .keras file"):
         exporting.open_model(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
@@ -447,7 +447,7 @@ def test_onnx_reads_no_other_file(where, tmp_path):
     constant = [helper.make_node("Constant", [], ["w"], value=weights), *nodes]
     for model in (onnx_model(nodes, [weights]), onnx_model(constant, [])):
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(InputError, match=r"its weights lie in another file. Expected one file"):
+        with pytest.raises(InputError, match=r"its weights are in another file. Expected one file"):
             exporting.open_model(path)
 
 
@@ -469,7 +469,7 @@ def test_onnx_makes_no_more_values_than_allowed(tmp_path):
     path.write_bytes(onnx_model(nodes, arrays).SerializeToString())
     before = memory()
     with pytest.raises(
-        InputError, match=r"a part of it makes 2,000,000,000 values. Expected at mo"
+        InputError, match=r"a part of it computes 2,000,000,000 values. Expected at mo"
     ):
         exporting.open_model(path)
     assert memory() - before < 0.3
@@ -504,19 +504,19 @@ def test_tflite_calls_its_own_operations_alone(called, lite, tmp_path):
     path.write_bytes(changed_lite(lite, lambda _: None))
     assert exporting.open_model(path).classes == 10
     path.write_bytes(changed_lite(lite, change))
-    with pytest.raises(InputError, match=rf"it calls {called or 'an operation'}, which is none of"):
+    with pytest.raises(InputError, match=rf"it calls {called or 'an operation'}, which is not"):
         exporting.open_model(path)
 
 
 def test_tflite_makes_no_more_values_than_allowed(lite, tmp_path):
     def change(model):
         tensors = model.subgraphs[0].tensors
-        empty = [one for one in tensors if model.buffers[one.buffer].data is None]
+        empty = [tensor for tensor in tensors if model.buffers[tensor.buffer].data is None]
         empty[1].shape = [1, 100_000, 100_000, 1]
 
     path = tmp_path / "m.tflite"
     path.write_bytes(changed_lite(lite, change))
-    with pytest.raises(InputError, match=r"makes 10,000,000,000 values of one image"):
+    with pytest.raises(InputError, match=r"computes 10,000,000,000 values per image"):
         exporting.open_model(path)
 
 

@@ -186,7 +186,7 @@ def test_an_array_that_is_there_twice(path):
     with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
         warnings.simplefilter("ignore")
         archive.writestr("ids.npy", npy(GOOD, np.arange(3).tobytes()))
-    assert "holds ids more than once" in refusal(path)
+    assert "has ids more than once" in refusal(path)
 
 
 def test_names_from_outside_do_not_reach_the_terminal(path):
@@ -198,7 +198,7 @@ def test_names_from_outside_do_not_reach_the_terminal(path):
 def test_a_file_that_was_cut_short(keep, path):
     files.write_npz(path, **ARRAYS)
     path.write_bytes(path.read_bytes()[:keep])
-    assert "is not an .npz file, or was cut short" in refusal(path)
+    assert "is not an .npz file, or is truncated" in refusal(path)
 
 
 def test_a_flipped_bit(path):
@@ -232,7 +232,7 @@ def test_what_unpacks_to_far_more_takes_no_memory(path):
     np.savez_compressed(path, ids=np.arange(len(big)), probabilities=big)
     assert path.stat().st_size < 5 * MB
     message = refusal(path, max_bytes=50 * MB)
-    assert "(probabilities): asks for 104,857,600 bytes of memory where at most" in message
+    assert "(probabilities): needs 104,857,600 bytes of memory, expected at most" in message
     assert peak_of(path) < MB  # the file's own size
     assert peak_of(path, max_bytes=50 * MB) < 25 * MB  # the ids alone
 

@@ -71,10 +71,10 @@ def damaged(whole: Files, *names: str) -> tuple[Callable[[Change], Files], ...]:
 
 
 def read_data(folder: Path) -> Splits:
-    markers.require_filled(folder, finding.pieces(folder))
+    markers.require_filled(folder, finding.list_pieces(folder))
     found = finding.find(folder)
     if found is None:
-        raise InputError(f"{folder} holds nothing that is known here.")
+        raise InputError(f"{folder} holds no data that kaggle-digits can read.")
     splits = loading.read(found, folder, keep=False)
     for split in (splits.train, splits.test):
         assert split.images.dtype == np.uint8

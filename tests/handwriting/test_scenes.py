@@ -45,5 +45,5 @@ def test_a_minus_is_left_out_and_named(tmp_path):
     Image.fromarray(scene.pixels(random)).save(tmp_path / "minus.png")
     picture = handwriting.read(tmp_path / "minus.png")
     assert len(picture.digits) == len(scene.digits)
-    assert {one.kind.value for one in picture.left_out} <= {"dash", "speck"}
+    assert {shape.kind.value for shape in picture.left_out} <= {"dash", "speck"}
     assert picture.left_out

@@ -82,7 +82,7 @@ def test_spaces_around_a_variable_are_no_part_of_it(home):
 
 
 def test_nothing_there_is_no_problem(home):
-    assert explain_missing({"HOME": str(home)}).startswith("there are no credentials for Kaggle. ")
+    assert explain_missing({"HOME": str(home)}).startswith("no credentials for Kaggle. ")
 
 
 def test_scrub(home):

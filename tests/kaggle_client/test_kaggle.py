@@ -86,7 +86,7 @@ def submit_from_notebook(folder, data, **variables):
 
 def test_a_notebook_submits_with_the_same_guards(folder, data, server):
     told = submit_from_notebook(folder, data)
-    assert told.startswith("there are no credentials for Kaggle")
+    assert told.startswith("no credentials for Kaggle")
     told = submit_from_notebook(folder, data, **server.environment())
     assert told == "1001 0.99 3 from a notebook"
     assert [entry["message"] for entry in ledger(folder)] == ["from a notebook"]
@@ -112,7 +112,7 @@ def test_refresh_fetches_what_was_pending(folder, data, server):
         (401, ["does not accept your credentials", "KAGGLE_KEY"]),
         ((403, "You must accept this competition's rules"), [RULES, "must accept this"]),
         ((403, "Permission 'competitions.get' was denied"), [RULES, "no longer exists"]),
-        (404, ["does not find it", "https://www.kaggle.com/competitions/digit-recognizer"]),
+        (404, ["not found on Kaggle", "https://www.kaggle.com/competitions/digit-recognizer"]),
         (429, ["Wait some minutes"]),
         (500, ["(500: code 500 (secret) see (address))", "again later"]),
         (RESET, ["the connection to Kaggle failed"]),
@@ -170,7 +170,7 @@ def test_a_lost_answer_of_what_never_arrived(step, fault, expected, folder, data
     server.faults[step] = fault
     text = submit(folder, data, server, code=1, KAGGLE_DIGITS_TIMEOUT=str(SHORT))
     assert f"a.csv was probably not submitted: {expected}" in text
-    assert "Run the same command again: it looks once more" in text
+    assert "Run the same command again: it searches again" in text
     assert server.calls.count("StartSubmissionUpload") == 1
     assert not server.submissions
     assert [entry["status"] for entry in ledger(folder)] == ["UNKNOWN"]
@@ -192,8 +192,8 @@ def test_what_failed_can_be_submitted_again(folder, data, server):
 def test_limits_that_kaggle_does_not_tell(fault, folder, data, server):
     server.faults["GetSubmissionLimits"] = fault
     text = submit(folder, data, server)
-    assert "Submissions left today: unknown, because Kaggle does not answer" in text
-    assert "Submitting without the count" in text
+    assert "Submissions left today: unknown, because Kaggle does not give their number" in text
+    assert "Submitting anyway" in text
     assert len(server.submissions) == 1
 
 
@@ -251,7 +251,7 @@ def test_no_submissions_left(folder, data, server):
     server.left = 1
     submit(folder, data, server)
     text = submit(folder, data, server, "--force", code=1)
-    assert "takes no more submissions today: 1 were made" in text
+    assert "accepts no more submissions today: 1 were made" in text
     assert len(server.submissions) == len(ledger(folder)) == 1
 
 
@@ -270,7 +270,7 @@ def test_what_is_not_pushed(folder, data, server, sample):
     assert later in submit(folder, data, server, "--dry-run")
     nobody = {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}
     text = submit(folder, data, server, code=2, **nobody)
-    assert "there are no credentials" in text
+    assert "no credentials" in text
     assert later in text
     assert later in submit(folder, data, server, "--if-possible", **nobody)
     text = submit(folder, sample, server, code=2)
@@ -313,7 +313,7 @@ def test_download(tmp_path, archive, server):
     assert not list(tmp_path.rglob("evil*"))
     assert not list(tmp_path.parent.glob("evil*"))
     for options in ((), ("--source", "kaggle")):
-        assert "what was there" in get(tmp_path, server, *options)
+        assert "already there" in get(tmp_path, server, *options)
     assert server.calls.count("GET") == 1
     get(tmp_path, server, "--source", "kaggle", "--force")
     assert server.calls.count("GET") == 2
@@ -331,12 +331,12 @@ def test_the_sample_gives_way_to_the_download(tmp_path, archive, server, sample)
     [
         ("DownloadDataFiles", 401, "does not accept your credentials"),
         ("DownloadDataFiles", 403, RULES),
-        ("DownloadDataFiles", 404, "does not find it"),
+        ("DownloadDataFiles", 404, "not found on Kaggle"),
         ("DownloadDataFiles", 500, "run the same command again later"),
-        ("DownloadDataFiles", HTML, "what Kaggle sent is not a zip file"),
+        ("DownloadDataFiles", HTML, "Kaggle's download is not a zip file"),
         ("DownloadDataFiles", HANG, "received nothing for 1.5 s after 0 bytes"),
         ("GET", 403, RULES),
-        ("GET", HTML, "what Kaggle sent is not the competition's data, whole"),
+        ("GET", HTML, "Kaggle's download is not the complete data"),
         ("GET", HANG, "received nothing for 1.5 s after 0 bytes"),
         ("GET", CUT, "the download received nothing for 1.5 s after"),
     ],

@@ -51,7 +51,9 @@ def test_killed_and_started_again(step, fault, arrived, late, folder, data, serv
     text = submit(folder, data, server, code=2 if arrived else 0, **QUICK)
     assert ("already submitted" in text) == arrived
     assert len(server.submissions) == 1
-    assert [(one["reference"], one["sha256"] != "") for one in ledger(folder)] == [(1001, True)]
+    assert [(entry["reference"], entry["sha256"] != "") for entry in ledger(folder)] == [
+        (1001, True)
+    ]
     assert "listed_before" not in ledger(folder)[0]
 
 
@@ -140,7 +142,7 @@ def test_a_damaged_line_about_the_same_file_needs_force(folder, data, server):
     path.write_bytes(damaged)
     text = submit(folder, data, server, code=2)
     assert "ledger.jsonl, line 1: damaged" in text
-    assert "line 1 of submissions/ledger.jsonl is about it, but is damaged" in text
+    assert "line 1 of submissions/ledger.jsonl, which records it, is damaged" in text
     submit(folder, data, server, "--force")
     assert path.read_bytes().startswith(damaged)
     assert json.loads(path.read_bytes().splitlines()[1])["reference"] == 1002

@@ -32,7 +32,9 @@ def test_a_stale_token(hangs, folder, data, server):
         folder, data, server, code=1,
         KAGGLE_API_TOKEN=STALE, KAGGLE_DIGITS_TIMEOUT=str(SHORT if hangs else 20),
     )  # fmt: skip
-    expected = "did not answer" if hangs else "KAGGLE_API_TOKEN, which wins over kaggle.json"
+    expected = (
+        "did not answer" if hangs else "KAGGLE_API_TOKEN, which takes precedence over kaggle.json"
+    )
     assert expected in text
     assert STALE not in text
     assert server.calls == ["IntrospectToken"]
@@ -57,9 +59,9 @@ def test_a_revoked_token_alone(answer, folder, data, server):
     server.faults["IntrospectToken"] = told
     text = submit(folder, data, server, code=1, KAGGLE_API_TOKEN=STALE, **ALONE)
     assert "does not accept your credentials" in text or "Kaggle rejected the token." in text
-    assert "The token came from KAGGLE_API_TOKEN, which wins" in text
-    assert "it may have been revoked, have expired or be incomplete" in text
-    assert "Make a token at https://www.kaggle.com/settings" in text
+    assert "The token came from KAGGLE_API_TOKEN, which takes" in text
+    assert "It may be revoked, expired or incomplete" in text
+    assert "Create a token at https://www.kaggle.com/settings" in text
     assert STALE not in text
     assert set(server.calls) == {"IntrospectToken"}
 
@@ -75,8 +77,8 @@ def test_a_token_that_ends_in_a_line_break(end, folder, data, server):
     [
         (f"{TOKEN[:5]}\n{TOKEN[5:]}", "a space or a line break"),
         (f"Bearer {TOKEN}", "a space or a line break"),
-        (f'"{TOKEN}"', "It holds quotes"),
-        (f"“{TOKEN}”", "It holds quotes"),
+        (f'"{TOKEN}"', "It contains quotes"),
+        (f"“{TOKEN}”", "It contains quotes"),
         (f"{TOKEN}é", "characters that no token has"),
         (f"{TOKEN}ж", "characters that no token has"),
     ],
@@ -161,8 +163,8 @@ def test_a_folder_with_a_tilde_works(folder, data, server, home):
 )  # fmt: skip
 def test_an_address_of_a_proxy_that_cannot_be_used(address, folder, data, server):
     text = submit(folder, data, server, code=1, HTTP_PROXY=address, http_proxy=address)
-    assert "the address of the proxy cannot be used" in text
-    assert "It is in HTTP_PROXY, http_proxy; expected a form such as http://proxy" in text
+    assert "invalid proxy address in HTTP_PROXY, http_proxy" in text
+    assert "Expected a form such as http://proxy" in text
     assert "p-1" not in text
     assert server.calls == []
     assert not ledger(folder)

@@ -279,7 +279,7 @@ def test_the_same_sources_make_the_same_package(tmp_path):
 def test_a_script_that_is_too_large(tmp_path):
     recipe = tmp_path / "net.py"
     recipe.write_bytes(os.urandom(900_000))
-    with pytest.raises(InputError, match=r"script has 1,\d{3},\d{3} bytes, expected at most"):
+    with pytest.raises(InputError, match=r"script has 1,\d{3},\d{3} bytes. Expected at most"):
         kernel_script.prepare(
             tmp_path, "a/b", job(), push="p", accelerator="none", recipe_file=recipe
         )

@@ -174,7 +174,7 @@ def test_the_script_trains_and_lists_what_belongs_home(on_kaggle):
     assert "fold 2/2 finished" in " ".join(log.split())
     run_json = json.loads(on_kaggle.output[f"runs/{run}/run.json"])
     command = "kaggle-digits cv --recipe my_net.py --folds 2 --epochs 1"
-    assert run_json["command"] == command  # it can be typed at home as it is
+    assert run_json["command"] == command  # it also works on the user's machine
 
 
 def test_wait_fetch_and_use(fetching, server):
@@ -201,10 +201,10 @@ def test_wait_fetch_and_use(fetching, server):
     assert "is not for the competition" in said  # 20 test images: it is found, read and refused
     # The same command finds the run finished: nothing is trained again.
     again = ("cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1")
-    assert "finished before" in product.call(*again, cwd=fetching).stderr
+    assert "finished earlier" in product.call(*again, cwd=fetching).stderr
 
     text = kernel(fetching, server, "fetch", NAME, code=2)
-    assert f"runs/{run.name} is already here. Nothing was fetched" in text
+    assert f"runs/{run.name} exists and is not overwritten. Nothing was fetched" in text
 
 
 def test_a_changed_script_does_nothing(on_kaggle, tmp_path):
@@ -262,7 +262,7 @@ def test_a_running_kernel_is_not_pushed_again(status, home, server):
     server.sessions = [status]
     kernel(home, server, *PUSH)
     text = kernel(home, server, *PUSH, "--force", code=2)
-    assert f"{KERNEL} is {status} on Kaggle: a second session would run beside it" in text
+    assert f"{KERNEL} is {status} on Kaggle. A second session would use twice" in text
     assert len(server.kernels[KERNEL]) == len(ledger(home)) == 1
 
 
@@ -314,7 +314,7 @@ def test_what_kaggle_refuses_leaves_no_line(fault, expected, home, server):
 def test_a_reason_of_kaggles_not_to_run_it(home, server):
     server.save_error = "Maximum weekly GPU quota of 30.00 hours reached."
     text = kernel(home, server, *PUSH, code=1)
-    assert f"Kaggle did not take {KERNEL}: Maximum weekly GPU quota" in text
+    assert f"Kaggle rejected {KERNEL}: Maximum weekly GPU quota" in text
     assert not ledger(home)
 
 
@@ -361,7 +361,7 @@ def test_killed_and_started_again(fault, arrived, home, server):
     server.sessions = ["COMPLETE"]
     assert [entry["status"] for entry in ledger(home)] == ["UNKNOWN"]
     text = kernel(home, server, *PUSH, code=2 if arrived else 0, **QUICK)
-    assert ("had arrived: version 1" in text) == arrived
+    assert ("arrived: version 1" in text) == arrived
     assert ("already pushed" in text) == arrived
     assert len(server.kernels[KERNEL]) == len(ledger(home)) == 1
 
@@ -394,11 +394,14 @@ def test_a_token_tells_its_user(home, server):
         (("--recipe", "nosuch"), "unknown recipe 'nosuch'"),
         (("--recipe", "nosuch.py"), "nosuch.py: no such file"),
         (("--recipe", "kaggle_digits.recipes.fast:RECIPE"), "the name of a built-in one"),
-        (("--timeout", "13h"), "--timeout '13h' is no length of a session. Expected 60 s to 12 h"),
-        (("--timeout", "soon"), "--timeout 'soon' is no length of a session"),
+        (
+            ("--timeout", "13h"),
+            "--timeout '13h' is not a valid session length. Expected 60 s to 12 h",
+        ),
+        (("--timeout", "soon"), "--timeout 'soon' is not a valid session length"),
         (("--name", "Bad Name"), "--name 'Bad Name' cannot be a kernel's name"),
-        (("--name", "x"), "Expected 5 to 50 small letters"),
-        (("--accelerator", "a b"), "--accelerator 'a b' is no name of an accelerator"),
+        (("--name", "x"), "Expected 5 to 50 lower-case letters"),
+        (("--accelerator", "a b"), "--accelerator 'a b' is not the name of an accelerator"),
         (("--budget", "1h"), "--budget 1h belongs to --record"),
         (("--record", "--budget", "3h"), "--budget 3h does not fit into a session of 3h"),
         (("--record", "--budget", "much"), "--budget 'much' is neither a time nor an amount"),
@@ -421,7 +424,7 @@ def test_a_recipe_of_a_package_is_not_sent(home, server):
 @pytest.mark.parametrize("command", ["push", "status", "fetch"])
 def test_no_credentials(command, home, server):
     nobody = {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}
-    assert "there are no credentials" in kernel(home, server, command, code=2, **nobody)
+    assert "no credentials" in kernel(home, server, command, code=2, **nobody)
     assert server.calls == []
 
 
@@ -479,8 +482,8 @@ def test_ctrl_c_while_waiting(fetching, server):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "no kernel was pushed from here"),
-        (("no kernel",), "'no kernel' is no kernel's name. Expected USER/NAME"),
+        ((), "no kernel was pushed"),
+        (("no kernel",), "'no kernel' is not a kernel's name. Expected USER/NAME"),
         (("someone/nothing-here",), "Kaggle has no kernel someone/nothing-here, or it is not"),
     ],
 )
@@ -497,7 +500,7 @@ def test_wrong_names(command, arguments, expected, home, server):
     [
         ("ListKernelSessionOutput", 401, "does not accept your credentials"),
         ("ListKernelSessionOutput", 403, f"Check the name {KERNEL}"),
-        ("ListKernelSessionOutput", 404, "Kaggle does not find it"),
+        ("ListKernelSessionOutput", 404, "not found on Kaggle"),
         ("ListKernelSessionOutput", 429, "Wait some minutes"),
         ("ListKernelSessionOutput", 500, "Kaggle failed (500"),
         ("ListKernelSessionOutput", RESET, "the connection to Kaggle failed"),
@@ -505,7 +508,7 @@ def test_wrong_names(command, arguments, expected, home, server):
         ("ListKernelSessionOutput", HANG, "did not answer within 2.5 s: the output of"),
         ("GET", 403, f"Check the name {KERNEL}"),
         ("GET", HTML, f"{MANIFEST} of {KERNEL} is damaged"),
-        ("GET test.npz", 404, "Kaggle does not find it"),
+        ("GET test.npz", 404, "not found on Kaggle"),
         ("GET test.npz", 500, "Kaggle failed (500"),
         ("GET test.npz", RESET, "the connection to Kaggle failed"),
         ("GET test.npz", HTML, "test.npz of someone/kaggle-digits-my-net-2-fold-e1 is not what"),
@@ -545,7 +548,7 @@ def require_nothing_fetched(home):
     ],
 )  # fmt: skip
 def test_names_that_are_no_file_of_a_run(name):
-    with pytest.raises(ValueError, match="which is no file of a run"):
+    with pytest.raises(ValueError, match="which is not a file of a run"):
         OutputFile(name, 4, "0" * 64)
 
 
@@ -554,7 +557,7 @@ def test_a_path_that_escapes(fetching, server):
     server.output[name] = b"evil"
     change_manifest(server, files=[{"name": name, "size": 4, "sha256": "0" * 64}])
     text = kernel(fetching, server, "fetch", code=1)
-    assert f"it lists '{name}', which is no file of a run. Nothing was fetched" in text
+    assert f"it lists '{name}', which is not a file of a run. Nothing was fetched" in text
     require_nothing_fetched(fetching)
 
 
@@ -568,7 +571,7 @@ def test_files_beside_the_manifest_are_left_there(fetching, server):
     ("change", "expected"),
     [
         ({"push": "0" * 32}, "is of another push than the one recorded here"),
-        ({"files": []}, "finished no epoch: its output holds no run"),
+        ({"files": []}, "finished no epoch: its output has no run"),
         ({"files": [], "message": "no data below /kaggle/input"}, "It failed: no data below"),
         ({"state": "odd"}, "is damaged: state is 'odd'"),
         ({"files": 3}, "is damaged: files is 3"),
@@ -590,13 +593,17 @@ def test_sizes_and_numbers_are_bounded(fetching, server):
     manifest, entry = entry_of(server, "/metrics.json")
     entry["size"] = 9 << 30
     change_manifest(server, files=manifest["files"])
-    assert "Expected at most 20,000 files with" in kernel(fetching, server, "fetch", code=1)
+    assert "Expected at most 20,000 distinct files with" in kernel(
+        fetching, server, "fetch", code=1
+    )
     entry["size"] = 3  # more comes than that: one chunk is taken at most
     change_manifest(server, files=manifest["files"])
     text = kernel(fetching, server, "fetch", code=1)
-    assert "metrics.json of someone/kaggle-digits-my-net-2-fold-e1 is not what the script" in text
+    assert (
+        "metrics.json of someone/kaggle-digits-my-net-2-fold-e1 differs from the manifest" in text
+    )
     change_manifest(server, files=[*manifest["files"], entry])
-    assert "each of them once" in kernel(fetching, server, "fetch", code=1)
+    assert "20,000 distinct files" in kernel(fetching, server, "fetch", code=1)
     require_nothing_fetched(fetching)
 
 
@@ -605,7 +612,7 @@ def test_output_that_was_cut_short(inner, fetching, server):
     _, entry = entry_of(server, inner)
     del server.output[entry["name"]]
     text = kernel(fetching, server, "fetch", code=1)
-    assert f"the output of {KERNEL} is cut short: it lacks {entry['name']} and 0 more" in text
+    assert f"the output of {KERNEL} is incomplete: it lacks {entry['name']} and 0 more" in text
     require_nothing_fetched(fetching)
 
 
@@ -644,7 +651,7 @@ def test_a_running_kernel_is_not_fetched(status, fetching, server):
 def test_a_kernel_that_left_nothing(fetching, server):
     server.sessions, server.failure, server.output = ["ERROR"], "out of memory", {}
     text = kernel(fetching, server, "fetch", code=1)
-    assert f"{KERNEL} left nothing to fetch (ERROR: out of memory)" in text
+    assert f"{KERNEL} has no runs to fetch (ERROR: out of memory)" in text
 
 
 def test_what_was_stopped_resumes_at_home(fetching, server):
@@ -670,5 +677,5 @@ def test_what_was_stopped_resumes_at_home(fetching, server):
     done = product.call(
         "cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1", cwd=fetching
     )
-    assert "fold 1/2  finished before" in done.stderr
+    assert "fold 1/2  finished earlier" in done.stderr
     assert "Held out" in done.stdout

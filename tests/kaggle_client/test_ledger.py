@@ -148,7 +148,7 @@ def test_the_reason_of_an_error_and_errors_are_shown(ledger, tmp_path):
 
 def test_scores_that_contradict_each_other_are_named(ledger, tmp_path):
     ledger.append(replace(ENTRY, public_score=0.12345))
-    expected = "The score of a.csv (reference 1) is no whole number of errors in 28,000 rows"
+    expected = "The score of a.csv (reference 1) is not a whole number of errors in 28,000 rows"
     assert expected in product.call("leaderboard", cwd=tmp_path).stdout
     done = product.call("leaderboard", "--json", cwd=tmp_path)
     assert expected in done.stderr
@@ -173,7 +173,7 @@ def test_a_lock_that_is_held_or_cannot_be_made(tmp_path):
         pass
     (tmp_path / "file").touch()
     with (
-        pytest.raises(InputError, match="in the way"),
+        pytest.raises(InputError, match="parent folder is a file"),
         lock(tmp_path / "file" / "x", seconds=0, busy=""),
     ):
         pass

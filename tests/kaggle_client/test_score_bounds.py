@@ -127,7 +127,7 @@ def test_several_known_scores_bind_tighter_than_one() -> None:
 def test_two_scores_that_the_files_do_not_allow(differing, known, other, conflict):
     found = bound(differing_in(differing), known=known, other=other)
     assert found.is_contradicted == conflict
-    assert [(one.a, one.b, one.differing) for one in found.conflicts] == [
+    assert [(conflict.a, conflict.b, conflict.differing) for conflict in found.conflicts] == [
         ("known", "other", differing)
     ] * conflict
 

@@ -72,8 +72,8 @@ def test_an_unknown_origin_is_compared_with_finished_runs(here, data, fingerprin
     finished_run(here, "one", submission_text().replace(",7\n", ",1\n", 1500), fingerprint)
     finished_run(here, "two", submission_text().replace(",7\n", ",1\n", 9), fingerprint)
     said, warned = dry_run(capsys, data)
-    assert "Origin unknown: no run in runs and no note in submissions has this CSV." in said
-    assert "runs/two is closest: same on 27,991 of 28,000 rows (100.0%)" in said
+    assert "Unknown provenance: neither runs nor submissions has a record of this CSV." in said
+    assert "runs/two, agrees on 27,991 of 28,000 rows (100.0%)" in said
     assert warned == ""
 
 
@@ -85,7 +85,7 @@ def test_a_shifted_csv_is_warned_of_and_not_refused(shift, here, data, fingerpri
     said, warned = dry_run(capsys, data)
     assert "of 28,000 rows" in said
     assert warned.startswith("Warning: a.csv agrees with every finished run on less than 90% of")
-    assert "It probably answers other images, or the same ones in another order" in warned
+    assert "It is probably for other images, or for the same images in another order" in warned
     assert "compare a.csv runs/" in warned
     assert "To submit it:" in said
 
@@ -165,7 +165,7 @@ def test_a_clean_copy_is_uploaded_and_said(folder, data, server):
     path.write_bytes(mine.encode())
     text = submit_to(folder, data, server, "--wait")
     assert "It has a byte-order mark, Windows line ends, blank lines, labels such as 7.0" in text
-    assert "A clean copy with the same answers is submitted; the file stays as it is." in text
+    assert "A clean copy with the same labels is submitted; the file itself is not changed." in text
     assert "Made by runs/bn20-5-fold" in text  # whose CSV has other bytes
     assert server.uploaded == [submission_text().encode()]
     assert server.submissions[0]["fileName"] == "a.csv"
@@ -276,5 +276,5 @@ def test_names_that_drive_a_terminal_are_escaped(here, data, fingerprint, capsys
     (here / "b\x1b[31m.csv").write_text(submission_text())
     said, warned = dry_run(capsys, data, "b\x1b[31m.csv")
     assert "\x1b" not in said + warned
-    assert r"runs/one\x1b[2J is closest" in said
+    assert r"runs/one\x1b[2J, agrees on" in said
     assert r"Warning: b\x1b[31m.csv agrees" in warned

@@ -120,9 +120,7 @@ def test_rows_where_there_are_fewer_classes_or_images():
 
 
 def test_a_recipe_without_augmentation_names_those_with_it():
-    with pytest.raises(
-        InputError, match=r"'bn20-original' trains on the images as they are.*bn20, "
-    ):
+    with pytest.raises(InputError, match=r"'bn20-original' has no augmentation.*bn20, "):
         augmentation(dataset(), recipes.find("bn20-original"))
 
 

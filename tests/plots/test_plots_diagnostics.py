@@ -76,13 +76,13 @@ def test_learning_curves_show_every_fold_and_their_mean():
     histories = [history(6, seed) for seed in range(3)]
     figure = learning_curves.learning_curves(histories, "")
     losses = [np.asarray(line.get_ydata()) for line in figure.axes[0].lines]
-    expected = np.array([[epoch.loss for epoch in one] for one in histories])
+    expected = np.array([[epoch.loss for epoch in history] for history in histories])
     assert len(losses) == 8  # three folds and their mean, twice
     assert np.allclose(losses[:3], expected)
     assert np.allclose(losses[3], expected.mean(axis=0))
     texts = words(figure)
-    assert f"at the end {expected[:, -1].mean():.4f} trained on" in texts[-1] + " ".join(texts)
-    assert "on those held out, mean" in texts
+    assert f"last epoch: training {expected[:, -1].mean():.4f}" in texts[-1] + " ".join(texts)
+    assert "held-out images, mean" in texts
     assert "each of 3 folds" in texts
 
 
@@ -105,7 +105,7 @@ def test_an_accuracy_of_1_is_at_the_end_called_1():
 
 def test_without_held_out_images_there_is_one_curve():
     figure = learning_curves.learning_curves([history(3, val_loss=nan, val_accuracy=nan)], "")
-    assert "on the images trained on (none were held out)" in words(figure)
+    assert "training images (none held out)" in words(figure)
     assert all(len(axes.lines) == 2 for axes in figure.axes)
     assert not any("nan" in text for text in words(figure))
 

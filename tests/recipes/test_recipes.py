@@ -156,7 +156,7 @@ def test_the_other_networks_are_those_of_their_documents(name):
     parameters, expected = OTHERS[name]
     scaling, *layers = find(name).network().layers
     assert type(scaling).__name__ == "Rescaling"
-    assert [(type(one).__name__, one.output.shape[1:]) for one in layers] == [
+    assert [(type(layer).__name__, layer.output.shape[1:]) for layer in layers] == [
         (kind, shape) for kind, shape, _ in expected
     ]
     for layer, (_, _, settings) in zip(layers, expected, strict=True):
@@ -198,16 +198,16 @@ def test_the_augmented_network_is_the_deep_one_on_moved_images():
 def test_the_reference_for_the_record_is_as_published():
     scaling, *layers = find("deotte15").network().layers
     assert type(scaling).__name__ == "Rescaling"
-    shapes = [one.output.shape[1:] for one in layers if type(one).__name__ == "Conv2D"]
+    shapes = [layer.output.shape[1:] for layer in layers if type(layer).__name__ == "Conv2D"]
     assert shapes == [
         (26, 26, 32), (24, 24, 32), (12, 12, 32), (10, 10, 64), (8, 8, 64), (4, 4, 64), (1, 1, 128)
     ]  # fmt: skip
     kinds = ["Conv2D", "BatchNormalization"]
     stage = [*kinds * 3, "Dropout"]
-    assert [type(one).__name__ for one in layers] == [
+    assert [type(layer).__name__ for layer in layers] == [
         *stage, *stage, *kinds, "Flatten", "Dropout", "Dense"
     ]  # fmt: skip
-    assert sum(one.count_params() for one in layers) == 327_242
+    assert sum(layer.count_params() for layer in layers) == 327_242
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -200,7 +200,7 @@ def test_what_is_missing_is_named(made, tmp_path):
     (run / "fold-1" / "history.csv").write_text("damaged")
     written = write_report(tmp_path / "a.html", [Run(run)], data=made / "input", title="Runs")
     text = " ".join(written.left_out)
-    assert "held out no images" in text
+    assert "has no held-out images" in text
     assert "No learning curves" in text
     assert "<svg" not in written.html.read_text()
 
@@ -222,7 +222,7 @@ def test_curves_fall_where_the_loss_falls():
     assert x2 - x1 == pytest.approx(x3 - x2)
     assert y2 - y1 == pytest.approx(y3 - y2, abs=0.2)  # a logarithmic axis
     assert y1 < y3
-    assert "0.0100 on the images trained on." in loss.summary
+    assert "0.0100 on training images." in loss.summary
     assert all(0 <= y <= curves.HEIGHT for y, _ in wrong.y_ticks)  # an error rate of 0 throughout
 
 
@@ -259,8 +259,8 @@ def test_the_command_takes_all_finished_runs(made, tmp_path):
     [
         (["-o", "a.pdf"], "received a.pdf for a page. Expected a name that ends in .html."),
         (["nosuch"], "nosuch is not a run"),
-        ([], "there is no finished run in"),
-        (["-o", "in/the/way/a.html"], "a file is in the way"),
+        ([], "no finished run in"),
+        (["-o", "in/the/way/a.html"], "a parent folder is a file"),
     ],
 )
 def test_wrong_commands_write_nothing(arguments, expected, tmp_path):

@@ -21,7 +21,7 @@ def watched(browser, page):
     opened.page.goto(page.as_uri())
     yield opened
     assert opened.complaints == []
-    assert {one for one in opened.requests if not one.startswith("data:")} == {page.as_uri()}
+    assert {url for url in opened.requests if not url.startswith("data:")} == {page.as_uri()}
     opened.page.context.close()
 
 

@@ -1,4 +1,4 @@
-"""Runs that somebody else made, or that were damaged: nothing hangs, escapes or is deleted."""
+"""Malicious or damaged runs: nothing blocks, no path escapes and nothing is deleted."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def open_run(folder, **changes):
 
 @pytest.fixture
 def outside(tmp_path):
-    """A folder with a file that nobody may change."""
+    """A folder with a file that must not change."""
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "file").write_text(PRECIOUS)
@@ -71,7 +71,7 @@ def test_a_run_with_links_is_not_trained(name, outside, tmp_path):
     with pytest.raises(InputError, match=r"it is a link"), open_run(folder):
         pass
     assert (outside / "file").read_text() == PRECIOUS
-    assert [one.name for one in outside.iterdir()] == ["file"]
+    assert [path.name for path in outside.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", ["checkpoint.keras", "history.csv", "model.keras", "oof.npz"])
@@ -180,7 +180,7 @@ def test_a_damaged_description_is_told_and_left_out(text, run):
     bad.mkdir()
     (bad / "run.json").write_bytes(text.encode("latin-1"))
     found, [damaged] = runs.list_runs(bad.parent)
-    assert [one.folder.name for one in found] == ["one"]
+    assert [run.folder.name for run in found] == ["one"]
     assert (damaged.folder, damaged.file) == (bad, "run.json")
     assert DESCRIPTIONS[text] in damaged.reason
     assert len(damaged.reason) < 300

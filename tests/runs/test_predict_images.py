@@ -32,8 +32,8 @@ def test_pictures_for_machines(trained, three):
     arguments = ("predict", "run", three, other)
     done = product.call(*arguments, "--json", "--save-debug", "seen", cwd=trained)
     found = json.loads(done.stdout)["pictures"]
-    assert [one["picture"] for one in found] == [str(three), str(other)]
-    assert [len(one["digits"]) for one in found] == [3, 1]
+    assert [picture["picture"] for picture in found] == [str(three), str(other)]
+    assert [len(picture["digits"]) for picture in found] == [3, 1]
     for one in found:
         assert one["numbers"] == ["".join(str(digit["digit"]) for digit in one["digits"])]
         for digit in one["digits"]:
@@ -60,10 +60,10 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
     ("arguments", "expected"),
     [
         (["nosuch.png"], "nosuch.png does not exist"),
-        (["input/train.csv"], "input/train.csv is not a picture that can be read"),
+        (["input/train.csv"], "input/train.csv is not a readable picture"),
         (["three.png", "--submission", "b.csv"], "received --submission b.csv and pictures"),
         (["--save-debug", "seen2"], "received --save-debug seen2 and no pictures"),
-        (["three.png", "--save-debug", "three.png"], "a file is in the way"),
+        (["three.png", "--save-debug", "three.png"], "a parent folder is a file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -103,10 +103,10 @@ def test_a_picture_that_cannot_be_read_does_not_keep_back_the_others(trained, th
     command = ("predict", "run", "input/train.csv", three, "run")
     done = product.call(*command, cwd=trained, code=2)
     assert done.stdout.startswith(f"{three}: ")
-    assert "Error: input/train.csv is not a picture that can be read" in done.stderr
+    assert "Error: input/train.csv is not a readable picture" in done.stderr
     assert "run is a folder. Expected pictures" in done.stderr
     found = json.loads(product.call(*command, "--json", cwd=trained, code=2).stdout)
-    assert [one["picture"] for one in found["pictures"]] == [str(three)]
+    assert [picture["picture"] for picture in found["pictures"]] == [str(three)]
     assert list(found["faults"]) == ["input/train.csv", "run"]
 
 
@@ -129,7 +129,7 @@ def test_an_exported_model_answers_like_its_run(trained, three):
     [
         ((), "received neither a run nor --model"),
         (("run", "--model", "m.onnx"), "received --model m.onnx and the run run"),
-        (("--model", "nosuch.keras"), "there is no nosuch.keras. Expected an exported model"),
+        (("--model", "nosuch.keras"), "nosuch.keras does not exist. Expected an exported model"),
         (("--model", "run"), "run is a run's folder. Expected an exported model"),
     ],
 )

@@ -112,7 +112,7 @@ def test_runs_leaves_out_a_run_with_a_damaged_file(name, value, problem, run, mo
     done = CliRunner().invoke(app, ["runs"])
     assert done.exit_code == 0
     assert f"runs/a/{name} is damaged: {problem}" in done.stderr
-    assert "The run is left out here." in done.stderr
+    assert "The run is omitted." in done.stderr
     assert "No runs in" in done.stdout
 
 

@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OutsideError, match="no room to write"):
+    with pytest.raises(OutsideError, match="no space to write"):
         submissions.write(path, [1], [2])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -31,7 +31,7 @@ def test_every_image_is_held_out_once_a_seed_and_classes_are_even():
     for row in folds:
         counts = [np.bincount(labels[row == fold], minlength=10) for fold in range(1, 6)]
         assert np.ptp(counts, axis=0).max() <= 1
-    assert not np.array_equal(folds[0], folds[1])  # every seed splits anew
+    assert not np.array_equal(folds[0], folds[1])  # each seed gives another split
 
 
 def test_same_seed_same_folds():

@@ -201,7 +201,7 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (("--submission", "data/train.csv/x.csv"), "a file is in the way"),
+        (("--submission", "data/train.csv/x.csv"), "a parent folder is a file"),
         (("--limit", "5"), "--limit 5 does not fit the data"),
         (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
         (("--members", "dense,dense"), "--members names 'dense' more than once"),

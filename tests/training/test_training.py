@@ -167,7 +167,7 @@ def test_a_model_with_code_in_it_is_refused(tmp_path, keras):
     path = tmp_path / "model.keras"
     layer = keras.layers.Lambda(lambda x: x)
     keras.Sequential([keras.Input((2,)), layer]).save(path)
-    with pytest.raises(InputError, match="holds a Lambda layer: Python code"):
+    with pytest.raises(InputError, match="has a Lambda layer: Python code"):
         fit.load_model(path)
 
 

@@ -38,7 +38,7 @@
       wanted ? `${shown} of ${rows.length} runs shown` : "";
   });
 
-  // ---- confusion matrices: a cell shows the images behind it; values enter as text, never as HTML
+  // ---- confusion matrices: a cell shows the images behind it; values are inserted as text, never as HTML
   const element = (name, kind, text) => {
     const made = document.createElement(name);
     if (kind) made.className = kind;
