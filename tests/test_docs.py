@@ -1,7 +1,6 @@
 """The README and the guides are true: their commands and their Python run, on tiny data."""
 
 import contextlib
-import math
 import re
 import shlex
 import subprocess
@@ -18,11 +17,8 @@ import typer.main
 from typer.testing import CliRunner
 
 from kaggle_digits import __version__, recipes
-from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import app
-from kaggle_digits.training import fit
-from kaggle_digits.training.history import Epoch
-from tests import drawn, kaggle_server, make_cli_reference, product
+from tests import drawn, kaggle_server, make_cli_reference, product, untrained
 from tests.helpers import HEADER, ROWS, TEST_HEADER, images, mnist_arrays, write_cifar10_archive
 
 ROOT = Path(__file__).parent.parent
@@ -53,39 +49,6 @@ def text(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-def tiny_network(shape, units):
-    """Return the smallest network with the recipe's shapes: the pages are tested, not recipes."""
-    layers = start_keras().layers
-    flat = [layers.AveragePooling2D(7), layers.Flatten(), layers.Dense(units)]
-    return recipes.recipe.sequential(shape, [*flat, layers.Dense(10, activation="softmax")])
-
-
-@contextlib.contextmanager
-def training_takes_no_time():
-    """Let epochs change nothing, and let a matrix answer in a network's place.
-
-    Runs, files, checks and messages are real; the training has tests of its own.
-    """
-
-    def train_epoch(_models, _training, train, held_out, seed, watcher):
-        watcher.images_trained(len(train))
-        unknown = 0.0 if held_out is not None else math.nan
-        return Epoch(seed[-1], 1.0, 0.5, 1.0 + unknown, 0.5 + unknown, 1e-3, 0.1, 1000.0)
-
-    def predict_probabilities(model, images):
-        total = sum(float(np.abs(weights).sum()) for weights in model.get_weights())
-        random = np.random.default_rng(int(total * 1000))
-        flat = images.reshape(len(images), -1)[:, ::7].astype(np.float32) / 255
-        logits = flat @ random.normal(size=(flat.shape[1], 10)).astype(np.float32)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_train_epoch", train_epoch)
-        patch.setattr(fit, "predict_probabilities", predict_probabilities)
-        yield
-
-
 class Reader:
     """Somebody who types what the pages say, each command once."""
 
@@ -108,7 +71,7 @@ class Reader:
             command.make_context(words[1], words[2:])
             return
         real = words[1] == "export" or "--model" in words
-        with contextlib.nullcontext() if real else training_takes_no_time():
+        with contextlib.nullcontext() if real else untrained.training_takes_no_time():
             done = CliRunner().invoke(app, words[1:])
         assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
 
@@ -120,7 +83,7 @@ def reader(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, kaggle_server.running() as server:
         for units, (name, recipe) in enumerate(list(recipes.RECIPES.items()), start=4):
             training = replace(recipe.training, epochs=1, precision="float32")
-            network = partial(tiny_network, recipe.image_shape, units)
+            network = partial(untrained.tiny_network, recipe.image_shape, units)
             small = replace(recipe, network=network, training=training, deslant=None)
             patch.setitem(recipes.RECIPES, name, small)
         for name, value in product.environment(**server.environment()).items():
@@ -176,7 +139,7 @@ def test_what_a_page_says_can_be_typed(page, reader):
         elif language == "python" and not reason:
             if named := re.match(r"# (\w+\.py)\n", code):
                 Path(named[1]).write_text(code, encoding="utf-8")
-            with training_takes_no_time():
+            with untrained.training_takes_no_time():
                 exec(compile(code, page, "exec"), names)  # noqa: S102 — our own pages
         else:
             assert reason in REASONS or language in {"text", "toml"}, (

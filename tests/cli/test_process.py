@@ -261,7 +261,7 @@ def test_no_command_leaves_temporary_files(data, tmp_path):
         ["cv", "--recipe", "dense", "--epochs", "1", "--folds", "2", "--jobs", "2", "--run", "run"],
         ["export", "run"],
         ["evaluate", "run", "--plots"],
-        ["data", "show", "--augment", "bn20"],
+        ["data", "show"],
     ):
         done = product.run(
             *arguments, "--input", data, cwd=tmp_path, TMPDIR=str(scratch), MPLCONFIGDIR=nowhere

@@ -111,27 +111,6 @@ def left(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("numbers", [(1,), (1, 2)], ids=["single", "ensemble"])
-@pytest.mark.parametrize("name", exporting.FORMATS)
-@pytest.mark.usefixtures("at_once")
-def test_every_format_answers_like_the_run(name, numbers, said, run, tmp_path):
-    format_ = exporting.find(name)
-    path = tmp_path / f"a.b{format_.suffix}"
-    done = export(run, name, path, numbers)
-    assert (done.image_shape, done.classes) == (SHAPE, 10)
-    assert [file for file, _ in done.files] == list(format_.files(path))
-    assert all(size > 1000 for _, size in done.files)
-    assert left(tmp_path) == sorted(file.name for file in format_.files(path))
-    opened = exporting.open_model(path, trust=True)
-    expected = np.mean([said[number] for number in numbers], axis=0)
-    found = opened.probabilities(IMAGES)
-    assert (found.dtype.name, opened.image_shape, opened.classes) == ("float32", SHAPE, 10)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    elsewhere = {"images": IMAGES}
-    exec(format_.loading(path), elsewhere)  # noqa: S102 — what users are told to type
-    np.testing.assert_allclose(elsewhere["probabilities"], expected, atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def deslanting(keras, tmp_path_factory):
     """Return a run whose models deslant, and its mean probabilities of IMAGES."""
@@ -148,14 +127,34 @@ def deslanting(keras, tmp_path_factory):
     return run, expected
 
 
+@pytest.fixture
+def answering(request, said, run, deslanting):
+    """Return a run, the numbers of its models, and their mean probabilities of IMAGES."""
+    if request.param == "single":
+        return run, (1,), said[1]
+    deslants, expected = deslanting
+    return deslants, (1, 2), expected
+
+
+@pytest.mark.parametrize("answering", ["single", "deslanting-ensemble"], indirect=True)
 @pytest.mark.parametrize("name", exporting.FORMATS)
 @pytest.mark.usefixtures("at_once")
-def test_every_format_deslants_as_the_run_does(name, deslanting, tmp_path):
-    run, expected = deslanting
-    path = tmp_path / f"m{exporting.find(name).suffix}"
-    export(run, name, path, (1, 2))
-    found = exporting.open_model(path, trust=True).probabilities(IMAGES)
+def test_every_format_answers_like_the_run(name, answering, tmp_path):
+    run, numbers, expected = answering
+    format_ = exporting.find(name)
+    path = tmp_path / f"a.b{format_.suffix}"
+    done = export(run, name, path, numbers)
+    assert (done.image_shape, done.classes) == (SHAPE, 10)
+    assert [file for file, _ in done.files] == list(format_.files(path))
+    assert all(size > 1000 for _, size in done.files)
+    assert left(tmp_path) == sorted(file.name for file in format_.files(path))
+    opened = exporting.open_model(path, trust=True)
+    found = opened.probabilities(IMAGES)
+    assert (found.dtype.name, opened.image_shape, opened.classes) == ("float32", SHAPE, 10)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    elsewhere = {"images": IMAGES}
+    exec(format_.loading(path), elsewhere)  # noqa: S102 — what users are told to type
+    np.testing.assert_allclose(elsewhere["probabilities"], expected, atol=1e-5)
 
 
 def test_the_two_models_differ(said):

@@ -1,9 +1,12 @@
 """What a budget of time is spent on, and that the record goes on where it was."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from kaggle_digits import recipes
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
@@ -12,7 +15,7 @@ from kaggle_digits.runs import Run
 from kaggle_digits.training import planning
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.transforms.deslanting import Deslant
-from tests import own_network, product
+from tests import own_network, product, untrained
 from tests.helpers import write_competition
 
 FLOP = dict.fromkeys(planning.MEMBERS, 1e7)
@@ -143,14 +146,19 @@ def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
     assert (found.members, found.seeds, found.epochs) == (planning.MEMBERS[:3], 1, 15)
 
 
-def test_the_command_follows_the_plan_that_it_finds(tmp_path):
+def test_the_command_follows_the_plan_that_it_finds(tmp_path, monkeypatch):
+    for name in ("record-width", "record-5"):
+        network = partial(untrained.tiny_network, (28, 28, 1), 4)
+        monkeypatch.setitem(recipes.RECIPES, name, replace(find(name), network=network))
     data = write_competition(tmp_path / "data", train=120, test=20)
     small = planning.Plan(("record-width", "record-5"), 2, 2, 1, 1e9, 1e9, 60.0)
     train = load(data).train
     trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings)
     planning.save_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
-    done = product.call("record", "--budget", "1m", "--folds", "2", "--input", data, cwd=tmp_path)
+    record = ("record", "--budget", "1m", "--folds", "2")
+    with untrained.training_takes_no_time():
+        done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
@@ -177,13 +185,18 @@ def test_members_may_be_recipes_of_ones_own(tmp_path):
     kept = json.loads(path.read_text())
     kept["plan"] |= {"members": ["my_net.py", "dense"], "epochs": 1, "seeds": 1}
     path.write_text(json.dumps(kept))
-    done = product.call(*record, "--input", data, cwd=tmp_path)
+    with untrained.training_takes_no_time():
+        done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "Plan         my_net.py, dense: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold-my-net-dense.csv").exists()
     with (tmp_path / "my_net.py").open("a") as file:  # another file is another plan
         file.write("# changed\n")
-    done = product.call(*record, "--plan", "--input", data, cwd=tmp_path)
-    assert "Measuring how fast" in done.stderr
+    train, members = load(data).train, (str(tmp_path / "my_net.py"), "dense")
+    changed = planning.circumstances(
+        train, planning.configure_members(len(train), 2, None, members)
+    )
+    assert changed["recipe_sha256"].values() != kept["made_for"]["recipe_sha256"].values()
+    assert planning.load_plan(path, changed) is None
 
 
 @pytest.mark.slow  # `record --members` measures and plans in the other tests
