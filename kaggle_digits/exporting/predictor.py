@@ -33,6 +33,8 @@ class Predictor:
         classes: how many probabilities an image gets.
         answer: uint8 ``[n, *image_shape]`` → float ``[n, classes]``, a batch at a time.
         at_once: from how many threads ``answer`` may be called at the same time.
+        members: uint8 ``[n, *image_shape]`` → float ``[members, n, classes]``, the probabilities of
+            which ``answer`` gives the mean; None if the model is not such a mean or does not tell.
 
     """
 
@@ -41,6 +43,7 @@ class Predictor:
     classes: int
     answer: "Callable[[Images], Any]"
     at_once: int = 1
+    members: "Callable[[Images], Any] | None" = None
 
     def probabilities(self, images: "Images") -> "Probabilities":
         """Return float32 ``[n, classes]`` of uint8 ``[n, *image_shape]``; 0 is background.

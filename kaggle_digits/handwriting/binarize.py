@@ -45,6 +45,7 @@ DARKEST = 0.1  # of a ground on which ink still shows
 SHADOW = 0.35  # of the light elsewhere falls into it
 HUG = 50  # of that share of the picture's short side is what hugs the paper's border
 HUGGING = 0.6  # of a shape
+FLAT = 0.5  # of a picture are pixels of its flat ground
 SIGMAS_PER_MAD = 1.4826  # in normally distributed noise
 
 
@@ -132,8 +133,26 @@ def _noise(detail: Plane) -> float:
     return SIGMAS_PER_MAD * float(np.median(-beyond)) if len(beyond) else 0.0
 
 
+def find_flat_ground(pixels: Plane) -> float | None:
+    """Return the brightness that the ground has everywhere, as in a drawing; None if it varies.
+
+    Args:
+        pixels: float32 ``[height, width]``, 0 … 1.
+
+    """
+    ground = pixels[0, 0]
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if not all((edge == ground).all() for edge in edges):
+        return None
+    return float(ground) if (pixels == ground).mean() > FLAT else None
+
+
 def _without_ground(pixels: Plane) -> Plane:
     """Return float32 ``[height, width]``: how far each pixel is from the ground towards ink."""
+    flat_ground = find_flat_ground(pixels)
+    if flat_ground is not None:
+        ground = np.full_like(pixels, flat_ground)
+        return _relative(pixels, ground, measure_sign(pixels - ground))
     blocks = block_side(*pixels.shape)
     coarse = block_means(pixels, blocks)
     side = min(coarse.shape)
