@@ -48,6 +48,7 @@ def command(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    log: options.Log = None,
     plan_only: Annotated[
         bool,
         typer.Option(
@@ -90,7 +91,7 @@ def command(
     if plan_only:
         return
     runs = [
-        _trained(member, plan, seed + repeat, precision, limit, input_)
+        _trained(member, plan, seed + repeat, precision, limit, input_, tuple(log or ()))
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
@@ -161,6 +162,7 @@ def _trained(
     precision: options.Precision | None,
     limit: int | None,
     input_: Path,
+    log: tuple[str, ...],
 ) -> Path:
     """Cross-validate one member and return its run's folder.
 
@@ -177,5 +179,6 @@ def _trained(
         precision=None if precision is None else precision.value,
         limit=limit,
         seed=seed,
+        log=log,
     )
     return carry_out(config, input_, as_json=False)
