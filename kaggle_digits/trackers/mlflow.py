@@ -21,7 +21,11 @@ PARENT, NAME = "mlflow.parentRunId", "mlflow.runName"  # MLflow's own tags
 STATUS = {Outcome.FINISHED: "FINISHED", Outcome.INTERRUPTED: "KILLED"}
 MAX_VALUE = 500  # characters of a setting
 # Read by MLflow when it is imported.
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
 
 
 def open_tracker(run: Run) -> "MlflowTracker":

@@ -52,6 +52,7 @@ async function send() {
   changed = true;
   if (waiting) return;
   waiting = true;
+  canvas.dataset.state = "waiting";
   while (changed) {
     changed = false;
     try {
@@ -61,6 +62,7 @@ async function send() {
     }
   }
   waiting = false;
+  canvas.dataset.state = "answered";
   speak();
 }
 
