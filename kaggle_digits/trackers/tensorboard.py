@@ -7,6 +7,7 @@ before is therefore replaced: an event file cannot be continued without repeatin
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from kaggle_digits.backend import start_keras
@@ -73,7 +74,8 @@ class TensorBoardTracker:
         callback = keras.callbacks.TensorBoard(
             str(self.folder / f"fold-{fold}"), write_graph=False, profile_batch=0
         )
-        callback.set_model(keras.Sequential())  # only its optimizer would be asked for
+        # It asks its model for a learning rate, which is among the figures here.
+        callback.set_model(SimpleNamespace(optimizer=None))
         callback.on_train_begin()
         self.callbacks[fold] = callback
         return callback

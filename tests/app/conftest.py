@@ -7,7 +7,7 @@ from kaggle_digits import handwriting
 from kaggle_digits.app.readers import DIGITS, Reader
 from tests import drawn
 
-COPIES = 12  # of each digit, by pens and angles of their own
+COPIES = 6  # of each digit, by pens and angles of their own
 
 
 def draw_training_images(path, seed=0):
@@ -16,8 +16,8 @@ def draw_training_images(path, seed=0):
     images, labels = [], []
     for digit in drawn.STROKES:
         for _ in range(COPIES):
-            pen, angle = random.uniform(8, 18), random.uniform(-12, 12)
-            ink = np.pad(drawn.written(digit, size=80, pen=pen, angle=angle), 20)
+            pen, angle = random.uniform(6, 13), random.uniform(-12, 12)
+            ink = np.pad(drawn.written(digit, size=60, pen=pen, angle=angle), 15)
             drawn.saved(path, drawn.photo(ink))
             images.append(handwriting.read(path).images[0])
             labels.append(digit)

@@ -79,6 +79,8 @@ def mlflow_client():
 
 @pytest.mark.usefixtures("tensorboard")
 def test_tensorboard_shows_curves_settings_scores_and_plots(made):
+    from tensorboard.util.tensor_util import make_ndarray
+
     run, _ = made
     track(made, "tensorboard")
     track(made, "tensorboard")  # the same command again
@@ -91,13 +93,13 @@ def test_tensorboard_shows_curves_settings_scores_and_plots(made):
             events = read_events(folder / f"fold-{fold}" / part)
             losses = events.Tensors("epoch_loss")
             assert [event.step for event in losses] == [0, 1, 2]
-            assert losses[0].tensor_proto.float_val[0] == pytest.approx(loss)
+            assert make_ndarray(losses[0].tensor_proto) == pytest.approx(loss)
     results = read_events(folder / "results").Tags()["tensors"]
     assert {"oof_accuracy", "oof_log_loss", "seconds", "confusion", "learning-curves"} <= set(
         results
     )
     (settings,) = read_events(folder / "settings").Tensors("settings")
-    assert b"training.epochs" in settings.tensor_proto.string_val[0]
+    assert b"training.epochs" in make_ndarray(settings.tensor_proto).tolist()[0]
 
 
 @pytest.mark.usefixtures("tensorboard")
