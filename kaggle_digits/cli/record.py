@@ -64,11 +64,12 @@ def command(
     that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
     another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import results, submissions
+    from kaggle_digits import results, submissions, trackers
     from kaggle_digits.cli import ensemble
     from kaggle_digits.recipes import find
     from kaggle_digits.training import planning
 
+    trackers.require_trackers(log or ())
     allowed = None if budget is None else planning.parse_budget(budget)
     chosen = planning.MEMBERS if members is None else tuple(members.split(","))
     name = "-".join(

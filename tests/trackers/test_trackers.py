@@ -99,7 +99,7 @@ def test_tensorboard_shows_curves_settings_scores_and_plots(made):
         results
     )
     (settings,) = read_events(folder / "settings").Tensors("settings")
-    assert b"training.epochs" in make_ndarray(settings.tensor_proto).tolist()[0]
+    assert b"training.epochs" in make_ndarray(settings.tensor_proto).item()
 
 
 @pytest.mark.usefixtures("tensorboard")

@@ -13,11 +13,13 @@ const buttons = Object.fromEntries(
 const MAX_UPLOAD = Number("@MAX_UPLOAD@");
 const shown = element.querySelector(".answer");
 const REST = 500; // milliseconds
+const PAUSE = 120; // milliseconds between pictures of an unfinished stroke: its end must not wait
 let items = []; // strokes, and at most one picture, which is the first
 let stroke = null;
 let waiting = false; // for an answer
 let changed = false; // while it was waited for
 let rest = 0;
+let sentAt = 0;
 
 function paint() {
   pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -50,6 +52,7 @@ function describe() {
 // One picture travels at a time. What was drawn meanwhile is sent when the answer is here.
 async function send() {
   changed = true;
+  sentAt = performance.now();
   if (waiting) return;
   waiting = true;
   canvas.dataset.state = "waiting";
@@ -102,7 +105,7 @@ canvas.addEventListener("pointermove", (event) => {
   const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
   for (const each of events.length ? events : [event]) stroke.points.push(place(each));
   paint();
-  send();
+  if (performance.now() - sentAt > PAUSE) send();
 });
 
 for (const name of ["pointerup", "pointercancel"])
