@@ -6,6 +6,7 @@ import socket
 import numpy as np
 import pytest
 
+from kaggle_digits import exporting
 from kaggle_digits.app import Address, readers, require_gradio
 from kaggle_digits.app.server import MAX_BODY, Guard, is_loopback, listen
 from kaggle_digits.errors import InputError
@@ -31,7 +32,7 @@ def test_models_of_other_images_are_refused(monkeypatch, tmp_path):
     class Model:
         image_shape = (32, 32, 3)
 
-    monkeypatch.setattr(readers.exporting, "open_model", lambda *_, **__: Model())
+    monkeypatch.setattr(exporting, "open_model", lambda *_, **__: Model())
     with pytest.raises(InputError, match=r"takes images of \(32, 32, 3\). The page makes"):
         readers.open_exported_model(tmp_path / "cifar.onnx")
 
@@ -100,7 +101,7 @@ def test_the_answers_of_an_ensemble_are_those_of_its_file(monkeypatch, tmp_path)
         def members(images):
             return np.full((3, len(images), 10), 0.1)
 
-    monkeypatch.setattr(readers.exporting, "open_model", lambda *_, **__: Model())
+    monkeypatch.setattr(exporting, "open_model", lambda *_, **__: Model())
     reader = readers.open_exported_model(tmp_path / "blend.onnx")
     assert reader.is_ensemble
     assert reader.answer(np.zeros((2, 28, 28, 1), np.uint8)).shape == (3, 2, 10)

@@ -40,8 +40,13 @@ def serving(folder, *command):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     words = [sys.executable, "-m", *(port if word == "PORT" else word for word in command)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(words, cwd=folder, env=product.environment(), **quiet) as process:
+    with subprocess.Popen(
+        words,
+        cwd=folder,
+        env=product.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         try:
             url = f"http://127.0.0.1:{port}/"
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
