@@ -27,7 +27,7 @@ def trained(sample, tmp_path_factory):
     command = ["cv", "--recipe", "dense", "--folds", "2", "--epochs", "2", "--limit", "200"]
     done = product.run(
         *command, "--jobs", "2", "--run", "runs/tracked", "--log", "tensorboard", "--log", "mlflow",
-        cwd=folder,
+        cwd=folder, timeout=600,
     )  # fmt: skip
     assert "tensorboard --logdir runs/tracked/tensorboard" in done.stdout
     assert "mlflow ui" in done.stdout
