@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import datasets, files, runs, submissions
+from kaggle_digits import datasets, files, runs, submissions, trackers
 from kaggle_digits.backend import backend_name, cores, start_keras
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
@@ -51,6 +51,7 @@ class TrainConfig:
         jobs: number of folds trained at the same time, each in its own process.
         run: the run's folder; None names a folder in ``runs/`` after the settings.
         submission: the CSV to write; None names a file in ``submissions/`` after the settings.
+        log: names of the trackers that the run is also written to: tensorboard, mlflow.
 
     """
 
@@ -67,6 +68,7 @@ class TrainConfig:
     jobs: int = 1
     run: Path | None = None
     submission: Path | None = None
+    log: tuple[str, ...] = ()
 
 
 def cross_validate(
@@ -90,7 +92,7 @@ def cross_validate(
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
             Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, jobs, run, submission.
+            learning_rate, precision, limit, jobs, run, submission, log.
 
     Returns:
         The finished run. Its CSV is also written to ``submissions/``.
@@ -163,6 +165,8 @@ def _run(
         raise InputError(
             f"received the setting {unknown[0]!r}. Expected one of {', '.join(sorted(known))}."
         )
+    if isinstance(settings.get("log"), str):
+        settings["log"] = (settings["log"],)
     config = TrainConfig(recipe=found, **settings)
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None and in_notebook():
@@ -173,6 +177,7 @@ def _run(
         splits,
         command=f"kaggle_digits.{function}({found.name!r}, …)",
         watching=None if callback is None else lambda _: nullcontext(callback),
+        data=None if isinstance(data, Splits) else files.expand_home(data),
     )
     return FinishedRun(result.run.folder)
 
@@ -199,6 +204,7 @@ def run_training(
     command: str,
     watching: Callable[[runs.Run], AbstractContextManager[TrainingCallback]] | None = None,
     tell: Callable[[str | None], object] = lambda _: None,
+    data: Path | None = None,
 ) -> tuple[Result, Path]:
     """Train or resume the run of ``config`` and write its submission.
 
@@ -209,6 +215,7 @@ def run_training(
         watching: called with the open run before training; returns a context manager that yields
             the callback.
         tell: called with a note on the settings, or None if there is nothing to note.
+        data: folder that ``splits`` were loaded from, if known; trackers draw the worst images.
 
     Returns:
         The finished run with its scores, and the path of the written CSV.
@@ -217,6 +224,7 @@ def run_training(
         InputError: a setting does not fit the data, or the run's folder holds something else.
 
     """
+    trackers.require_trackers(config.log)
     recipe = config.recipe
     cross_validation.require_shape(recipe, splits.train.images)
     cross_validation.require_all_classes(splits.train)
@@ -238,8 +246,11 @@ def run_training(
         tell(describe_few_images(settings.training, config, images))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
-        with watching(run) if watching else nullcontext(NullCallback()) as watcher:
-            result = cross_validation.train_run(run, splits, assignment, watcher, config.jobs)
+        with (
+            watching(run) if watching else nullcontext(NullCallback()) as watcher,
+            trackers.tracking(run, config.log, watcher, data) as tracked,
+        ):
+            result = cross_validation.train_run(run, splits, assignment, tracked, config.jobs)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     return result, csv

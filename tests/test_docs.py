@@ -24,7 +24,7 @@ from tests.helpers import HEADER, ROWS, TEST_HEADER, images, mnist_arrays, write
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/quickstart.md", *(f"docs/guide/{name}.md" for name in (
     "data", "recipes", "training", "evaluating", "comparing", "submitting", "exporting",
-    "handwriting", "notebooks", "kaggle-machines", "report",
+    "handwriting", "notebooks", "kaggle-machines", "report", "drawing", "trackers",
 )), "docs/results.md", "docs/contributing.md")  # fmt: skip
 # Why a block may be left out.
 REASONS = {
@@ -33,6 +33,7 @@ REASONS = {
     "takes as long as its budget",
     "takes minutes",
     "trains on the full data",
+    "waits for a browser",
 }
 FENCE = re.compile(r"(?:<!-- not run: ([^>\n]*) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 TRAIN_IMAGES = 120

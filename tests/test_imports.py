@@ -27,8 +27,8 @@ LAYERS = [
     ["runs"],
     ["training"],
     ["exporting", "kaggle_client", "plots"],
-    ["results"],
-    ["pipeline", "report"],
+    ["results", "trackers"],
+    ["app", "pipeline", "report"],
     ["cli"],
     ["__main__", "__init__"],
 ]

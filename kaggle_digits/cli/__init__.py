@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from kaggle_digits import __version__
+from kaggle_digits.cli import app as app_command
 from kaggle_digits.cli import (
     compare,
     cv,
@@ -51,7 +52,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data", rich_help_panel=options.DATA)
 for stage, modules in {
     options.TRAIN: (recipes, train, cv, record, runs),
-    options.JUDGE: (evaluate, predict, ensemble, compare, report, export),
+    options.JUDGE: (evaluate, predict, app_command, ensemble, compare, report, export),
     options.SUBMIT: (submit, leaderboard),
 }.items():
     for module in modules:

@@ -31,6 +31,7 @@ def command(
     ] = 1,
     run: options.RunFolder = None,
     submission: options.Submission = None,
+    log: options.Log = None,
     json: options.Json = False,
 ) -> None:
     """Train with cross-validation and write an averaged CSV.
@@ -57,6 +58,7 @@ def command(
             run=run,
             jobs=jobs,
             submission=submission,
+            log=tuple(log or ()),
         ),
         input_,
         as_json=json,

@@ -91,6 +91,15 @@ RunFolder = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="TRACKER",
+        help="Also write the run to tensorboard or mlflow; may be repeated.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Submission = Annotated[
     Path | None,
     typer.Option(

@@ -48,6 +48,7 @@ def command(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    log: options.Log = None,
     plan_only: Annotated[
         bool,
         typer.Option(
@@ -63,11 +64,12 @@ def command(
     that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
     another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import results, submissions
+    from kaggle_digits import results, submissions, trackers
     from kaggle_digits.cli import ensemble
     from kaggle_digits.recipes import find
     from kaggle_digits.training import planning
 
+    trackers.require_trackers(log or ())
     allowed = None if budget is None else planning.parse_budget(budget)
     chosen = planning.MEMBERS if members is None else tuple(members.split(","))
     name = "-".join(
@@ -90,7 +92,7 @@ def command(
     if plan_only:
         return
     runs = [
-        _trained(member, plan, seed + repeat, precision, limit, input_)
+        _trained(member, plan, seed + repeat, precision, limit, input_, tuple(log or ()))
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
@@ -161,6 +163,7 @@ def _trained(
     precision: options.Precision | None,
     limit: int | None,
     input_: Path,
+    log: tuple[str, ...],
 ) -> Path:
     """Cross-validate one member and return its run's folder.
 
@@ -177,5 +180,6 @@ def _trained(
         precision=None if precision is None else precision.value,
         limit=limit,
         seed=seed,
+        log=log,
     )
     return carry_out(config, input_, as_json=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from kaggle_digits import pipeline
+from kaggle_digits import pipeline, trackers
 from kaggle_digits.cli import options, progress
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
@@ -24,9 +24,12 @@ def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
     command = shlex.join([options.program(), *sys.argv[1:]])
     with add_advice(input_):
         result, csv = pipeline.run_training(
-            config, splits, command=command, watching=_watch, tell=_print_note
+            config, splits, command=command, watching=_watch, tell=_print_note, data=input_
         )
     _report(result, csv, splits, as_json=as_json)
+    if not as_json:
+        for name in config.log:
+            print(f"Log          {trackers.describe(name, result.run)}")
     return result.run.folder
 
 

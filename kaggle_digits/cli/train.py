@@ -30,6 +30,7 @@ def command(
     input_: options.Input = Path("input"),
     run: options.RunFolder = None,
     submission: options.Submission = None,
+    log: options.Log = None,
     json: options.Json = False,
 ) -> None:
     """Train one model on one split.
@@ -56,6 +57,7 @@ def command(
             seed=seed,
             run=run,
             submission=submission,
+            log=tuple(log or ()),
         ),
         input_,
         as_json=json,

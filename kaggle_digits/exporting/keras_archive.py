@@ -1,5 +1,6 @@
 """``.keras``: Keras's own format, one file, on every backend."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ def open_model(path: Path) -> predictor.Predictor:
 def of_model(path: Path, model: Any) -> predictor.Predictor:
     """Return the predictor of a Keras model that was read from ``path``."""
     inputs = [(tensor.shape, tensor.dtype) for tensor in model.inputs]
-    return predictor.of(path, inputs, model.predict_on_batch)
+    opened = predictor.of(path, inputs, model.predict_on_batch)
+    last = model.layers[-1]
+    if type(last).__name__ != "Average":  # not what `export --ensemble` ends a model with
+        return opened
+    import keras
+
+    return replace(opened, members=keras.Model(model.inputs, last.input).predict_on_batch)
 
 
 KERAS = Format(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def open_model(path: Path) -> predictor.Predictor:
     options.log_severity_level = 4  # only fatal messages, because errors are also raised
     with predictor.reading(path, "a complete .onnx file"):
         content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
-        _require_harmless(path, content)
+        model = _require_harmless(path, content)
+        members = _add_members_to_outputs(model)
+        if members:
+            content = model.SerializeToString()
         session = onnxruntime.InferenceSession(
             content,
             options,
@@ -36,17 +40,62 @@ def open_model(path: Path) -> predictor.Predictor:
             enable_fallback=False,  # it would print that it retries on the same processor
         )
     inputs = session.get_inputs()
+    means = [output.name for output in session.get_outputs() if output.name not in members]
 
     def answer(images: "predictor.Images") -> Any:
-        (probabilities,) = session.run(None, {inputs[0].name: images})
+        (probabilities,) = session.run(means, {inputs[0].name: images})
         return probabilities
 
+    def answer_each(images: "predictor.Images") -> Any:
+        return session.run(members, {inputs[0].name: images})
+
     declared = [(each.shape, each.type.removeprefix("tensor(").rstrip(")")) for each in inputs]
-    return predictor.of(path, declared, answer, at_once=cores())
+    opened = predictor.of(path, declared, answer, at_once=cores())
+    return replace(opened, members=answer_each) if members else opened
 
 
-def _require_harmless(path: Path, content: bytes) -> None:
-    """Raise InputError if the model reads other files or exceeds the limits of values."""
+def _add_members_to_outputs(model: Any) -> list[str]:
+    """Let ``model`` also give the probabilities of which its output is the mean.
+
+    `export --ensemble` ends a model with additions and a multiplication by 1/members.
+
+    Returns:
+        The names of the new outputs; none if the model does not end like that.
+
+    """
+    import onnx
+
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    last = makers.get(graph.output[0].name) if len(graph.output) == 1 else None
+    if last is None or last.op_type not in {"Mul", "Div"}:
+        return []
+    waiting, members = [name for name in last.input if name in makers], []
+    while waiting:
+        name = waiting.pop()
+        maker = makers.get(name)
+        if maker is not None and maker.op_type in {"Add", "Sum"}:
+            waiting += maker.input
+        elif maker is None or maker.op_type != "Softmax":
+            return []
+        else:
+            members.append(name)
+    if len(members) < 2 or len(set(members)) < len(members):  # noqa: PLR2004 — the mean of several
+        return []
+    members.reverse()
+    for name in members:
+        value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        graph.output.append(value)
+    return members
+
+
+def _require_harmless(path: Path, content: bytes) -> Any:
+    """Return the model.
+
+    Raises:
+        InputError: it reads other files or exceeds the limits of values.
+
+    """
     import onnx
 
     model = onnx.load_model_from_string(content)
@@ -67,6 +116,7 @@ def _require_harmless(path: Path, content: bytes) -> None:
         predictor.require_few_values(
             path, math.prod(size or 1 for size in sizes), of_image=of_image
         )
+    return model
 
 
 def _messages(message: Any) -> Iterator[Any]:

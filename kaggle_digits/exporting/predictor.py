@@ -34,6 +34,8 @@ class Predictor:
         answer: a function from uint8 ``[n, *image_shape]`` to float ``[n, classes]``, for one
             batch.
         at_once: number of threads that may call ``answer`` at the same time.
+        members: a function from uint8 ``[n, *image_shape]`` to float ``[members, n, classes]``, the
+            probabilities whose mean ``answer`` returns. None if the model is not a mean of members.
 
     """
 
@@ -42,6 +44,7 @@ class Predictor:
     classes: int
     answer: "Callable[[Images], Any]"
     at_once: int = 1
+    members: "Callable[[Images], Any] | None" = None
 
     def probabilities(self, images: "Images") -> "Probabilities":
         """Return the probabilities of images.

@@ -14,7 +14,7 @@ import numpy as np
 
 from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.errors import InputError
-from kaggle_digits.handwriting.binarize import ink_of
+from kaggle_digits.handwriting.binarize import find_flat_ground, ink_of
 from kaggle_digits.handwriting.layout import Kind, LeftOut, arrange
 from kaggle_digits.handwriting.normalize import field_of
 from kaggle_digits.handwriting.pictures import Grey, open_picture
@@ -23,7 +23,12 @@ from kaggle_digits.handwriting.rules import remove_rules
 from kaggle_digits.handwriting.shapes import Box, find_shapes
 from kaggle_digits.handwriting.surroundings import remove_surroundings
 
-__all__ = ["Box", "Digit", "Kind", "LeftOut", "Picture", "read"]
+__all__ = ["SURE", "Box", "Digit", "Kind", "LeftOut", "Picture", "read"]
+
+
+# A digit below this probability is marked as unsure: 89 % of the wrong answers of `fast` for 8,400
+# held-out digits, and 4 % of the right ones.
+SURE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +69,22 @@ class Picture:
         return texts
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, content: bytes | None = None) -> Picture:
     """Return the digits in the picture at ``path``.
+
+    Args:
+        path: the file; only its name, for messages, if ``content`` is given.
+        content: the bytes of the file, if they are not on the disk.
 
     Raises:
         InputError: it is not a readable picture, or does not show digits on a plain background: it
             is empty, or has too many shapes, or no shape that looks like a pen stroke.
 
     """
-    grey = open_picture(path)
-    paper = remove_surroundings(grey.pixels)
+    grey = open_picture(path, content)
+    # Nothing lies around a drawing: its ground is the same at all edges.
+    is_drawing = find_flat_ground(grey.pixels) is not None
+    paper = None if is_drawing else remove_surroundings(grey.pixels)
     if paper is not None:
         # If nothing is found on the paper, the paper may have been a bold digit.
         with contextlib.suppress(InputError):

@@ -43,6 +43,7 @@ DARKEST = 0.1  # brightness of the darkest background on which ink is visible
 SHADOW = 0.35  # brightness of the darkest shadow, relative to the rest
 HUG = 50  # the short side over the width of the strip along the paper's border
 HUGGING = 0.6  # share of a shape within that strip above which it is the border's shadow
+FLAT = 0.5  # share of pixels with exactly the background's brightness: a drawing
 SIGMAS_PER_MAD = 1.4826  # in normally distributed noise
 
 
@@ -130,8 +131,26 @@ def _noise(detail: Plane) -> float:
     return SIGMAS_PER_MAD * float(np.median(-beyond)) if len(beyond) else 0.0
 
 
+def find_flat_ground(pixels: Plane) -> float | None:
+    """Return the brightness that the ground has everywhere, as in a drawing; None if it varies.
+
+    Args:
+        pixels: float32 ``[height, width]``, 0 … 1.
+
+    """
+    ground = pixels[0, 0]
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if not all((edge == ground).all() for edge in edges):
+        return None
+    return float(ground) if (pixels == ground).mean() > FLAT else None
+
+
 def _without_ground(pixels: Plane) -> Plane:
-    """Return each pixel's distance from the background towards ink, float32."""
+    """Return each pixel's distance from the background towards ink, float32 ``[height, width]``."""
+    flat_ground = find_flat_ground(pixels)
+    if flat_ground is not None:
+        ground = np.full_like(pixels, flat_ground)
+        return _relative(pixels, ground, measure_sign(pixels - ground))
     blocks = block_side(*pixels.shape)
     coarse = block_means(pixels, blocks)
     side = min(coarse.shape)

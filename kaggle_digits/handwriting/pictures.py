@@ -1,5 +1,6 @@
 """Open a picture file as grey, of any size, bit depth, colours, transparency and rotation."""
 
+import io
 import math
 import struct
 import warnings
@@ -52,20 +53,25 @@ class Grey:
     shrunk: int
 
 
-def open_picture(path: Path) -> Grey:
+def open_picture(path: Path, content: bytes | None = None) -> Grey:
     """Return the picture at ``path`` in grey, rotated as its EXIF data say.
 
     Colours are projected onto the axis along which they differ most from their surroundings, so
     that red on green is as visible as black on white.
+
+    Args:
+        path: the file; only its name, for messages, if ``content`` is given.
+        content: the bytes of the file, if they are not on the disk.
 
     Raises:
         InputError: the file is missing, damaged, too large, or not a picture of a known format. The
             size is checked before the picture is decoded.
 
     """
-    _require_file(path)
+    if content is None:
+        _require_file(path)
     with quiet_stderr():  # libtiff prints warnings about damaged files
-        image = _decode(path)
+        image = _decode(path, content)
     width, height = image.size
     # A strip of few rows is not reduced.
     most = max(1, min(width, height) // MIN_SIDE)
@@ -78,14 +84,15 @@ def open_picture(path: Path) -> Grey:
     return Grey(_plane(image, by), image.size, by)
 
 
-def _decode(path: Path) -> "PillowImage":
+def _decode(path: Path, content: bytes | None) -> "PillowImage":
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             # Our limit is lower than Pillow's, and its message names the file.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as file:
+            source = path if content is None else io.BytesIO(content)
+            with Image.open(source, formats=FORMATS) as file:
                 _require_size(path, *file.size)
                 return ImageOps.exif_transpose(file)
     except UnidentifiedImageError as error:
@@ -191,6 +198,8 @@ def _project(colours: Colours) -> Plane:
     """Return RGB as grey, along the colour axis with the largest local differences."""
     from scipy import ndimage
 
+    if (colours == colours[..., :1]).all():  # grey already
+        return np.ascontiguousarray(colours[..., 0])
     side = max(3, min(colours.shape[:2]) // 4)
     detail = colours - ndimage.uniform_filter(colours, (side, side, 0), mode="nearest")
     flat = detail.reshape(-1, 3).astype(np.float64)

@@ -182,12 +182,13 @@ def _slope(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> float:
     step = max(1, len(rows) // MAX_POINTS)
     y, x = rows[::step], columns[::step]
     slopes = np.linspace(-MAX_TILT, MAX_TILT, TILTS)
-    sharpness = []
-    for slope in slopes:
-        moved = np.round(y - slope * x).astype(int)
-        counts = np.bincount(moved - moved.min()).astype(np.float64)
-        sharpness.append((counts**2).sum())
-    best = np.flatnonzero(np.array(sharpness) >= max(sharpness) * 0.999)
+    moved = np.round(y - slopes[:, None] * x).astype(int)
+    moved -= moved.min()
+    height = int(moved.max()) + 1
+    keys = moved + height * np.arange(TILTS)[:, None]  # each slope counts in rows of its own
+    counts = np.bincount(keys.ravel(), minlength=TILTS * height).reshape(TILTS, height)
+    sharpness = (counts.astype(np.float64) ** 2).sum(axis=1)
+    best = np.flatnonzero(sharpness >= sharpness.max() * 0.999)
     return float(slopes[best[np.abs(slopes[best]).argmin()]])
 
 
