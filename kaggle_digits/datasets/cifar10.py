@@ -186,5 +186,5 @@ def _open_archive(disk: DiskFile) -> Iterator[tarfile.TarFile]:
             yield archive
     except BROKEN as error:
         raise DataError(
-            f"{disk.path} is broken: {error}. Expected a whole .tar.gz file."
+            f"{disk.path} is broken: {error}. Expected a complete .tar.gz file."
         ) from error

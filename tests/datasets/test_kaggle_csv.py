@@ -203,20 +203,29 @@ def test_line_numbers_count_blank_lines(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        (HEADER.replace("label", "digit"), "'digit' in column 1 instead of 'label'"),
-        (HEADER.replace("pixel7,", "pixel_7,"), "'pixel_7' in column 9 instead of 'pixel7'"),
-        (HEADER.replace("pixel1,pixel2,", "pixel2,pixel1,"), "the right columns in another order"),
-        (HEADER.removesuffix(",pixel783"), "784 columns"),
-        (HEADER + ",pixel784", "786 columns"),
-        (TEST_HEADER, "without a label column"),
-        ("hello", "1 columns, the first ones 'hello'"),
+        (HEADER.replace("label", "digit"), "a header with 'digit' in column 1 instead of 'label'"),
+        (
+            HEADER.replace("pixel7,", "pixel_7,"),
+            "a header with 'pixel_7' in column 9 instead of 'pixel7'",
+        ),
+        (
+            HEADER.replace("pixel1,pixel2,", "pixel2,pixel1,"),
+            "a header with the right columns in another order",
+        ),
+        (HEADER.removesuffix(",pixel783"), "a header with 784 columns"),
+        (HEADER + ",pixel784", "a header with 786 columns"),
+        (
+            TEST_HEADER,
+            "a header without a label column: a test file under the name of a train file",
+        ),
+        ("hello", "a header with 1 columns, the first ones 'hello'"),
     ],
 )
 def test_a_wrong_header(folder: Path, header: str, problem: str) -> None:
     train = folder / "train.csv"
     train.write_text(header + "\n" + train.read_text().split("\n", 1)[1])
     message = message_of(folder)
-    assert f"train.csv, line 1: received a header with {problem}" in message
+    assert f"train.csv, line 1: received {problem}" in message
     assert "Expected 785 columns, separated by commas: label, pixel0, … pixel783." in message
 
 

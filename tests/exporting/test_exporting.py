@@ -286,7 +286,7 @@ def test_the_command_writes_architecture_and_weights(said, run, tmp_path):
     ("arguments", "environment", "expected"),
     [
         (["--format", "pmml"], {}, "received the format 'pmml'. Expected one of keras, json+h5"),
-        (["--fold", "3"], {}, "--fold 3 is none of"),
+        (["--fold", "3"], {}, "has no fold 3. Expected --fold 1 to 2"),
         (["--fold", "0"], {}, "Invalid value for '--fold'"),
         (["--fold", "1", "--ensemble"], {}, "received --ensemble (all folds) and --fold N"),
         (["--output", "m.onnx"], {}, "m.onnx does not end in .keras"),
@@ -383,7 +383,10 @@ def test_what_onnx_needs_is_named(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else found(name)
     )
-    with pytest.raises(InputError, match=r"needs tf2onnx: .*pip install 'kaggle-digits\[onnx\]'"):
+    with pytest.raises(
+        InputError,
+        match=r"needs tf2onnx, which is not installed. .*pip install 'kaggle-digits\[onnx\]'",
+    ):
         export(run, "onnx", tmp_path / "m.onnx")
 
 

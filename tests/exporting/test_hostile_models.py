@@ -380,7 +380,7 @@ def program(tmp_path_factory):
 
 def test_a_saved_model_is_a_program(program):
     path, written = program
-    with pytest.raises(InputError, match=r"is a SavedModel: a program, .* Expected --trust"):
+    with pytest.raises(InputError, match=r"is a SavedModel: a program that .* Expected --trust"):
         exporting.open_model(path)
     with pytest.raises(InputError, match=r"Expected --trust"):
         predict._of_model(path, trust=False)

@@ -355,13 +355,13 @@ def test_a_page_of_text(tmp_path):
     text = "\n".join(["the quick brown fox jumps over the lazy dog and runs off"] * 4)
     ImageDraw.Draw(image).text((30, 30), text, font=face, fill=0)
     image.save(tmp_path / "a.png")
-    assert_refused(tmp_path / "a.png", "shapes", "separate digits on a plain ground")
+    assert_refused(tmp_path / "a.png", "shapes", "separate digits on a plain background")
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
 def test_a_photo_of_something_else(name, tmp_path):
     path = saved(tmp_path / "a.jpg", datasets.load_sample_image(name))
-    assert_refused(path, "separate digits on a plain ground")
+    assert_refused(path, "separate digits on a plain background")
 
 
 @pytest.mark.parametrize("shape", ["disc", "square"])

@@ -243,7 +243,7 @@ def test_an_unknown_status_and_faults_while_waiting(folder, data, server):
     server.faults.pop("ListSubmissions")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "status AWAITING_GPU is unknown here" in output
+    assert "nknown status AWAITING_GPU; still waiting" in output
     assert "Public score 0.97000 (840 errors), its rank on the leaderboard is unknown" in output
 
 

@@ -237,7 +237,7 @@ def test_the_same_is_not_pushed_twice(home, server):
     [entry] = ledger(home)
     assert (entry["version"], entry["status"]) == (1, "QUEUED")
     text = kernel(home, server, *PUSH, code=2)
-    assert f"the same was already pushed: {KERNEL}, version 1, at" in text
+    assert f"the same training was already pushed: {KERNEL}, version 1, at" in text
     assert "--force trains them again" in text
     assert "version 2" in kernel(home, server, *PUSH, "--force")
     assert len(ledger(home)) == len(server.kernels[KERNEL]) == 2
@@ -376,7 +376,7 @@ def test_dry_run_asks_nobody(home, server):
     }  # fmt: skip
     nobody = {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}
     text = kernel(home, server, *PUSH, "--dry-run", "--accelerator", "none", **nobody)
-    assert "YOUR-USER-NAME stands for it" in text
+    assert "YOUR-USER-NAME is a placeholder" in text
     assert '"enable_gpu": false' in text
     assert server.calls == []
     assert not ledger(home)
@@ -402,7 +402,7 @@ def test_a_token_tells_its_user(home, server):
         (("--name", "Bad Name"), "--name 'Bad Name' cannot be a kernel's name"),
         (("--name", "x"), "Expected 5 to 50 lower-case letters"),
         (("--accelerator", "a b"), "--accelerator 'a b' is not the name of an accelerator"),
-        (("--budget", "1h"), "--budget 1h belongs to --record"),
+        (("--budget", "1h"), "--budget 1h needs --record"),
         (("--record", "--budget", "3h"), "--budget 3h does not fit into a session of 3h"),
         (("--record", "--budget", "much"), "--budget 'much' is neither a time nor an amount"),
         (("--record", "--epochs", "2"), "--record chooses recipes, epochs and seeds"),
@@ -414,10 +414,10 @@ def test_wrong_input_of_push(arguments, expected, home, server):
     assert server.calls == []
 
 
-def test_a_recipe_of_a_package_is_not_sent(home, server):
+def test_a_recipe_of_a_package_is_not_sent(home, server, monkeypatch):
     (home / "other.py").write_text(NET)
-    extra = {"PYTHONPATH": os.pathsep.join([str(home), *sys.path])}
-    text = kernel(home, server, "push", "--recipe", "other:RECIPE", code=2, **extra)
+    monkeypatch.syspath_prepend(str(home))
+    text = kernel(home, server, "push", "--recipe", "other:RECIPE", code=2)
     assert "is in a package that Kaggle's machine does not have" in text
 
 
@@ -511,7 +511,11 @@ def test_wrong_names(command, arguments, expected, home, server):
         ("GET test.npz", 404, "not found on Kaggle"),
         ("GET test.npz", 500, "Kaggle failed (500"),
         ("GET test.npz", RESET, "the connection to Kaggle failed"),
-        ("GET test.npz", HTML, "test.npz of someone/kaggle-digits-my-net-2-fold-e1 is not what"),
+        (
+            "GET test.npz",
+            HTML,
+            "test.npz of someone/kaggle-digits-my-net-2-fold-e1 differs from the manifest",
+        ),
         ("GET test.npz", CUT, "the connection to Kaggle failed"),
         ("GET test.npz", STALL, "received nothing for 2.5 s"),
         ("GET test.npz", HANG, "received nothing for 2.5 s after 0 bytes"),
@@ -570,7 +574,7 @@ def test_files_beside_the_manifest_are_left_there(fetching, server):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"push": "0" * 32}, "is of another push than the one recorded here"),
+        ({"push": "0" * 32}, "belongs to another push than the one recorded here"),
         ({"files": []}, "finished no epoch: its output has no run"),
         ({"files": [], "message": "no data below /kaggle/input"}, "It failed: no data below"),
         ({"state": "odd"}, "is damaged: state is 'odd'"),

@@ -212,7 +212,7 @@ def test_options_of_kaggles_own_client(folder, data, server):
     [
         ({}, "received no file. Expected one CSV with ImageId,Label, such as:"),
         ({"csv": Path("a.csv"), "file": Path("b.csv")}, "received a.csv and b.csv. Expected one"),
-        ({"file": Path("a.csv"), "competition": "titanic"}, "received 'titanic', expected 'digit"),
+        ({"file": Path("a.csv"), "competition": "titanic"}, "received 'titanic'. Expected 'digit"),
     ],
     ids=str,
 )

@@ -62,7 +62,7 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
         (["nosuch.png"], "nosuch.png does not exist"),
         (["input/train.csv"], "input/train.csv is not a readable picture"),
         (["three.png", "--submission", "b.csv"], "received --submission b.csv and pictures"),
-        (["--save-debug", "seen2"], "received --save-debug seen2 and no pictures"),
+        (["--save-debug", "seen2"], "received --save-debug seen2 without pictures"),
         (["three.png", "--save-debug", "three.png"], "a parent folder is a file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -95,7 +95,7 @@ def test_in_words_and_what_is_drawn_stays_in_its_folder(trained, three, tmp_path
     done = product.call(
         "predict", trained / "run", "three.png", mine, "--save-debug", ".", cwd=tmp_path, code=2
     )
-    assert "would be replaced" in done.stderr
+    assert "would be overwritten" in done.stderr
     assert mine.read_bytes() == three.read_bytes()
 
 
@@ -104,7 +104,7 @@ def test_a_picture_that_cannot_be_read_does_not_keep_back_the_others(trained, th
     done = product.call(*command, cwd=trained, code=2)
     assert done.stdout.startswith(f"{three}: ")
     assert "Error: input/train.csv is not a readable picture" in done.stderr
-    assert "run is a folder. Expected pictures" in done.stderr
+    assert "run is a folder. Expected picture files" in done.stderr
     found = json.loads(product.call(*command, "--json", cwd=trained, code=2).stdout)
     assert [picture["picture"] for picture in found["pictures"]] == [str(three)]
     assert list(found["faults"]) == ["input/train.csv", "run"]

@@ -109,7 +109,7 @@ def test_leaks_in_the_input_folder_count_for_a_run_kept_elsewhere(tmp_path):
     csv = write_run(tmp_path / "elsewhere" / "run", rows=ROWS) / "submission.csv"
     command = ("submit", csv, "--input", data, "--dry-run")
     done = product.call(*command, cwd=tmp_path, code=2)
-    assert "3 of 28,000 occur in the training images" in done.stderr
+    assert "3 of 28,000 test images" in done.stderr
     assert "remove them from train.csv" in done.stderr.lower()
     declared = product.call(*command, "--declared-external", cwd=tmp_path).stdout
     assert declared.strip().endswith("--declared-external")
