@@ -98,7 +98,7 @@ def trained(network: Network, shown: Dataset, others: Dataset, split: int) -> Tr
     """Train ``network`` on ``shown`` and return what it says about ``others``."""
     name, number = network
     recipe = find(name)
-    start_keras(recipe.training.batch_splits)
+    start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         model, _ = fit.train_model(

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from kaggle_digits import cli
+from kaggle_digits.training.executors import in_process
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
 HOME = tempfile.TemporaryDirectory(prefix="home-")
@@ -71,6 +72,8 @@ def call(
     try:
         with (
             mock.patch.dict(os.environ, environment(**extra), clear=True),
+            # Else runs of recipes with other threads would each start a process.
+            mock.patch(f"{in_process.__name__}.can_compute_with", return_value=True),
             mock.patch.object(sys, "argv", ["kaggle-digits", *words]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

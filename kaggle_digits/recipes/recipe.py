@@ -14,6 +14,7 @@ from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
 
 Precision = Literal["float32", "bfloat16", "float16", "auto"]
+MIN_THREADS = 2  # of a model: the second one saves a fifth of the time (docs/LOG.md)
 MIN_STEPS = 40  # per epoch: with fewer, batches become smaller
 MIN_TOTAL_STEPS = 300  # in all epochs: with fewer, there are more epochs
 MAX_EPOCHS_FACTOR = 4
@@ -82,6 +83,15 @@ class Training:
     precision: Precision = "float32"
     batch_splits: int = 1
     batch_norm_momentum: float | None = None
+
+    @property
+    def threads_per_split(self) -> int:
+        """Number of threads that compute one split of a batch.
+
+        It belongs to the recipe, because the number of threads changes the last digits: a run gives
+        the same result on any number of cores.
+        """
+        return max(1, MIN_THREADS // self.batch_splits)
 
     def steps(self, images: int) -> int:
         """Return the number of batches in an epoch of ``images`` images.
