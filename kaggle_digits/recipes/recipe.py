@@ -1,12 +1,14 @@
 """Define a recipe: a network and its training settings. Imports neither Keras nor NumPy."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from kaggle_digits.backend import start_keras
+from kaggle_digits.recipes.space import AUGMENTATION, Space
 from kaggle_digits.transforms.affine import Affine
 from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
@@ -205,6 +207,10 @@ class Recipe:
         deslant: deslanting applied to images before the network; None for no deslanting.
             Augmentation is applied to the deslanted images.
         file: the Python file of the recipe; None if it is built in.
+        space: what `search` varies: for each name a `Real`, `Integer` or `Choice`. A name is a
+            setting of `Training`, ``augmentation.rotation`` and the like, or a keyword argument of
+            ``network``. An empty space stands for learning rate, batch size, label smoothing and
+            augmentation.
 
     Example:
         >>> recipe = kd.Recipe(
@@ -229,6 +235,36 @@ class Recipe:
     image_shape: tuple[int, int, int] = (28, 28, 1)
     deslant: Deslant | None = None
     file: Path | None = None
+    space: Space = field(default_factory=dict, hash=False)
+
+    def with_settings(self, values: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with other settings.
+
+        Args:
+            values: new values by their names in a `space`.
+
+        Example:
+            >>> recipe = kd.find_recipe("bn20").with_settings({"augmentation.rotation": 5.0})
+            >>> recipe.training.augmentation.rotation
+            5.0
+
+        """
+        names = {setting.name for setting in fields(Training)}
+        affine = {
+            name.removeprefix(AUGMENTATION): value
+            for name, value in values.items()
+            if name.startswith(AUGMENTATION)
+        }
+        changes = {name: value for name, value in values.items() if name in names}
+        if affine:
+            changes["augmentation"] = replace(self.training.augmentation or Affine(), **affine)
+        arguments = {
+            name: value
+            for name, value in values.items()
+            if name not in names and not name.startswith(AUGMENTATION)
+        }
+        network = partial(self.network, **arguments) if arguments else self.network
+        return replace(self, training=replace(self.training, **changes), network=network)
 
     def complete(self) -> Any:
         """Return one Keras model of deslanting and network, which takes unprocessed images.
