@@ -21,7 +21,7 @@ from kaggle_digits import __version__, recipes
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import app
 from kaggle_digits.training import fit
-from kaggle_digits.training.executors import in_process
+from kaggle_digits.training.executors import choosing, in_process
 from kaggle_digits.training.history import Epoch
 from tests import drawn, kaggle_server, make_cli_reference, product
 from tests.helpers import HEADER, ROWS, TEST_HEADER, images, mnist_arrays, write_cifar10_archive
@@ -83,7 +83,9 @@ def training_takes_no_time():
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(in_process, "can_compute_with", lambda _: True)  # stay in this process
+        # Stay in this process.
+        patch.setattr(in_process, "can_compute_with", lambda _: True)
+        patch.setattr(choosing, "count_jobs", lambda *_: 1)
         patch.setattr(fit, "_train_epoch", train_epoch)
         patch.setattr(fit, "predict_probabilities", predict_probabilities)
         yield
