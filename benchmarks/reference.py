@@ -99,7 +99,7 @@ def train_network(network: Network, shown: Dataset, others: Dataset, split: int)
     """Train ``network`` on ``shown`` and return its probabilities for ``others``."""
     name, number = network
     recipe = find(name)
-    start_keras(recipe.training.batch_splits)
+    start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         model, _ = fit.train_model(

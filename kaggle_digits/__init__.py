@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
     from kaggle_digits.kaggle_client.submit import SubmissionResult, submit
     from kaggle_digits.pipeline import cross_validate, train
-    from kaggle_digits.recipes import Affine, Recipe, Training
+    from kaggle_digits.recipes import Affine, Choice, Integer, Real, Recipe, Training
     from kaggle_digits.recipes import find as find_recipe
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
     from kaggle_digits.transforms.deslanting import Deslant
@@ -33,6 +33,9 @@ _PLACES = {
     "Recipe": "recipes",
     "Training": "recipes",
     "Affine": "recipes",
+    "Real": "recipes",
+    "Integer": "recipes",
+    "Choice": "recipes",
     "Deslant": "transforms.deslanting",
     "find_recipe": "recipes",
     "cross_validate": "pipeline",
@@ -54,12 +57,15 @@ _NAMES_THERE = {"find_recipe": "find"}  # public names that differ from the name
 __all__ = [
     "Affine",
     "Blend",
+    "Choice",
     "Dataset",
     "Deslant",
     "FinishedRun",
     "InputError",
+    "Integer",
     "KaggleDigitsError",
     "OutsideError",
+    "Real",
     "Recipe",
     "Splits",
     "SubmissionResult",

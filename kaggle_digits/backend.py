@@ -18,6 +18,8 @@ from typing import Any, Literal
 from kaggle_digits.errors import InputError, KaggleDigitsError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+INTRA_OP = "TF_NUM_INTRAOP_THREADS"
+MIN_INTER_OP = 2  # threads: the next batch is cut while one is trained on
 
 
 def backend_name() -> str:
@@ -33,7 +35,7 @@ def backend_name() -> str:
     return name
 
 
-def start_keras(splits: int = 1) -> Any:
+def start_keras(splits: int = 1, threads: int | None = None) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
 
     The first call in a process overrides the float type, data format and epsilon that
@@ -41,8 +43,9 @@ def start_keras(splits: int = 1) -> Any:
     only.
 
     Args:
-        splits: number of operations to run at the same time, each with its share of the cores. Has
-            an effect only with TensorFlow, and only before it has computed anything.
+        splits: number of operations to run at the same time. Like ``threads`` it has an effect only
+            with TensorFlow, and only before it has computed anything.
+        threads: number of threads per operation; None for a share of the cores.
 
     Returns:
         The module ``keras``.
@@ -64,8 +67,8 @@ def start_keras(splits: int = 1) -> Any:
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")  # hides warnings about retracing, one per fold
-            if name == "tensorflow" and splits > 1 and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-                _share_cores(tf, splits)
+            if name == "tensorflow":
+                _set_threads(tf, splits, threads)
             if name != "tensorflow":
                 _leave_gpus(tf)
             tf.constant(0)  # makes TensorFlow search for devices, and log it, now
@@ -122,9 +125,36 @@ def faster_precision(processor: Path = Path("/proc/cpuinfo")) -> Literal["float3
     return "bfloat16" if fast and backend_name() == "tensorflow" else "float32"
 
 
-def _share_cores(tf: Any, splits: int) -> None:
+def _set_threads(tf: Any, splits: int, threads: int | None) -> None:
+    if threads is None and (splits == 1 or INTRA_OP in os.environ):
+        return
     with contextlib.suppress(RuntimeError):  # it computes already, as it was started
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // splits))
+        tf.config.threading.set_intra_op_parallelism_threads(
+            share_cores(splits) if threads is None else threads
+        )
+        tf.config.threading.set_inter_op_parallelism_threads(max(MIN_INTER_OP, splits))
+
+
+def share_cores(splits: int) -> int:
+    """Return the number of threads per operation when ``splits`` operations share all cores."""
+    return max(1, cores() // splits)
+
+
+def can_compute_with(threads: int) -> bool:
+    """Return whether this process computes with that number of threads per operation.
+
+    The first computation of a process fixes the number. Where GPUs compute, and on backends other
+    than TensorFlow, the answer is always yes: a second process would not change the arithmetic.
+    """
+    start_keras()
+    if backend_name() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    return threads == (chosen or int(os.environ.get(INTRA_OP) or 0) or cores())
 
 
 def _leave_gpus(tf: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits import datasets, files, runs, submissions, trackers
-from kaggle_digits.backend import backend_name, cores, start_keras
+from kaggle_digits.backend import backend_name, cores, share_cores, start_keras
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
@@ -24,6 +24,8 @@ from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.cross_validation import Result, TrainingCallback
+from kaggle_digits.training.executors import Executor, choosing
+from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.fit import NullFoldCallback as UnwatchedFold
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
@@ -48,7 +50,12 @@ class TrainConfig:
         learning_rate: initial learning rate, or the peak of the schedule.
         precision: precision of training: auto, float32, bfloat16 or float16.
         limit: size of the stratified subset of training images; None uses all.
-        jobs: number of folds trained at the same time, each in its own process.
+        on: where to train: ``here`` (in this process), ``processes`` or ``ray``. None trains here
+            if one fold is trained at a time, else in processes.
+        jobs: number of folds trained at the same time. None chooses it from the cores and the
+            free memory; on Ray the cluster decides.
+        ray_address: ``HOST:PORT`` of a Ray cluster's head, or ``auto``; None starts Ray on this
+            machine.
         run: the run's folder; None names a folder in ``runs/`` after the settings.
         submission: the CSV to write; None names a file in ``submissions/`` after the settings.
         log: names of the trackers that the run is also written to: tensorboard, mlflow.
@@ -65,7 +72,9 @@ class TrainConfig:
     learning_rate: float | None = None
     precision: Precision | None = None
     limit: int | None = None
-    jobs: int = 1
+    on: choosing.Place | None = None
+    jobs: int | None = None
+    ray_address: str | None = None
     run: Path | None = None
     submission: Path | None = None
     log: tuple[str, ...] = ()
@@ -92,7 +101,7 @@ def cross_validate(
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
             Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, jobs, run, submission, log.
+            learning_rate, precision, limit, on, jobs, ray_address, run, submission, log.
 
     Returns:
         The finished run. Its CSV is also written to ``submissions/``.
@@ -192,9 +201,33 @@ def load_data(folder: Path, config: TrainConfig) -> Splits:
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(datasets.load, folder)
         done, _ = wait([reading], timeout=MOMENT)
-        if not done and config.jobs == 1:
-            start_keras(config.recipe.training.batch_splits)
+        if not done and isinstance(_choose_executor(config), InProcess):
+            _start_keras(config.recipe)
         return reading.result()
+
+
+def count_jobs(config: TrainConfig, train: Dataset) -> int:
+    """Return how many folds a run of ``config`` on ``train`` trains at the same time."""
+    return _choose_executor(config, image_bytes=train.images.nbytes).jobs or 1
+
+
+def _start_keras(recipe: Recipe) -> None:
+    start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
+
+
+def _choose_executor(
+    config: TrainConfig, threads: int | None = None, image_bytes: int = 0
+) -> Executor:
+    """Return where to train; ``threads`` and ``image_bytes`` are of the run, once it is open."""
+    training = config.recipe.training
+    return choosing.choose(
+        config.on,
+        config.jobs,
+        config.ray_address,
+        members=config.folds * config.seeds,
+        cpus=training.batch_splits * (threads or training.threads_per_split),
+        image_bytes=image_bytes,
+    )
 
 
 def run_training(
@@ -226,12 +259,13 @@ def run_training(
     """
     trackers.require_trackers(config.log)
     recipe = config.recipe
+    _choose_executor(config)  # what is wrong with --on or --jobs is said first
     cross_validation.require_shape(recipe, splits.train.images)
     cross_validation.require_all_classes(splits.train)
     if recipe.file is not None:
-        start_keras(recipe.training.batch_splits)
+        _start_keras(recipe)
         check_network(recipe, len(splits.train.class_names))
-    name = name_run(config, splits)
+    name = _find_earlier(config, name_run(config, splits))
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train)
@@ -246,11 +280,13 @@ def run_training(
         tell(describe_few_images(settings.training, config, images))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
+        threads = settings.threads or share_cores(settings.training.batch_splits)
+        executor = _choose_executor(config, threads, train.images.nbytes)
         with (
             watching(run) if watching else nullcontext(NullCallback()) as watcher,
             trackers.tracking(run, config.log, watcher, data) as tracked,
         ):
-            result = cross_validation.train_run(run, splits, assignment, tracked, config.jobs)
+            result = cross_validation.train_run(run, splits, assignment, tracked, executor)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     return result, csv
@@ -270,7 +306,6 @@ def name_run(config: TrainConfig, splits: Splits) -> str:
         config.learning_rate and f"lr{config.learning_rate:g}",
         config.precision,
         config.limit and f"n{config.limit}",
-        config.jobs > 1 and f"t{_threads(config.jobs)}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]
@@ -293,7 +328,7 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
         train_fingerprint=splits.train.fingerprint,
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
-        threads=None if config.jobs == 1 else _threads(config.jobs),
+        threads=recipe.training.threads_per_split,
         recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
     )
 
@@ -301,12 +336,26 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
 def _resume_settings(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
     """Return the settings with which to resume the run in ``folder``.
 
-    Earlier versions did not adapt the training to few images. Their runs resume without it.
+    Earlier versions did not adapt the training to few images, and chose the number of threads from
+    cores and jobs. Their runs resume as they were started.
     """
-    earlier = replace(settings, training=adapt_training(config, MANY))
-    if (folder / "run.json").exists() and runs.Run(folder).settings == earlier:
-        return earlier
-    return settings
+    if not (folder / "run.json").exists():
+        return settings
+    before = runs.Run(folder).settings
+    unadapted = replace(settings, training=adapt_training(config, MANY))
+    same = (replace(found, threads=before.threads) for found in (settings, unadapted))
+    return before if before in same else replace(settings, threads=before.threads)
+
+
+def _find_earlier(config: TrainConfig, name: str) -> str:
+    """Return the name of the run that an earlier version started with --jobs; ``name`` if none.
+
+    Such a name ends in the number of threads.
+    """
+    if config.jobs is None or config.jobs == 1 or (RUNS / name / "run.json").exists():
+        return name
+    earlier = f"{name}-t{max(1, cores() // config.jobs)}"
+    return earlier if (RUNS / earlier / "run.json").exists() else name
 
 
 def describe_few_images(training: Training, config: TrainConfig, images: int) -> str | None:
@@ -353,11 +402,6 @@ def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.FoldI
     if config.validation_split is None:
         return cross_validation.assign_folds(train.labels, config.folds, config.seeds, config.seed)
     return cross_validation.assign_holdout(train.labels, config.validation_split, config.seed)
-
-
-def _threads(jobs: int) -> int:
-    """Return the number of threads per fold when ``jobs`` folds train at the same time."""
-    return max(1, cores() // jobs)
 
 
 class NullCallback:

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from kaggle_digits import cli
+from kaggle_digits.training.executors import choosing, in_process
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
 HOME = tempfile.TemporaryDirectory(prefix="home-")
@@ -71,6 +72,9 @@ def call(
     try:
         with (
             mock.patch.dict(os.environ, environment(**extra), clear=True),
+            # Else runs of recipes with other threads, or on many cores, would start processes.
+            mock.patch(f"{in_process.__name__}.can_compute_with", return_value=True),
+            mock.patch(f"{choosing.__name__}.count_jobs", return_value=1),
             mock.patch.object(sys, "argv", ["kaggle-digits", *words]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -24,11 +24,12 @@ from tests.helpers import HEADER, ROWS, TEST_HEADER, images, mnist_arrays, write
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/quickstart.md", *(f"docs/guide/{name}.md" for name in (
     "data", "recipes", "training", "evaluating", "comparing", "submitting", "exporting",
-    "handwriting", "notebooks", "kaggle-machines", "report", "drawing", "trackers",
+    "handwriting", "notebooks", "kaggle-machines", "report", "drawing", "trackers", "search",
 )), "docs/results.md", "docs/contributing.md")  # fmt: skip
 # Why a block may be left out.
 REASONS = {
     "installs packages",
+    "needs a cluster",
     "runs tests",
     "takes as long as its budget",
     "takes minutes",

@@ -29,6 +29,7 @@ LAYERS = [
     ["exporting", "kaggle_client", "plots"],
     ["results", "trackers"],
     ["app", "pipeline", "report"],
+    ["search"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -31,6 +31,7 @@ from kaggle_digits.cli import (
     record,
     report,
     runs,
+    search,
     submit,
     train,
 )
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data", rich_help_panel=options.DATA)
 for stage, modules in {
-    options.TRAIN: (recipes, train, cv, record, runs),
+    options.TRAIN: (recipes, train, cv, record, search, runs),
     options.JUDGE: (evaluate, predict, app_command, ensemble, compare, report, export),
     options.SUBMIT: (submit, leaderboard),
 }.items():

@@ -1,9 +1,6 @@
 """``kaggle-digits cv``: cross-validate and write the averaged predictions as a submission."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kaggle_digits import recipes
 from kaggle_digits.cli import options
@@ -20,15 +17,9 @@ def command(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
-    jobs: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Number of folds to train at the same time, each with its share of the CPU cores.",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = 1,
+    on: options.On = None,
+    jobs: options.Jobs = None,
+    ray_address: options.RayAddress = None,
     run: options.RunFolder = None,
     submission: options.Submission = None,
     log: options.Log = None,
@@ -55,8 +46,10 @@ def command(
             precision=None if precision is None else precision.value,
             limit=limit,
             seed=seed,
-            run=run,
+            on=None if on is None else on.value,
             jobs=jobs,
+            ray_address=ray_address,
+            run=run,
             submission=submission,
             log=tuple(log or ()),
         ),

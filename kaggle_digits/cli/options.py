@@ -51,6 +51,14 @@ class Precision(enum.StrEnum):
     FLOAT16 = "float16"
 
 
+class Place(enum.StrEnum):
+    """Where folds are trained."""
+
+    HERE = "here"
+    PROCESSES = "processes"
+    RAY = "ray"
+
+
 Input = Annotated[
     Path,
     typer.Option(
@@ -186,6 +194,39 @@ Seed = Annotated[
         min=0,
         metavar="N",
         help="Seed of the splits, the initial weights, the shuffling and the augmentation.",
+        rich_help_panel=TRAINING,
+    ),
+]
+
+
+On = Annotated[
+    Place | None,
+    typer.Option(
+        "--on",
+        metavar="PLACE",
+        help="Where to train: here (in this process), processes, or ray.  [default: here with one "
+        "job, else processes]",
+        rich_help_panel=TRAINING,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="Folds to train at the same time; the result stays the same.  [default: as many as "
+        "cores and memory allow]",
+        rich_help_panel=TRAINING,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster, or auto; with --on ray.  [default: RAY_ADDRESS, else Ray is "
+        "started on this machine]",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -164,18 +164,21 @@ class FoldLines:
         self.lines = lines
         self.number = number
         self.images = lines.images[number - 1]
+        self.epochs = 0  # finished ones; a fold may resume several times, if its node is lost
 
     def epochs_found(self, count: int) -> None:
         """Print after which epoch training resumes."""
         if count:
             self.lines.print(self.number, f"resumes after epoch {count}")
-        self.lines.left -= count * self.images
+        self.lines.left -= (count - self.epochs) * self.images
+        self.epochs = count
 
     def images_trained(self, count: int) -> None:
         """Print nothing between epochs."""
 
     def epoch_done(self, epoch: "Epoch") -> None:
         """Print the epoch."""
+        self.epochs = epoch.epoch
         self.lines.print(
             self.number,
             f"epoch {epoch.epoch}/{self.lines.epochs}  loss {epoch.loss:.4f}  "

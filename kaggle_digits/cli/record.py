@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Dataset
+    from kaggle_digits.pipeline import TrainConfig
     from kaggle_digits.training.planning import Budget, Plan
 
 
@@ -38,6 +40,9 @@ def command(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
+    on: options.On = None,
+    jobs: options.Jobs = None,
+    ray_address: options.RayAddress = None,
     submission: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +71,7 @@ def command(
     """
     from kaggle_digits import results, submissions, trackers
     from kaggle_digits.cli import ensemble
+    from kaggle_digits.pipeline import TrainConfig
     from kaggle_digits.recipes import find
     from kaggle_digits.training import planning
 
@@ -88,11 +94,22 @@ def command(
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)  # fail before hours of work
     train = _images(input_, limit, seed, chosen)
-    plan = _plan(options.RUNS / name / "plan.json", allowed, folds, train, precision, chosen)
+    config = TrainConfig(
+        recipe=find(chosen[0]),
+        folds=folds,
+        seed=seed,
+        precision=None if precision is None else precision.value,
+        limit=limit,
+        on=None if on is None else on.value,
+        jobs=jobs,
+        ray_address=ray_address,
+        log=tuple(log or ()),
+    )
+    plan = _plan(options.RUNS / name / "plan.json", allowed, train, config, chosen)
     if plan_only:
         return
     runs = [
-        _trained(member, plan, seed + repeat, precision, limit, input_, tuple(log or ()))
+        _trained(member, plan, replace(config, seed=seed + repeat), input_)
         for repeat in range(plan.seeds)
         for member in plan.members
     ]
@@ -122,16 +139,15 @@ def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) 
 def _plan(
     path: Path,
     budget: "Budget | None",
-    folds: int,
     train: "Dataset",
-    precision: options.Precision | None,
+    config: "TrainConfig",
     members: Sequence[str],
 ) -> "Plan":
+    from kaggle_digits import pipeline
     from kaggle_digits.training import planning
 
-    trainings = planning.configure_members(
-        len(train), folds, None if precision is None else precision.value, members
-    )
+    folds = config.folds
+    trainings = planning.configure_members(len(train), folds, config.precision, members)
     made_for = planning.circumstances(train, trainings)
     plan = planning.load_plan(path, made_for)
     if plan is None:
@@ -141,7 +157,12 @@ def _plan(
         with tempfile.TemporaryDirectory() as folder:
             seconds = planning.measure_seconds(trainings, folds, Path(folder))
         plan = planning.make_plan(
-            budget, len(train), folds, seconds, planning.count_flop_of_members(members)
+            budget,
+            len(train),
+            folds,
+            seconds,
+            planning.count_flop_of_members(members),
+            pipeline.count_jobs(config, train),
         )
         planning.save_plan(path, plan, made_for)
     models = plan.folds * plan.seeds * len(plan.members)
@@ -156,30 +177,13 @@ def _plan(
     return plan
 
 
-def _trained(
-    member: str,
-    plan: "Plan",
-    seed: int,
-    precision: options.Precision | None,
-    limit: int | None,
-    input_: Path,
-    log: tuple[str, ...],
-) -> Path:
+def _trained(member: str, plan: "Plan", config: "TrainConfig", input_: Path) -> Path:
     """Cross-validate one member and return its run's folder.
 
     Each member has its own run, so that a larger budget reuses what a smaller one trained.
     """
     from kaggle_digits.cli.running import carry_out
-    from kaggle_digits.pipeline import TrainConfig
     from kaggle_digits.recipes import find
 
-    config = TrainConfig(
-        recipe=find(member),
-        folds=plan.folds,
-        epochs=plan.epochs,
-        precision=None if precision is None else precision.value,
-        limit=limit,
-        seed=seed,
-        log=log,
-    )
+    config = replace(config, recipe=find(member), folds=plan.folds, epochs=plan.epochs)
     return carry_out(config, input_, as_json=False)

@@ -26,12 +26,16 @@ from kaggle_digits.recipes import (
     two_conv,
 )
 from kaggle_digits.recipes.recipe import Recipe, Training, rename_old_settings
+from kaggle_digits.recipes.space import Choice, Integer, Real
 from kaggle_digits.transforms.affine import Affine
 
 __all__ = [
     "ALIASES",
     "RECIPES",
     "Affine",
+    "Choice",
+    "Integer",
+    "Real",
     "Recipe",
     "Training",
     "find",

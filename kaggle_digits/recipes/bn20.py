@@ -5,6 +5,7 @@ from typing import Any
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
+from kaggle_digits.recipes.space import Choice, Integer, Real
 from kaggle_digits.transforms.affine import Affine
 
 
@@ -15,6 +16,8 @@ def network(
     activation: str = "relu",
     initializer: str = "glorot_uniform",
     pooled_first: bool = False,
+    dropout: float = 0.25,
+    hidden: int = 3168,
 ) -> Any:
     """Build the uncompiled model: the 20 layers after a layer that scales uint8 to 0 … 1.
 
@@ -28,6 +31,8 @@ def network(
         initializer: kernel initializer of every layer before such an activation.
         pooled_first: whether to pool before the activation and the normalisation. A monotonic
             activation gives the same pooled values, with a quarter of the numbers to normalise.
+        dropout: share of the numbers before the dense layers that dropout sets to 0.
+        hidden: units of the hidden dense layer.
 
     """
     layers = start_keras().layers
@@ -50,9 +55,9 @@ def network(
             *convolution(48, 3),
             layers.ZeroPadding2D(1),
             *convolution(64, 2),
-            layers.Dropout(0.25),
+            layers.Dropout(dropout),
             layers.Flatten(),
-            layers.Dense(3168, kernel_initializer=initializer),
+            layers.Dense(hidden, kernel_initializer=initializer),
             layers.Activation(activation),
             layers.Dense(10, dtype="float32"),  # logits: bfloat16 has only about three digits
             layers.Activation("softmax"),
@@ -78,4 +83,14 @@ RECIPE = Recipe(
         precision="auto",
         batch_splits=2,
     ),
+    space={
+        "learning_rate": Real(3e-4, 6e-3, log=True),
+        "batch_size": Choice((128, 256, 512)),
+        "label_smoothing": Real(0.0, 0.15),
+        "augmentation.rotation": Real(0.0, 20.0),
+        "augmentation.shift": Real(0.0, 0.2),
+        "augmentation.zoom": Real(0.0, 0.2),
+        "dropout": Real(0.0, 0.6),
+        "hidden": Integer(256, 4096, log=True),
+    },
 )

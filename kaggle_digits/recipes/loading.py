@@ -17,7 +17,7 @@ from kaggle_digits import files
 from kaggle_digits.backend import backend_name, quiet_stderr
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
-from kaggle_digits.recipes import trust
+from kaggle_digits.recipes import space, trust
 from kaggle_digits.recipes.recipe import Recipe, Training
 
 ENTRY_POINTS = "kaggle_digits.recipes"
@@ -183,6 +183,8 @@ def _require_recipe(module: ModuleType, attribute: str, path: Path) -> Recipe:
         raise InputError(
             f"{path}, line {_line_of(path, attribute)}: in Training(…), {error}. Change that value."
         ) from error
+    if fault := space.find_fault(found.space, found.network):
+        raise InputError(f"{path}, line {_line_of(path, attribute)}: {fault}. Change that value.")
     return replace(found, file=path.absolute())
 
 

@@ -1,12 +1,14 @@
 """Define a recipe: a network and its training settings. Imports neither Keras nor NumPy."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from kaggle_digits.backend import start_keras
+from kaggle_digits.recipes.space import AUGMENTATION, Space
 from kaggle_digits.transforms.affine import Affine
 from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
@@ -14,6 +16,7 @@ from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 SPLIT = "a random 42,000/28,000 split of the same 70,000 digits (MNIST)"
 
 Precision = Literal["float32", "bfloat16", "float16", "auto"]
+MIN_THREADS = 2  # of a model: the second one saves a fifth of the time (docs/LOG.md)
 MIN_STEPS = 40  # per epoch: with fewer, batches become smaller
 MIN_TOTAL_STEPS = 300  # in all epochs: with fewer, there are more epochs
 MAX_EPOCHS_FACTOR = 4
@@ -82,6 +85,15 @@ class Training:
     precision: Precision = "float32"
     batch_splits: int = 1
     batch_norm_momentum: float | None = None
+
+    @property
+    def threads_per_split(self) -> int:
+        """Number of threads that compute one split of a batch.
+
+        It belongs to the recipe, because the number of threads changes the last digits: a run gives
+        the same result on any number of cores.
+        """
+        return max(1, MIN_THREADS // self.batch_splits)
 
     def steps(self, images: int) -> int:
         """Return the number of batches in an epoch of ``images`` images.
@@ -195,6 +207,10 @@ class Recipe:
         deslant: deslanting applied to images before the network; None for no deslanting.
             Augmentation is applied to the deslanted images.
         file: the Python file of the recipe; None if it is built in.
+        space: what `search` varies: for each name a `Real`, `Integer` or `Choice`. A name is a
+            setting of `Training`, ``augmentation.rotation`` and the like, or a keyword argument of
+            ``network``. An empty space stands for learning rate, batch size, label smoothing and
+            augmentation.
 
     Example:
         >>> recipe = kd.Recipe(
@@ -219,6 +235,36 @@ class Recipe:
     image_shape: tuple[int, int, int] = (28, 28, 1)
     deslant: Deslant | None = None
     file: Path | None = None
+    space: Space = field(default_factory=dict, hash=False)
+
+    def with_settings(self, values: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with other settings.
+
+        Args:
+            values: new values by their names in a `space`.
+
+        Example:
+            >>> recipe = kd.find_recipe("bn20").with_settings({"augmentation.rotation": 5.0})
+            >>> recipe.training.augmentation.rotation
+            5.0
+
+        """
+        names = {setting.name for setting in fields(Training)}
+        affine = {
+            name.removeprefix(AUGMENTATION): value
+            for name, value in values.items()
+            if name.startswith(AUGMENTATION)
+        }
+        changes = {name: value for name, value in values.items() if name in names}
+        if affine:
+            changes["augmentation"] = replace(self.training.augmentation or Affine(), **affine)
+        arguments = {
+            name: value
+            for name, value in values.items()
+            if name not in names and not name.startswith(AUGMENTATION)
+        }
+        network = partial(self.network, **arguments) if arguments else self.network
+        return replace(self, training=replace(self.training, **changes), network=network)
 
     def complete(self) -> Any:
         """Return one Keras model of deslanting and network, which takes unprocessed images.

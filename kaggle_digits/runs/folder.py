@@ -55,7 +55,7 @@ HASHED = {"hashes": Form("uint64", ("images",))}
 class Settings:
     """All settings that determine a run's result.
 
-    The same settings, versions and machine reproduce the result to the byte.
+    The same settings, versions and processor reproduce the result to the byte.
 
     Attributes:
         command: ``train`` or ``cv``.
@@ -72,7 +72,8 @@ class Settings:
         train_fingerprint: SHA-256 of the used training images and labels.
         test_fingerprint: SHA-256 of the test images.
         backend: Keras backend.
-        threads: number of threads per model; None for all cores.
+        threads: number of threads per split of a batch; None in runs of earlier versions, which
+            shared all cores.
 
     """
 

@@ -5,7 +5,6 @@ split.
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files, submissions
-from kaggle_digits.backend import start_keras
+from kaggle_digits.backend import share_cores, start_keras
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
@@ -24,7 +23,7 @@ from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
 from kaggle_digits.runs.safe_folder import DamagedRunError
 from kaggle_digits.training import fit
-from kaggle_digits.training.executors import processes
+from kaggle_digits.training.executors import Executor, FoldsCallback, Task
 
 FoldIds = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.intp]
@@ -32,7 +31,7 @@ Rows = npt.NDArray[np.intp]
 FOLD_IDS = Form("int16", ("seeds", "images"))
 
 
-class TrainingCallback(processes.FoldsCallback, Protocol):
+class TrainingCallback(FoldsCallback, Protocol):
     """Receive the progress of a run."""
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
@@ -209,7 +208,11 @@ def require_all_classes(train: Dataset) -> None:
 
 
 def train_run(
-    run: Run, splits: Splits, assignment: FoldIds, watcher: TrainingCallback, jobs: int = 1
+    run: Run,
+    splits: Splits,
+    assignment: FoldIds,
+    watcher: TrainingCallback,
+    executor: Executor,
 ) -> Result:
     """Train the unfinished folds of ``run``, gather the predictions and return the finished run.
 
@@ -218,8 +221,7 @@ def train_run(
         splits: the images. ``train`` has the ``n`` images of ``assignment``.
         assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
         watcher: called after every step.
-        jobs: number of models trained at the same time, each in its own process with the number
-            of threads in the settings. 1 trains in this process.
+        executor: where the models are trained.
 
     Returns:
         The result, with all files of the run written.
@@ -239,7 +241,7 @@ def train_run(
         if finished[number]:
             _finish_fold(run, number, watcher, skipped=True)
     left = [number for number in members if not finished[number]]
-    for number in _train_folds(run, splits, left, watcher, jobs):
+    for number in executor.train_folds(_task(run, splits), left, watcher):
         _finish_fold(run, number, watcher, skipped=False)
     return _gather(run, settings, splits)
 
@@ -250,17 +252,11 @@ def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: b
     watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
 
 
-def _train_folds(
-    run: Run, splits: Splits, numbers: list[int], watcher: TrainingCallback, jobs: int
-) -> Iterator[int]:
-    """Train the models ``numbers`` and yield each number when its model is saved."""
-    if jobs > 1 and numbers:
-        task = processes.Task(train_fold, run.folder, run.settings.threads or 1, splits)
-        yield from processes.train_folds(task, numbers, jobs, watcher)
-        return
-    for number in numbers:
-        train_fold(run.folder, splits, number, watcher.fold_started(number))
-        yield number
+def _task(run: Run, splits: Splits) -> Task:
+    settings = run.settings
+    batch_splits = settings.training.batch_splits
+    threads = settings.threads or share_cores(batch_splits)
+    return Task(train_fold, run.folder, splits, batch_splits, threads)
 
 
 def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:
@@ -282,7 +278,7 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     """
     run = Run(folder)
     settings = run.settings
-    start_keras(settings.training.batch_splits)
+    start_keras(settings.training.batch_splits, settings.threads)
     assignment = read_array(
         folder / "folds.npy", FOLD_IDS, advice="Run the same command again: it rewrites the file."
     )

@@ -120,7 +120,7 @@ def count_flop(network: Any) -> float:
 
 def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
     """Return the FLOP of training each member on one image, by the member's name."""
-    start_keras(2)
+    start_keras(2, 1)
     return {name: count_flop(find(name).network()) for name in members}
 
 
@@ -166,7 +166,7 @@ def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) ->
 
 
 def _measure_member(recipe: Recipe, training: Training, folds: int, folder: Path) -> float:
-    start_keras(training.batch_splits)
+    start_keras(training.batch_splits, training.threads_per_split)
     folder.mkdir()
     random = np.random.default_rng(0)
     count = MEASURED_BATCHES * training.batch_size
@@ -191,6 +191,7 @@ def make_plan(
     folds: int,
     seconds: dict[str, float],
     flop: dict[str, float],
+    jobs: int = 1,
 ) -> Plan:
     """Return the largest plan that fits the budget.
 
@@ -204,6 +205,7 @@ def make_plan(
         folds: number of folds of each cross-validation.
         seconds: seconds per image and epoch, by member, the most useful member first.
         flop: FLOP per image and epoch, by member.
+        jobs: number of folds trained at the same time.
 
     Raises:
         InputError: not even one member of four epochs fits.
@@ -215,8 +217,9 @@ def make_plan(
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
         seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its own images
         total = seen * sum(flop[name] for name in members)
-        trained = seen * sum(seconds[name] for name in members)
-        whole = trained + folds * seeds * len(members) * SECONDS_A_MODEL
+        share = math.ceil(folds / jobs) / folds  # of the time of folds in turn
+        trained = share * seen * sum(seconds[name] for name in members)
+        whole = trained + share * folds * seeds * len(members) * SECONDS_A_MODEL
         return Plan(members, folds, seeds, epochs, total, total / trained, whole)
 
     if budget is None:
@@ -278,7 +281,7 @@ def require_members(members: Sequence[str], train: Dataset) -> None:
         recipe = find(member)
         cross_validation.require_shape(recipe, train.images)
         if recipe.file is not None:
-            start_keras(recipe.training.batch_splits)
+            start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
             check_network(recipe, len(train.class_names))
 
 

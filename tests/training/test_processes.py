@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from kaggle_digits.backend import cores
 from tests import product
 from tests.helpers import write_competition
 
@@ -63,14 +66,61 @@ def same(cwd: Path, undisturbed: Path) -> bool:
     return (cwd / "out.csv").read_bytes() == (undisturbed / "out.csv").read_bytes()
 
 
-def test_the_threads_of_a_fold_are_a_setting(data, undisturbed):
+def test_the_number_of_jobs_changes_no_byte(data, undisturbed, tmp_path):
     settings = json.loads((undisturbed / "run" / "run.json").read_text())["settings"]
-    assert settings["threads"] >= 1
-    assert "jobs" not in settings
+    assert settings["threads"] == 2
+    assert not {"jobs", "on"} & set(settings)
     assert not list((undisturbed / "run").glob(".*.tmp*"))
-    other = [option for option in DENSE if option not in {"--jobs", "2"}]
-    refused = product.run(*other, "--input", data, cwd=undisturbed, code=2)
-    assert f"threads: the run has {settings['threads']}, this command has None" in refused.stderr
+    alone = [option for option in DENSE if option not in {"--jobs", "2"}]
+    product.run(*alone, "--on", "here", "--input", data, cwd=tmp_path)
+    assert same(tmp_path, undisturbed)
+    product.run(*alone, "--on", "processes", "--input", data, cwd=undisturbed)  # it is the same run
+
+
+SCRIPT = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import kaggle_digits as kd
+
+kd.train("fast", sys.argv[1], epochs=1, limit=100)
+run = kd.cross_validate("dense", sys.argv[1], folds=3, epochs=3, batch_size=4, run="run")
+print(os.environ.get("TF_NUM_INTRAOP_THREADS"), run.folder)
+"""
+
+
+def test_neither_one_core_nor_another_recipe_before_it_changes_a_byte(data, undisturbed, tmp_path):
+    """In a script without ``if __name__ == "__main__"``, which child processes must not repeat."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py", str(data)],
+        cwd=tmp_path,
+        env=product.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "None run\n"
+    for name in ("submission.csv", "test.npz", "oof.npz"):
+        theirs = (undisturbed / "run" / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == theirs, name
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_a_run_of_an_earlier_version_resumes_with_its_threads(threads, data, tmp_path):
+    command = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "1", "--input", data)
+    product.call(*command, cwd=tmp_path)
+    [run] = (tmp_path / "runs").iterdir()
+    if threads:  # as --jobs named it
+        run = run.rename(run.with_name(f"{run.name}-t{threads}"))
+    description = json.loads((run / "run.json").read_text())
+    description["settings"]["threads"] = threads
+    (run / "run.json").write_text(json.dumps(description))
+    jobs = ("--jobs", str(cores())) if threads else ()
+    done = product.call(*command, *jobs, cwd=tmp_path)
+    assert "finished before" in done.stderr
+    assert f"Run          runs/{run.name}" in done.stdout
+    assert list((tmp_path / "runs").iterdir()) == [run]
 
 
 def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
@@ -86,7 +136,7 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     _, text = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "was killed by SIGKILL. Every finished epoch is kept" in text
-    assert "If memory ran out, start a new run with fewer --jobs" in text
+    assert "If memory ran out, add --jobs with a smaller number" in text
     assert "Traceback" not in text
 
     process = product.started(*DENSE, "--input", data, cwd=tmp_path)

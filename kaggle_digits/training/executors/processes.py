@@ -12,23 +12,24 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from kaggle_digits import child_processes, credentials, files
+from kaggle_digits.backend import INTRA_OP
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
 from kaggle_digits.formats.arrays import Form, read_array
+from kaggle_digits.training.executors import FoldsCallback, Task, TrainFold
 from kaggle_digits.training.fit import FoldCallback
 from kaggle_digits.training.history import Epoch
-
-TrainFold = Callable[[Path, Splits, int, FoldCallback], None]
 
 SHARED = {
     "images": Form("uint8", ("images", "height", "width", "channels")),
@@ -39,31 +40,6 @@ GPUS = "CUDA_VISIBLE_DEVICES"
 AGAIN = "Run the same command again: it rewrites the file."
 
 
-class FoldsCallback(Protocol):
-    """Receive the progress of several folds."""
-
-    def fold_started(self, number: int) -> FoldCallback:
-        """Return the callback for that fold."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Everything that a process needs to train folds of a run.
-
-    Attributes:
-        train_fold: function that trains one fold and writes its files. It must be importable.
-        folder: the run's folder.
-        threads: number of threads per process.
-        splits: the images. The processes read them from files.
-
-    """
-
-    train_fold: TrainFold
-    folder: Path
-    threads: int
-    splits: Splits
-
-
 @dataclass
 class _Worker:
     process: BaseProcess
@@ -72,31 +48,43 @@ class _Worker:
     watcher: FoldCallback | None = None
 
 
-def train_folds(
-    task: Task, numbers: Sequence[int], jobs: int, folds: FoldsCallback
-) -> Iterator[int]:
-    """Train the folds ``numbers``, ``jobs`` at a time, and yield each number when it is done.
+@dataclass(frozen=True)
+class Processes:
+    """Train folds in child processes.
 
-    Raises:
-        KaggleDigitsError: the training of a fold failed.
-        OutsideError: a process was killed.
+    Attributes:
+        jobs: number of folds trained at the same time.
 
     """
-    waiting = list(numbers)
-    with _share(task) as arguments, _start_workers(arguments, min(jobs, len(waiting))) as workers:
-        for worker in workers:
-            _give(worker, waiting.pop(0), folds)
-        busy = {worker.pipe: worker for worker in workers}
-        while busy:
-            for pipe in connection.wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # `wait` returns the objects that it was given
-                if not _handle_message(worker):
-                    continue
-                yield worker.fold
-                if waiting:
-                    _give(worker, waiting.pop(0), folds)
-                else:
-                    del busy[worker.pipe]
+
+    jobs: int
+
+    def train_folds(
+        self, task: Task, numbers: Sequence[int], folds: FoldsCallback
+    ) -> Iterator[int]:
+        """Train the folds ``numbers`` and yield each number when its files are written.
+
+        Raises:
+            KaggleDigitsError: the training of a fold failed.
+            OutsideError: a process was killed.
+
+        """
+        waiting = list(numbers)
+        count = min(self.jobs, len(waiting))
+        with _share(task) as arguments, _start_workers(arguments, count) as workers:
+            for worker in workers:
+                _give(worker, waiting.pop(0), folds)
+            busy = {worker.pipe: worker for worker in workers}
+            while busy:
+                for pipe in connection.wait(list(busy)):
+                    worker = busy[pipe]  # type: ignore[index]  # `wait` returns the objects that it was given
+                    if not _handle_message(worker):
+                        continue
+                    yield worker.fold
+                    if waiting:
+                        _give(worker, waiting.pop(0), folds)
+                    else:
+                        del busy[worker.pipe]
 
 
 def _give(worker: _Worker, number: int, folds: FoldsCallback) -> None:
@@ -124,8 +112,8 @@ def _describe_end(worker: _Worker) -> str:
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     return (
         f"the process that trained fold {worker.fold} {how}. Every finished epoch is kept: run the "
-        "same command again to resume. If memory ran out, start a new run with fewer --jobs: "
-        "changing the number of threads per fold starts a new run."
+        "same command again to resume. If memory ran out, add --jobs with a smaller number: the "
+        "result stays the same."
     )
 
 
@@ -175,7 +163,7 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
                         args=(theirs, scratch, choose_gpu(index), *arguments),
                         daemon=True,
                     )
-                    with credentials.withheld():
+                    with credentials.withheld(), _without_main():
                         process.start()
                     theirs.close()
                     workers.append(_Worker(process, ours))
@@ -187,13 +175,32 @@ def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Wor
                 worker.process.join()
 
 
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Let processes that are started in the block not import the program's main module.
+
+    They need nothing of it. A user's script without ``if __name__ == "__main__"`` would run again.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def choose_gpu(index: int) -> str | None:
     """Return which GPU the process ``index`` (0, 1, …) uses; None leaves it to the backend.
 
     Where CUDA_VISIBLE_DEVICES names several, each process takes one of them: a fold on each.
     """
-    gpus = [name for name in os.environ.get(GPUS, "").split(",") if name.strip()]
-    return gpus[index % len(gpus)].strip() if len(gpus) > 1 else None
+    gpus = list_gpus()
+    return gpus[index % len(gpus)] if len(gpus) > 1 else None
+
+
+def list_gpus() -> list[str]:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names."""
+    return [name.strip() for name in os.environ.get(GPUS, "").split(",") if name.strip()]
 
 
 def serve(
@@ -211,29 +218,26 @@ def serve(
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
     if gpu is not None:
         os.environ[GPUS] = gpu
-    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ[INTRA_OP] = os.environ["OMP_NUM_THREADS"] = str(threads)
     splits = Splits(source, _map_dataset(*described["train"]), _map_dataset(*described["test"]))
     while True:
         try:
             number = pipe.recv()
         except (EOFError, OSError):
             return
-        answer = _outcome(train_fold, folder, splits, number, pipe)
+        answer = outcome(train_fold, folder, splits, number, _Relay(pipe))
         with contextlib.suppress(OSError):  # the parent is gone: the next receive ends this
             pipe.send(answer)
         if answer[0] == "failed":
             return
 
 
-def _outcome(
-    train_fold: TrainFold,
-    folder: Path,
-    splits: Splits,
-    number: int,
-    pipe: "connection.Connection[Any, Any]",
+def outcome(
+    train_fold: TrainFold, folder: Path, splits: Splits, number: int, watcher: FoldCallback
 ) -> tuple[str, Any]:
+    """Train one fold; return ``done`` and None, or ``failed`` and a KaggleDigitsError."""
     try:
-        train_fold(folder, splits, number, _Relay(pipe))
+        train_fold(folder, splits, number, watcher)
     except KaggleDigitsError as error:
         return "failed", error
     except Exception as error:  # noqa: BLE001 — raised again in the parent

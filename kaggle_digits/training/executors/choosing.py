@@ -1,0 +1,107 @@
+"""Choose where the folds of a run are trained, and how many at the same time."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from kaggle_digits.backend import cores
+from kaggle_digits.errors import InputError
+from kaggle_digits.training.executors import Executor
+from kaggle_digits.training.executors.in_process import InProcess
+from kaggle_digits.training.executors.processes import GPUS, Processes, list_gpus
+from kaggle_digits.training.executors.ray import OnRay
+
+Place = Literal["here", "processes", "ray"]
+PLACES: tuple[Place, ...] = ("here", "processes", "ray")
+
+# Measured with bn20 (docs/results.md#memory): a process, and each byte of its training images.
+BYTES_A_PROCESS = 1_000_000_000
+BYTES_AN_IMAGE_BYTE = 6
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def choose(
+    on: Place | None,
+    jobs: int | None,
+    ray_address: str | None,
+    *,
+    members: int,
+    cpus: int,
+    image_bytes: int,
+) -> Executor:
+    """Return the executor for a run.
+
+    Args:
+        on: where to train; None trains in this process if one fold is trained at a time.
+        jobs: number of folds trained at the same time; None chooses it from cores and memory.
+        ray_address: address of a Ray cluster; None starts Ray on this machine.
+        members: number of models of the run.
+        cpus: number of CPU cores that one model uses.
+        image_bytes: size of all training images.
+
+    Raises:
+        InputError: the place does not exist or cannot do what is asked.
+
+    """
+    if on not in (None, *PLACES):
+        raise InputError(f"--on {on!r} is unknown. Expected one of {', '.join(PLACES)}.")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs} is too small. Expected 1 or more.")
+    if ray_address is not None and on != "ray":
+        raise InputError(
+            f"--ray-address {ray_address} is used only with --on ray. Received "
+            f"{'no --on' if on is None else f'--on {on}'}. Add --on ray, or leave out the address."
+        )
+    if on == "ray":
+        return OnRay(ray_address, jobs)
+    if on == "here":
+        if jobs is not None and jobs > 1:
+            raise InputError(
+                f"--on here trains one fold at a time; received --jobs {jobs}. Use --on processes, "
+                "or leave out --jobs."
+            )
+        return InProcess()
+    if jobs is None:
+        jobs = min(members, count_jobs(cpus, image_bytes))
+    return Processes(jobs) if jobs > 1 or on == "processes" else InProcess()
+
+
+def count_jobs(cpus: int, image_bytes: int) -> int:
+    """Return how many models fit into this machine's cores and free memory; 1 or more.
+
+    Models on GPUs need one each: TensorFlow takes all the memory of its own.
+
+    Args:
+        cpus: number of CPU cores that one model uses.
+        image_bytes: size of all training images.
+
+    """
+    if has_gpu():
+        return max(1, len(list_gpus()))
+    needed = BYTES_A_PROCESS + BYTES_AN_IMAGE_BYTE * image_bytes
+    return max(1, min(cores() // cpus, free_memory() // needed))
+
+
+def has_gpu() -> bool:
+    """Return whether this process may use an NVIDIA GPU. Imports nothing, so it is a guess."""
+    named = os.environ.get(GPUS)
+    hidden = named is not None and named.strip() in {"", "-1"}
+    return not hidden and Path("/proc/driver/nvidia/gpus").is_dir()
+
+
+def free_memory() -> int:
+    """Return the bytes that processes may still allocate: of the machine, or of this container."""
+    limits = [limit for path in CGROUP_LIMITS if (limit := _number(Path(path))) is not None]
+    try:
+        said = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:  # not Linux
+        return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+    lines = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    return min([1024 * int(lines["MemAvailable"].split()[0]), *limits])
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return None
