@@ -88,7 +88,7 @@ def command(
     """
     found = recipes.find(recipe)
     from kaggle_digits import pipeline
-    from kaggle_digits.datasets.advice import advising
+    from kaggle_digits.datasets.advice import add_advice
     from kaggle_digits.search.study import Study
     from kaggle_digits.search.trying import SearchConfig, search
 
@@ -117,7 +117,7 @@ def command(
         confirmations=confirm,
     )
     try:
-        with advising(input_):
+        with add_advice(input_):
             searched = search(searching, splits, folder, _Lines())
     except KeyboardInterrupt:
         print(
