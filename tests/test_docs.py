@@ -188,7 +188,7 @@ def test_every_option_says_what_it_does_and_its_default():
 # Options that do something only if they are given.
 WITHOUT_DEFAULT = {
     "from_", "as_", "augment", "html", "labels", "show", "vote", "images", "model", "save_debug",
-    "file",
+    "file", "log",
 }  # fmt: skip
 
 

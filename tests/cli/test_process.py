@@ -252,6 +252,7 @@ def test_errors_do_nothing_to_a_terminal_and_keep_their_lines(monkeypatch, capsy
 # ------------------------------------------------------------------------------- what is left
 
 
+@pytest.mark.slow  # six processes; the interrupted ones below are the risk
 def test_no_command_leaves_temporary_files(data, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()

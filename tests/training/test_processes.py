@@ -88,6 +88,7 @@ print(os.environ.get("TF_NUM_INTRAOP_THREADS"), run.folder)
 """
 
 
+@pytest.mark.slow  # the number of jobs, above, is what changes most
 def test_neither_one_core_nor_another_recipe_before_it_changes_a_byte(data, undisturbed, tmp_path):
     """In a script without ``if __name__ == "__main__"``, which child processes must not repeat."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -118,7 +119,7 @@ def test_a_run_of_an_earlier_version_resumes_with_its_threads(threads, data, tmp
     (run / "run.json").write_text(json.dumps(description))
     jobs = ("--jobs", str(cores())) if threads else ()
     done = product.call(*command, *jobs, cwd=tmp_path)
-    assert "finished before" in done.stderr
+    assert "finished earlier" in done.stderr
     assert f"Run          runs/{run.name}" in done.stdout
     assert list((tmp_path / "runs").iterdir()) == [run]
 
