@@ -57,7 +57,7 @@ class NotebookBars:
         fold = self.folds[number - 1]
         fold.done = self.epochs * fold.images
         result = f"accuracy {judged.accuracy:.5f}" if judged else "no image held out"
-        fold.text = f"{'finished before' if skipped else 'finished'}, {result}"
+        fold.text = f"{'finished earlier' if skipped else 'finished'}, {result}"
         self.show()
 
     def show(self, *, always: bool = True) -> None:

@@ -150,7 +150,7 @@ def test_a_dropped_photo_is_read(page, tmp_path):
 def test_a_broken_file_is_explained(page, tmp_path):
     photo = drawn.saved(tmp_path / "photo.png", drawn.photo(drawn.written(3)))
     drop(page, "broken <img src=x onerror=window.hacked=2>.png", photo.read_bytes()[:200])
-    expect(page, "is damaged or cut short")
+    expect(page, "is damaged or truncated")
     assert page.evaluate("window.hacked") is None
     shown = page.locator(ANSWER).inner_text()
     assert str(tmp_path) not in shown
