@@ -10,7 +10,8 @@ from pathlib import Path
 KAGGLE = ("protobuf==5.29.5",)
 NOT_FOR_TESTS = (
     "build", "kaggle-digits", "mypy", "pandas-stubs", "ruff", "twine",
-    "gradio", "mlflow", "optuna", "ray",  # their versions need newer packages than the oldest; the tests skip
+    # These need newer packages than the oldest; their tests skip.
+    "gradio", "mlflow", "optuna", "ray",
 )  # fmt: skip
 
 

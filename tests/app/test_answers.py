@@ -65,7 +65,10 @@ def test_probabilities_are_the_members_mean(answerer, reader):
         ({"kind": "photo", "name": "x.png", "data": "data:,no base 64"}, "sent no picture"),
         ({"kind": "photo", "name": "x.png", "data": ""}, "x.png is empty"),
         ({"kind": "too large", "name": "x.png"}, "x.png is too large. Expected at most 20 MB"),
-        ({"kind": "photo", "name": "x.png", "data": url(b"no picture")}, "x.png is not a readable picture"),
+        (
+            {"kind": "photo", "name": "x.png", "data": url(b"no picture")},
+            "x.png is not a readable picture",
+        ),
         (
             {"kind": "photo", "name": "../../etc/<script>", "data": url(b"no picture")},
             "&lt;script&gt; is not a readable picture",
