@@ -74,7 +74,7 @@ def begun(cluster, cwd, data):
     """Start the run on the cluster, and return it once a fold has finished an epoch."""
     options = ("--on", "ray", "--ray-address", cluster.address, "--input", data)
     process = product.started(*DENSE, *options, cwd=cwd, KAGGLE_KEY="a-key")
-    product.read_until(process, "epoch 1/12")
+    product.read_until(process, "  loss ")  # of the first epoch, or of the next one after a loss
     assert workers()
     return process
 
