@@ -133,7 +133,7 @@ def path_of(name: str, *, quick: bool) -> Path:
 
 
 def read_result(name: str, *, quick: bool) -> Result | None:
-    """Return the committed result of an item; None if there is none."""
+    """Return the committed result of an item, or None if it has no result."""
     path = path_of(name, quick=quick)
     if not path.exists():
         return None

@@ -126,12 +126,12 @@ def faster_precision(processor: Path = Path("/proc/cpuinfo")) -> Literal["float3
 
 
 def _set_threads(tf: Any, splits: int, threads: int | None) -> None:
-    if threads is None and (splits == 1 or INTRA_OP in os.environ):
-        return
-    with contextlib.suppress(RuntimeError):  # it computes already, as it was started
-        tf.config.threading.set_intra_op_parallelism_threads(
-            share_cores(splits) if threads is None else threads
-        )
+    if threads is None:
+        if splits == 1 or INTRA_OP in os.environ:  # TensorFlow's own default, or the user's choice
+            return
+        threads = share_cores(splits)
+    with contextlib.suppress(RuntimeError):  # raised if this process has already computed
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(max(MIN_INTER_OP, splits))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits import datasets, files, runs, submissions, trackers
-from kaggle_digits.backend import backend_name, cores, share_cores, start_keras
+from kaggle_digits.backend import backend_name, cores, start_keras
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe, Training, find
@@ -280,7 +280,7 @@ def run_training(
         tell(describe_few_images(settings.training, config, images))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
-        threads = settings.threads or share_cores(settings.training.batch_splits)
+        threads = cross_validation.count_threads(settings)
         executor = _choose_executor(config, threads, train.images.nbytes)
         with (
             watching(run) if watching else nullcontext(NullCallback()) as watcher,
@@ -329,7 +329,7 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
         threads=recipe.training.threads_per_split,
-        recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
+        recipe_sha256=recipe.file_sha256,
     )
 
 

@@ -91,7 +91,8 @@ class Answerer:
                 the file as a data URL.
 
         Returns:
-            The answer, or in words why there is none. Never a path of this machine.
+            The answer, or a message that explains why there is no answer. Contains no paths of
+            this machine.
 
         """
         if sent.get("kind") == "blank":

@@ -92,7 +92,9 @@ def open_exported_model(path: Path, *, trust: bool = False) -> Reader:
     members = model.members
 
     def answer(images: "Images") -> Probabilities:
-        return model.probabilities(images)[None] if members is None else np.asarray(members(images))
+        if members is None:  # the model returns only the mean
+            return model.probabilities(images)[np.newaxis]
+        return np.asarray(members(images))
 
     return _warmed(Reader(path.name, names, answer, members is not None))
 

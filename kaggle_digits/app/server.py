@@ -1,6 +1,5 @@
 """Serve the page: to this machine only, within limits, and without asking anyone for anything."""
 
-import importlib.util
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from kaggle_digits.app import page
 from kaggle_digits.app.answers import MAX_DATA, Answerer
 from kaggle_digits.app.page import Examples
 from kaggle_digits.errors import InputError
+from kaggle_digits.optional_packages import require_packages
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 7860, 7959  # Gradio's own
@@ -48,11 +48,7 @@ class Address:
 
 def require_gradio() -> None:
     """Raise an InputError unless Gradio is installed."""
-    if importlib.util.find_spec("gradio") is None:
-        raise InputError(
-            "the page needs Gradio, which is not installed. Install it with: "
-            "pip install 'kaggle-digits[app]'"
-        )
+    require_packages(["gradio"], extra="app", needed_by="the page")
 
 
 def serve(

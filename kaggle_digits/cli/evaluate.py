@@ -297,7 +297,9 @@ def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -
 
     prediction = predictions.find_image(run, split, image_id)
     image = _image(run, split, image_id, data)
-    path = None if image is None else plots.draw_answer(run, prediction, image, split)
+    path = None
+    if image is not None:
+        path = plots.draw_answer(run, prediction, image, split)
     names = run.class_names
     label = None if prediction.label is None else names[prediction.label]
     if as_json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kaggle_digits import pipeline, trackers
 from kaggle_digits.cli import options, progress
+from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.pipeline import TrainConfig
@@ -41,16 +42,8 @@ def _print_note(note: str | None) -> None:
 @contextlib.contextmanager
 def _watch(run: Run) -> Iterator[TrainingCallback]:
     _warn_of_other_versions(run)
-    try:
-        with progress.show_progress(sys.stderr) as watcher:
-            yield watcher
-    except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. Every finished epoch is kept in {run.folder}. Resume with:\n"
-            f"  {shlex.join([options.program(), *sys.argv[1:]])}",
-            file=sys.stderr,
-        )
-        raise
+    with resume_advice(run.folder), progress.show_progress(sys.stderr) as watcher:
+        yield watcher
 
 
 def _warn_of_other_versions(run: Run) -> None:

@@ -1,6 +1,5 @@
 """``kaggle-digits search``: try settings of a recipe, and confirm the best ones."""
 
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from kaggle_digits import recipes
 from kaggle_digits.cli import options
+from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,16 +116,8 @@ def command(
         seconds=seconds,
         confirmations=confirm,
     )
-    try:
-        with add_advice(input_):
-            searched = search(searching, splits, folder, _Lines())
-    except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. Every finished epoch is kept in {folder}. Resume with:\n"
-            f"  {shlex.join([options.program(), *sys.argv[1:]])}",
-            file=sys.stderr,
-        )
-        raise
+    with resume_advice(folder), add_advice(input_):
+        searched = search(searching, splits, folder, _Lines())
     _report(searched, as_json=json)
 
 
@@ -134,7 +126,7 @@ def _seconds(budget: str) -> float:
 
     parsed = parse_budget(budget)
     if parsed.unit != "s":
-        raise InputError(f"--budget {budget} is no time. Expected a time, such as 30m or 2h.")
+        raise InputError(f"--budget {budget} is not a time. Expected a time, such as 30m or 2h.")
     return parsed.amount
 
 

@@ -1,8 +1,8 @@
 """List the formats, recognise the format of a file, and open it."""
 
-import importlib.util
 from pathlib import Path
 
+from kaggle_digits import optional_packages
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import saved_model
 from kaggle_digits.exporting.format import Format
@@ -69,12 +69,9 @@ def open_model(path: Path, *, trust: bool = False) -> Predictor:
 
 def require_packages(format_: Format, needed: tuple[str, ...]) -> None:
     """Raise InputError if a package that ``format_`` needs is not installed."""
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"the format {format_.name} needs {', '.join(missing)}, which is not installed. "
-            f"Install it with: pip install 'kaggle-digits[{format_.name}]'"
-        )
+    optional_packages.require_packages(
+        needed, extra=format_.name, needed_by=f"the format {format_.name}"
+    )
 
 
 def require_utf8(format_: Format, path: Path) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from kaggle_digits import files
 from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.space import AUGMENTATION, Space
 from kaggle_digits.transforms.affine import Affine
@@ -236,6 +237,11 @@ class Recipe:
     deslant: Deslant | None = None
     file: Path | None = None
     space: Space = field(default_factory=dict, hash=False)
+
+    @property
+    def file_sha256(self) -> str | None:
+        """SHA-256 of the recipe's file; None if it is built in."""
+        return None if self.file is None else files.sha256_of(self.file)
 
     def with_settings(self, values: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with other settings.

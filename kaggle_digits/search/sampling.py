@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.errors import InputError
+from kaggle_digits.optional_packages import require_packages
 from kaggle_digits.recipes.space import Choice, Real, Space
 from kaggle_digits.search.study import Trial
 
@@ -26,13 +26,9 @@ def require_optuna() -> Any:
         InputError: it is not installed.
 
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError(
-            "`search` needs the package optuna, which is not installed here. Install it with "
-            "`pip install 'kaggle-digits[search]'`."
-        ) from error
+    require_packages(["optuna"], extra="search", needed_by="`search`")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

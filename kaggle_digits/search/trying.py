@@ -104,7 +104,7 @@ def _shared(config: TrainConfig, train: Dataset, space: Space) -> Shared:
     recipe = config.recipe
     return Shared(
         recipe=recipe.name,
-        recipe_sha256=None if recipe.file is None else files.sha256_of(recipe.file),
+        recipe_sha256=recipe.file_sha256,
         space=", ".join(f"{name}={dimension}" for name, dimension in space.items()),
         folds=config.folds,
         seed=config.seed,

@@ -6,13 +6,13 @@ A tracker is a module of this package with ``PACKAGE``, ``open_tracker`` and ``d
 
 import contextlib
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 from kaggle_digits.errors import InputError
+from kaggle_digits.optional_packages import require_packages
 from kaggle_digits.runs import Run
 from kaggle_digits.trackers.callback import TrackingCallback
 from kaggle_digits.trackers.tracker import Outcome, Tracker, TrackerModule
@@ -37,12 +37,7 @@ def require_trackers(names: Sequence[str]) -> None:
             raise InputError(
                 f"received the tracker {name!r}. Expected one of {', '.join(find_names())}."
             )
-        package = _module(name).PACKAGE
-        if importlib.util.find_spec(package) is None:
-            raise InputError(
-                f"the tracker {name} needs {package}, which is not installed. Install it with: "
-                f"pip install 'kaggle-digits[{name}]'"
-            )
+        require_packages([_module(name).PACKAGE], extra=name, needed_by=f"the tracker {name}")
 
 
 def describe(name: str, run: Run) -> str:

@@ -252,11 +252,15 @@ def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: b
     watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
 
 
+def count_threads(settings: Settings) -> int:
+    """Return the number of threads per split of a batch; earlier versions did not record it."""
+    return settings.threads or share_cores(settings.training.batch_splits)
+
+
 def _task(run: Run, splits: Splits) -> Task:
     settings = run.settings
     batch_splits = settings.training.batch_splits
-    threads = settings.threads or share_cores(batch_splits)
-    return Task(train_fold, run.folder, splits, batch_splits, threads)
+    return Task(train_fold, run.folder, splits, batch_splits, count_threads(settings))
 
 
 def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:

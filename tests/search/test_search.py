@@ -230,7 +230,7 @@ def test_without_optuna_the_message_says_how_to_install_it(monkeypatch, data, tm
     ("options", "message"),
     [
         (("--show",), "holds no study: study.json is missing"),
-        (("--budget", "500T"), "--budget 500T is no time"),
+        (("--budget", "500T"), "--budget 500T is not a time"),
     ],
 )
 def test_what_is_wrong_is_said(options, message, data, tmp_path):

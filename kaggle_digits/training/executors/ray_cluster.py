@@ -14,6 +14,7 @@ from kaggle_digits import credentials, files
 from kaggle_digits.backend import cores, quiet_stderr
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError, OutsideError, describe_reason
+from kaggle_digits.optional_packages import require_packages
 
 CONNECT_SECONDS = 5.0
 WAIT_SECONDS = 1.0  # Ctrl-C is felt after that time at the latest
@@ -124,14 +125,10 @@ def connect(address: str | None, cpus: int, splits: Splits) -> Iterator[Cluster]
         OutsideError: the cluster cannot be reached.
 
     """
+    require_packages(["ray"], extra="ray", needed_by="--on ray")
     os.environ.update(SETTINGS)  # before Ray is imported
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            "--on ray needs the package ray, which is not installed here. Install it with "
-            "`pip install 'kaggle-digits[ray]'`, or use --on processes."
-        ) from error
+    import ray
+
     if ray.is_initialized():
         yield Cluster(ray, {})
         return
