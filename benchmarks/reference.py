@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_digits import datasets, evaluation
-from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
@@ -99,7 +98,7 @@ def train_network(network: Network, shown: Dataset, others: Dataset, split: int)
     """Train ``network`` on ``shown`` and return its probabilities for ``others``."""
     name, number = network
     recipe = find(name)
-    start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
+    recipe.training.start_keras()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         model, _ = fit.train_model(

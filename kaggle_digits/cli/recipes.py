@@ -13,6 +13,7 @@ COLUMNS: dict[str, Literal["left", "right"]] = {
     "network": "left",
     "images": "left",
     "epochs": "right",
+    "time": "right",
     "accuracy": "left",
 }
 
@@ -46,10 +47,18 @@ def _list(*, as_json: bool) -> None:
             recipe.summary,
             "×".join(map(str, recipe.image_shape)),
             str(recipe.training.epochs),
+            _time(recipe),
             _accuracy(recipe),
         )
     options.console().print(table)
-    print("\nAccuracy on held-out images, not on Kaggle. `recipes NAME` says how it was measured.")
+    print(
+        "\nTime to train one model, as a multiple of bn20's. Accuracy on held-out images,"
+        "\nnot on Kaggle; `recipes NAME` says how it was measured."
+    )
+
+
+def _time(recipe: recipes.Recipe) -> str:
+    return "" if recipe.relative_time is None else f"{recipe.relative_time:.2g}×"
 
 
 def _accuracy(recipe: recipes.Recipe) -> str:
@@ -98,6 +107,7 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     deslant = recipe.deslant and asdict(recipe.deslant)
     console.print(f"{'deslant':{width}} {_format(deslant)}")
     console.print(f"\n{'source':{width}} {recipe.source}\n{'measured':{width}} {recipe.measured}")
+    console.print(f"{'time':{width}} {_time(recipe) or 'not measured'}, relative to bn20")
 
 
 def _detail(layer: Any) -> str:
@@ -128,4 +138,5 @@ def _describe(recipe: recipes.Recipe) -> dict[str, Any]:
         "deslant": recipe.deslant and asdict(recipe.deslant),
         "source": recipe.source,
         "measured": recipe.measured,
+        "relative_time": recipe.relative_time,
     }

@@ -8,9 +8,10 @@ from kaggle_digits.transforms.affine import Affine
 
 RECIPE = Recipe(
     name="cifar-augmented",
-    summary="CIFAR-10: cifar-deep, augmented",
+    summary="CIFAR-10: deep, augmented",
     source="the same CIFAR-10 tutorial; optimizer, dropout rates and epochs are this project's",
     measured="0.8144 on 5,000 held out of CIFAR-10's training images, one seed",
+    relative_time=13.0,
     # Augmentation reduces overfitting, so the dropout rates are lower than those of cifar-deep.
     network=partial(cifar_deep.network, dropout=(0.05, 0.1, 0.2)),
     image_shape=cifar_deep.RECIPE.image_shape,

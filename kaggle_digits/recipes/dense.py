@@ -25,6 +25,7 @@ RECIPE = Recipe(
     summary="no convolution: the baseline",
     source="the same tutorial as three-conv: 97.8 % on MNIST's 10,000 test images",
     measured=f"0.97337 ± 0.00197 on 20 % held out of {SPLIT}, three seeds",
+    relative_time=0.06,
     network=network,
     training=Training(
         optimizer="rmsprop", learning_rate=1e-3, schedule="constant", batch_size=128, epochs=5

@@ -42,6 +42,7 @@ RECIPE = Recipe(
     summary="four narrow convolutions",
     source="this project: what comes nearest to 99.2 % in a fiftieth of bn20-original's time",
     measured=f"0.99295 ± 0.00091 on 20 % held out of {SPLIT}, five seeds",
+    relative_time=0.07,
     network=network,
     training=Training(
         optimizer="adamw",

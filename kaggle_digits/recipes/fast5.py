@@ -12,6 +12,7 @@ RECIPE = Recipe(
     summary="fast with twice the channels",
     source="this project: the recipe closest to 99.5 % in a tenth of bn20-original's time",
     measured=f"0.99619 ± 0.00069 on 20 % held out of {SPLIT}, five seeds",
+    relative_time=0.63,
     network=partial(fast.network, STAGES),
     training=replace(fast.RECIPE.training, epochs=8, learning_rate=1e-2),
 )

@@ -29,9 +29,10 @@ def network() -> Any:
 
 RECIPE = Recipe(
     name="one-conv",
-    summary="one convolution, one dense layer",
+    summary="convolution and dense layer",
     source="an MNIST tutorial: 98.53 % on MNIST's 10,000 test images",
     measured=f"0.98480 ± 0.00056 on 20 % held out of {SPLIT}, three seeds",
+    relative_time=0.61,
     network=network,
     training=Training(
         optimizer="adam", learning_rate=1e-3, schedule="constant", batch_size=64, epochs=10

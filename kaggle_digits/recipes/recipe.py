@@ -96,6 +96,13 @@ class Training:
         """
         return max(1, MIN_THREADS // self.batch_splits)
 
+    def start_keras(self) -> None:
+        """Start Keras with the threads that this training needs.
+
+        TensorFlow takes their number from the first call in a process.
+        """
+        start_keras(self.batch_splits, self.threads_per_split)
+
     def steps(self, images: int) -> int:
         """Return the number of batches in an epoch of ``images`` images.
 
@@ -200,6 +207,8 @@ class Recipe:
         summary: description in one line.
         source: origin of the network.
         measured: measured accuracy, with the data and the method of measurement.
+        relative_time: measured time to train one model, as a multiple of ``bn20``'s; None if it
+            was not measured.
         network: function that builds the Keras model: uint8 ``[n, *image_shape]`` in,
             probabilities ``[n, 10]`` out. The model scales its input itself, as those of
             `sequential` do.
@@ -233,6 +242,7 @@ class Recipe:
     training: Training
     source: str = "not stated"
     measured: str = "not stated"
+    relative_time: float | None = None
     image_shape: tuple[int, int, int] = (28, 28, 1)
     deslant: Deslant | None = None
     file: Path | None = None

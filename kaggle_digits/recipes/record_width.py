@@ -9,9 +9,10 @@ from kaggle_digits.transforms.deslanting import Deslant
 RECIPE: Recipe = replace(
     record5.RECIPE,
     name="record-width",
-    summary="record: without slant, equally wide",
+    summary="record: equal slant, width",
     source="this project: width normalisation as of Ciresan et al. 2012",
     measured=f"0.99617 out-of-fold: 5 folds of 16 epochs on {SPLIT}, seed 0",
+    relative_time=3.2,
     training=record5.DISTORTED,
     deslant=Deslant(width=14),
 )

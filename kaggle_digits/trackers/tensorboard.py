@@ -35,7 +35,7 @@ class TensorBoardTracker:
     """Write one TensorBoard run per fold, and one with the settings and scores."""
 
     def __init__(self, run: Run) -> None:
-        start_keras(run.settings.training.batch_splits)
+        start_keras(run.settings.training.batch_splits, run.settings.threads)
         if run.settings.threads is not None:
             _leave_gpus_to_the_folds()
         self.folder = run.inside(FOLDER)

@@ -98,7 +98,7 @@ def train_model(
         InputError: the loss is no longer finite, or the checkpoint cannot be read.
 
     """
-    start_keras(training.batch_splits, training.threads_per_split)
+    training.start_keras()
     make_repeatable()
     training = resolve_precision(training)
     train = replace(train, images=deslant_images(train.images, recipe.deslant))

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kaggle_digits import files
-from kaggle_digits.backend import backend_name, start_keras
+from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
@@ -120,7 +120,7 @@ def count_flop(network: Any) -> float:
 
 def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
     """Return the FLOP of training each member on one image, by the member's name."""
-    start_keras(2, 1)
+    find(members[0]).training.start_keras()
     return {name: count_flop(find(name).network()) for name in members}
 
 
@@ -166,7 +166,7 @@ def measure_seconds(trainings: dict[str, Training], folds: int, folder: Path) ->
 
 
 def _measure_member(recipe: Recipe, training: Training, folds: int, folder: Path) -> float:
-    start_keras(training.batch_splits, training.threads_per_split)
+    training.start_keras()
     folder.mkdir()
     random = np.random.default_rng(0)
     count = MEASURED_BATCHES * training.batch_size
@@ -281,7 +281,7 @@ def require_members(members: Sequence[str], train: Dataset) -> None:
         recipe = find(member)
         cross_validation.require_shape(recipe, train.images)
         if recipe.file is not None:
-            start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
+            recipe.training.start_keras()
             check_network(recipe, len(train.class_names))
 
 
