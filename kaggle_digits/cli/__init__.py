@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_digits import __version__
+from kaggle_digits import __version__, backend
 from kaggle_digits.cli import app as app_command
 from kaggle_digits.cli import (
     compare,
@@ -98,6 +98,7 @@ def root(
 def main() -> None:
     """Run the command line; report exceptions on stderr and by the exit code."""
     process.open_streams()
+    backend.import_keras_without_optional_packages()
     received = process.interrupt_on_signals()
     try:
         code = _flush(run_command(received))

@@ -14,6 +14,7 @@ from kaggle_digits.backend import seed_everything, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.recipes import RECIPES, Recipe
 from kaggle_digits.training import fit
+from tests import product
 
 IMAGES = 24
 TOLERANCE = 1e-4
@@ -68,3 +69,16 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         here = np.load(tmp_path / f"{name}.npy")
         there = np.load(tmp_path / f"{name}-{backend}.npy")
         np.testing.assert_allclose(there, here, atol=TOLERANCE, err_msg=name)
+
+
+def test_commands_import_keras_without_what_they_do_not_use():
+    code = (
+        "from kaggle_digits import backend\n"
+        "import sys\n"
+        "backend.import_keras_without_optional_packages()\n"
+        "keras = backend.start_keras()\n"
+        "assert not {'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "import matplotlib, pandas, sklearn.model_selection\n"
+        "assert pandas.DataFrame({'a': [1]}).a.sum() == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=product.environment(), check=True)
