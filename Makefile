@@ -25,6 +25,10 @@ quoted = '$(subst ','\'',$(1))'
 # Existing paths are passed unchanged, anything else as an expression of test names.
 part = $(if $(1),$(if $(wildcard $(firstword $(subst ::, ,$(1)))),$(1),-k $(call quoted,$(1))))
 
+# The tests of one file share trained runs, so they stay in one process. Many tests wait for a process
+# or a server, so there are more of these processes than a small machine has cores.
+PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
 BIN := .venv/bin
 DIGITS := $(BIN)/kaggle-digits
 READY := .venv/.ready
@@ -64,9 +68,8 @@ data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedd
 	  echo 'chromium is not installed: the tests of HTML pages are skipped'
 	@touch $@
 
-# The tests of one file share trained runs, so they stay in one process.
 test: lint .venv/.browser ## run format check, lint, type check and the default tests; T=PART runs some of them
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call part,$(T))
+	$(BIN)/python -m pytest $(PARALLEL) $(call part,$(T))
 
 test-slow: $(READY) ## run the slow tests
 	$(BIN)/python -m pytest -m slow
@@ -85,8 +88,7 @@ test-oldest: ## run the tests on Python 3.12 with the oldest allowed versions; T
 	  .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    --config-settings editable_mode=compat --editable .; \
 	  mv .venv-oldest/versions.txt.new .venv-oldest/versions.txt; fi; \
-	.venv-oldest/bin/python -m pytest --pythonwarnings ignore --numprocesses auto \
-	  --maxprocesses 4 --dist loadfile $(call part,$(T))
+	.venv-oldest/bin/python -m pytest --pythonwarnings ignore $(PARALLEL) $(call part,$(T))
 
 lint: $(READY) ## run ruff (format and rules) and mypy
 	$(BIN)/ruff format --check .

@@ -10,6 +10,18 @@ from tests import kaggle_server, product
 from tests.helpers import PIXELS, ROWS, competition_files
 from tests.submitting import submission_text
 
+# The files that take longest, by their time: they start first, so that no core is idle at the end.
+LONGEST = (
+    "test_kernels", "test_docs", "test_kaggle", "test_processes", "test_kaggle_recovery",
+    "test_process", "test_own_networks", "test_training", "test_exporting", "test_interruption",
+    "test_surroundings", "test_search", "test_trackers",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
 
 @pytest.fixture(scope="session")
 def texts():

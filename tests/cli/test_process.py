@@ -271,7 +271,10 @@ def test_no_command_leaves_temporary_files(data, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, "2"), (signal.SIGINT, "1")])
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [(signal.SIGTERM, "2"), pytest.param(signal.SIGINT, "1", marks=pytest.mark.slow)],
+)
 def test_an_interrupted_command_leaves_no_temporary_files(number, jobs, data, tmp_path):
     """The workers ignore signals that are sent to the whole group."""
     scratch = tmp_path / "scratch"

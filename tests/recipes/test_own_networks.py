@@ -135,13 +135,16 @@ def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
     check_network(find(write(TEXT)), 10)
 
 
+CV = ("cv", "--folds", "2", "--limit", "200")
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Return a folder with a sample and a finished run of a network of one's own."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "my_net.py").write_text(TEXT)
     product.call("data", "get", "--source", "sample", cwd=folder)
-    product.run("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/mine", cwd=folder)
+    product.run(*CV, "--recipe", "my_net.py", "--run", "runs/mine", cwd=folder)
     return folder
 
 
@@ -160,7 +163,7 @@ def test_the_run_is_complete_without_the_file(trained):
 def test_a_changed_file_is_another_run(trained):
     changed = TEXT.replace("learning_rate=5e-3", "learning_rate=1e-3")
     (trained / "changed.py").write_text(changed)
-    command = ("cv", "--recipe", "changed.py", "--folds", "2", "--run", "runs/mine")
+    command = (*CV, "--recipe", "changed.py", "--run", "runs/mine")
     done = product.call(*command, cwd=trained, code=2)
     assert "recipe_sha256: the run has" in done.stderr
     assert "training.learning_rate: the run has 0.0039" in done.stderr  # adapted to few images
@@ -178,7 +181,7 @@ def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
 
 
 def test_a_killed_run_ends_with_the_same_bytes(trained):
-    command = ("cv", "--recipe", "my_net.py", "--folds", "2", "--run", "runs/killed")
+    command = (*CV, "--recipe", "my_net.py", "--run", "runs/killed")
     process = product.started(*command, cwd=trained)
     product.read_until(process, "epoch 2/8")
     process.kill()

@@ -74,7 +74,8 @@ def test_the_number_of_jobs_changes_no_byte(data, undisturbed, tmp_path):
     alone = [option for option in DENSE if option not in {"--jobs", "2"}]
     product.run(*alone, "--on", "here", "--input", data, cwd=tmp_path)
     assert same(tmp_path, undisturbed)
-    product.run(*alone, "--on", "processes", "--input", data, cwd=undisturbed)  # it is the same run
+    again = product.call(*alone, "--on", "processes", "--input", data, cwd=undisturbed)
+    assert again.stderr.count("finished earlier") == 3  # it is the same run
 
 
 SCRIPT = """
