@@ -113,6 +113,18 @@ def test_one_node_gives_the_same_and_leaves_nothing(data, undisturbed, tmp_path)
 
 @needs_ray
 @pytest.mark.slow
+def test_three_nodes_give_the_same(cluster, data, undisturbed, tmp_path):
+    process = begun(cluster, tmp_path, data)
+    deadline = time.monotonic() + 60
+    while len(set(workers().values())) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(set(workers().values())) == 3  # each node trains a fold
+    ended(process)
+    assert_same(tmp_path, undisturbed)
+
+
+@needs_ray
+@pytest.mark.slow
 def test_killed_workers_and_a_killed_driver_change_no_byte(cluster, data, undisturbed, tmp_path):
     process = begun(cluster, tmp_path, data)
     for worker in workers():
