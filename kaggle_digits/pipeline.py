@@ -13,10 +13,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kaggle_digits import datasets, files, runs, submissions, trackers
-from kaggle_digits.backend import backend_name, cores, start_keras
+from kaggle_digits.backend import backend_name, cores
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import suspects
 from kaggle_digits.recipes import Recipe, Training, find
 from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
@@ -50,6 +53,8 @@ class TrainConfig:
         learning_rate: initial learning rate, or the peak of the schedule.
         precision: precision of training: auto, float32, bfloat16 or float16.
         limit: size of the stratified subset of training images; None uses all.
+        exclude: CSV with the ids of images that no model is trained on, in its column ``id``. They
+            are held out and scored like the others, so that runs can be compared.
         on: where to train: ``here`` (in this process), ``processes`` or ``ray``. None trains here
             if one fold is trained at a time, else in processes.
         jobs: number of folds trained at the same time. None chooses it from the cores and the
@@ -72,6 +77,7 @@ class TrainConfig:
     learning_rate: float | None = None
     precision: Precision | None = None
     limit: int | None = None
+    exclude: Path | None = None
     on: choosing.Place | None = None
     jobs: int | None = None
     ray_address: str | None = None
@@ -101,7 +107,7 @@ def cross_validate(
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
             Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, on, jobs, ray_address, run, submission, log.
+            learning_rate, precision, limit, exclude, on, jobs, ray_address, run, submission, log.
 
     Returns:
         The finished run. Its CSV is also written to ``submissions/``.
@@ -166,7 +172,7 @@ def _run(
     **settings: Any,
 ) -> FinishedRun:
     found = find(recipe) if isinstance(recipe, str) else recipe
-    for name in ("run", "submission"):
+    for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])
     known = {field.name for field in fields(TrainConfig)}
@@ -202,17 +208,13 @@ def load_data(folder: Path, config: TrainConfig) -> Splits:
         reading = pool.submit(datasets.load, folder)
         done, _ = wait([reading], timeout=MOMENT)
         if not done and isinstance(_choose_executor(config), InProcess):
-            _start_keras(config.recipe)
+            config.recipe.training.start_keras()
         return reading.result()
 
 
 def count_jobs(config: TrainConfig, train: Dataset) -> int:
     """Return how many folds a run of ``config`` on ``train`` trains at the same time."""
     return _choose_executor(config, image_bytes=train.images.nbytes).jobs or 1
-
-
-def _start_keras(recipe: Recipe) -> None:
-    start_keras(recipe.training.batch_splits, recipe.training.threads_per_split)
 
 
 def _choose_executor(
@@ -263,15 +265,16 @@ def run_training(
     cross_validation.require_shape(recipe, splits.train.images)
     cross_validation.require_all_classes(splits.train)
     if recipe.file is not None:
-        _start_keras(recipe)
+        recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
-    name = _find_earlier(config, name_run(config, splits))
+    excluded = _read_excluded(config.exclude, splits.train)
+    name = _find_earlier(config, name_run(config, splits, excluded))
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
-    assignment = _assign_folds(config, train)
+    assignment = _assign_folds(config, train, excluded)
     images = cross_validation.fewest_images(assignment, config.folds)
     folder = config.run or RUNS / name
-    settings = _resume_settings(folder, _settings(config, splits, images), config)
+    settings = _resume_settings(folder, _settings(config, splits, images, excluded), config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
     with runs.open_for_training(
@@ -292,7 +295,20 @@ def run_training(
     return result, csv
 
 
-def name_run(config: TrainConfig, splits: Splits) -> str:
+def _read_excluded(path: Path | None, train: Dataset) -> tuple[int, ...]:
+    """Return the ids of the images to exclude."""
+    if path is None:
+        return ()
+    ids = suspects.read_ids(path)
+    if unknown := sorted(set(ids) - set(train.ids.tolist())):
+        raise InputError(
+            f"--exclude {path}: there is no training image with the id {unknown[0]}. Expected ids "
+            f"from {train.ids.min()} to {train.ids.max()}."
+        )
+    return ids
+
+
+def name_run(config: TrainConfig, splits: Splits, excluded: tuple[int, ...]) -> str:
     """Return a name for the run: unique for its settings, short for common ones."""
     split = config.validation_split
     parts = [
@@ -306,13 +322,16 @@ def name_run(config: TrainConfig, splits: Splits) -> str:
         config.learning_rate and f"lr{config.learning_rate:g}",
         config.precision,
         config.limit and f"n{config.limit}",
+        excluded and f"without{len(excluded)}-{suspects.hash_ids(excluded)[:6]}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]
     return "-".join(str(part) for part in parts if part)
 
 
-def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings:
+def _settings(
+    config: TrainConfig, splits: Splits, images: int, excluded: tuple[int, ...]
+) -> runs.Settings:
     recipe = config.recipe
     return runs.Settings(
         command="cv" if config.validation_split is None else "train",
@@ -330,6 +349,8 @@ def _settings(config: TrainConfig, splits: Splits, images: int) -> runs.Settings
         backend=backend_name(),
         threads=recipe.training.threads_per_split,
         recipe_sha256=recipe.file_sha256,
+        excluded_images=len(excluded),
+        excluded_sha256=suspects.hash_ids(excluded) if excluded else None,
     )
 
 
@@ -397,11 +418,28 @@ def adapt_training(config: TrainConfig, images: int) -> Training:
     )
 
 
-def _assign_folds(config: TrainConfig, train: Dataset) -> cross_validation.FoldIds:
+def _assign_folds(
+    config: TrainConfig, train: Dataset, excluded: tuple[int, ...]
+) -> cross_validation.FoldIds:
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     if config.validation_split is None:
-        return cross_validation.assign_folds(train.labels, config.folds, config.seeds, config.seed)
-    return cross_validation.assign_holdout(train.labels, config.validation_split, config.seed)
+        seeds = config.seeds
+        folds = cross_validation.assign_folds(train.labels, config.folds, seeds, config.seed)
+    else:
+        folds = cross_validation.assign_holdout(train.labels, config.validation_split, config.seed)
+    if not excluded:
+        return folds
+    folds = cross_validation.exclude(
+        folds, np.flatnonzero(np.isin(train.ids, excluded)), config.folds
+    )
+    for fold in range(1, config.folds + 1):
+        for trained in cross_validation.select_trained(folds, fold):
+            if missing := set(train.labels.tolist()) - set(train.labels[trained].tolist()):
+                raise InputError(
+                    f"--exclude {config.exclude} leaves a model without training images of class "
+                    f"{train.class_names[min(missing)]}. Exclude fewer images."
+                )
+    return folds
 
 
 class NullCallback:

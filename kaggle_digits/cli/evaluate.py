@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import evaluate_suspects, options
 from kaggle_digits.terminal_text import escape_lines, plain
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ def command(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    suspects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Also list the held-out images whose label the run contradicts, with a picture.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     input_: options.Input = Path("input"),
     html: options.Html = None,
     json: options.Json = False,
@@ -82,9 +90,9 @@ def command(
 
     --plots draws learning curves, the confusion matrix, a reliability diagram and, if the run's
     data is in --input, the worst images. --show needs the data only to draw the image.
-    --html writes all of this as one page.
+    --html writes all of this as one page. --suspects writes a list that `cv --exclude` takes.
     """
-    _require_belonging(folder, plots=plots, show=show, split=split)
+    _require_belonging(folder, plots=plots, show=show, split=split, suspects=suspects)
     if html is not None:
         _require_page(html, folder, show)
     if folder.is_file():
@@ -101,25 +109,33 @@ def command(
         _show(run, (split or options.Split.TRAIN).value, show, input_, as_json=json)
         return
     judged = _judge(run, worst)
+    listed = None if suspects is None else evaluate_suspects.write(run, suspects, input_)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
     if judged is None and tested is None and drawn is None and html is None:
         _refuse(run)
     page = None if html is None else _write_page(run, html, input_)
     if json:
-        options.print_json(_describe(run, judged, tested, drawn) | {"html": html and str(html)})
+        files = {"html": html and str(html), "suspects": listed and str(listed.csv)}
+        options.print_json(_describe(run, judged, tested, drawn) | files)
         return
     for line in chain(
         _held_out(judged, _printable_names(run)),
         _describe_test_scores(tested),
         _written(drawn),
+        evaluate_suspects.describe(listed),
         _written_page(page),
     ):
         print(escape_lines(line))
 
 
 def _require_belonging(
-    folder: Path, *, plots: bool, show: int | None, split: options.Split | None
+    folder: Path,
+    *,
+    plots: bool,
+    show: int | None,
+    split: options.Split | None,
+    suspects: Path | None,
 ) -> None:
     from kaggle_digits.errors import InputError
 
@@ -127,11 +143,18 @@ def _require_belonging(
         raise InputError(
             f"{folder} does not exist. Expected a CSV with labels, or the folder of a finished run."
         )
-    if folder.is_file() and (plots or show is not None):
+    if folder.is_file() and (plots or show is not None or suspects is not None):
         raise InputError(
-            f"{folder} is a file, but --plots and --show need the probabilities of a run. Give the "
-            "folder of a run, or omit these options."
+            f"{folder} is a file, but --plots, --show and --suspects need the probabilities of a "
+            "run. Give the folder of a run, or omit these options."
         )
+    if suspects is not None:
+        if show is not None:
+            raise InputError(
+                f"received --suspects {suspects} and --show {show}. Expected one of them: "
+                "--suspects lists images, --show draws one."
+            )
+        evaluate_suspects.require_target(suspects)
     if split is not None and show is None:
         raise InputError(
             f"received --split {split.value} without --show ID. --split only chooses the images of "

@@ -187,6 +187,16 @@ Limit = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        "--exclude",
+        metavar="CSV",
+        help="Train without the images whose id is in this CSV, such as one from `evaluate "
+        "--suspects`; they are still scored.  [default: exclude none]",
+        rich_help_panel=DATA,
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(

@@ -18,6 +18,7 @@ from kaggle_digits.evaluation.metrics import (
     one_hot,
     scores,
 )
+from kaggle_digits.evaluation.suspects import find_suspects, write_suspects
 
 __all__ = [
     "Bin",
@@ -32,8 +33,10 @@ __all__ = [
     "check_probabilities",
     "confusion_matrix",
     "errors",
+    "find_suspects",
     "find_worst_images",
     "log_loss",
     "one_hot",
     "scores",
+    "write_suspects",
 ]

@@ -3,7 +3,7 @@
 from kaggle_digits.plots.canvas import require_png, save
 from kaggle_digits.plots.data import augmentation, classes, first_images
 from kaggle_digits.plots.disputed import disputed_digits
-from kaggle_digits.plots.run_report import Drawn, draw_answer, draw_run
+from kaggle_digits.plots.run_report import Drawn, draw_answer, draw_run, draw_suspects
 
 __all__ = [
     "Drawn",
@@ -12,6 +12,7 @@ __all__ = [
     "disputed_digits",
     "draw_answer",
     "draw_run",
+    "draw_suspects",
     "first_images",
     "require_png",
     "save",

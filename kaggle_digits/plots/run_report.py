@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kaggle_digits import datasets, evaluation
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import Floats, Integers
+from kaggle_digits.evaluation import Floats, Integers, WorstImage
 from kaggle_digits.plots import canvas, diagnostics, learning_curves
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import Prediction, read_out_of_fold
@@ -14,12 +14,13 @@ from kaggle_digits.training import cross_validation
 from kaggle_digits.training.history import read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
 
 FOLDER = "plots"
 WORST = 24  # images
+MAX_SUSPECTS = 60  # images in their plot
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,31 @@ def _reliability(run: Run) -> "Figure":
 
 def _worst_images(run: Run, data: Path) -> "Figure":
     probabilities, labels, ids = _held_out(run)
-    images = cross_validation.select_run_images(run, datasets.load(data), "train")
     worst = evaluation.find_worst_images(probabilities, labels, ids, WORST)
-    shown = [(image, images.images[images.ids == image.id][0]) for image in worst]
-    return diagnostics.worst_images(shown, run.class_names, f"{len(ids):,} held-out images")
+    return _images(run, data, worst, f"{len(ids):,} held-out images")
+
+
+def _images(run: Run, data: Path, scored: "Sequence[WorstImage]", what: str) -> "Figure":
+    images = cross_validation.select_run_images(run, datasets.load(data), "train")
+    shown = [(image, images.images[images.ids == image.id][0]) for image in scored]
+    return diagnostics.worst_images(shown, run.class_names, what)
+
+
+def draw_suspects(path: Path, run: Run, suspects: "Sequence[WorstImage]", data: Path) -> None:
+    """Write a plot of the first of ``suspects``, at most `MAX_SUSPECTS`, to ``path``.
+
+    Args:
+        path: a PNG or SVG file.
+        run: a finished run.
+        suspects: from `evaluation.find_suspects` on the run, at least one.
+        data: the folder with the run's training images.
+
+    Raises:
+        InputError: the data is not the run's, or the file cannot be written.
+
+    """
+    what = f"{len(suspects):,} images with another label than predicted"
+    canvas.save(path, _images(run, data, suspects[:MAX_SUSPECTS], what))
 
 
 def draw_answer(run: Run, prediction: Prediction, image: canvas.Pixels, split: str) -> Path:

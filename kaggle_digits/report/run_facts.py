@@ -293,7 +293,8 @@ def _count_trained_images(run: Run) -> int:
     if fold_ids is None:
         return 0
     folds = run.facts.settings.folds
-    return int(sum((fold_ids != fold).sum() for fold in range(1, folds + 1)))
+    trained = (cross_validation.select_trained(fold_ids, fold) for fold in range(1, folds + 1))
+    return int(sum(rows.sum() for rows in trained))
 
 
 def _count_flop(run: Run, images: int) -> float | None:

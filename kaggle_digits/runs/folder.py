@@ -4,7 +4,8 @@
                      number of test images that occur in the training images
     recipe.py        the recipe's own Python file, where it is not a built-in one
     train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
-    folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if never
+    folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if
+                     never; negative if the image is never trained on
     fold-K/          checkpoint.keras during training; then model.keras, history.csv, oof.npz,
                      test.npz and, last, finished.json
     oof.npz          rows, ids, labels and probabilities of the held-out images
@@ -74,6 +75,8 @@ class Settings:
         backend: Keras backend.
         threads: number of threads per split of a batch; None in runs of earlier versions, which
             shared all cores.
+        excluded_images: number of images that are held out like the others, but never trained on.
+        excluded_sha256: SHA-256 of their ids, from `evaluation.suspects.hash_ids`; None for none.
 
     """
 
@@ -92,6 +95,8 @@ class Settings:
     deslant: Deslant | None = None
     threads: int | None = None
     recipe_sha256: str | None = None
+    excluded_images: int = 0
+    excluded_sha256: str | None = None
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, with values as JSON represents them."""

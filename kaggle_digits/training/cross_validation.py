@@ -126,6 +126,35 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
     return assignment
 
 
+def exclude(assignment: FoldIds, rows: Rows, folds: int) -> FoldIds:
+    """Mark images that no model is trained on. They are held out and scored like the others.
+
+    Args:
+        assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
+        rows: int ``[m]``, the places of these images.
+        folds: number of folds per seed.
+
+    Returns:
+        int16 ``[seeds, n]``: negative for these images.
+
+    """
+    marked = assignment.copy()
+    never_held_out = folds + 1  # there is no such fold, and 0 has no negative
+    marked[:, rows] = -np.where(assignment[:, rows] == 0, never_held_out, assignment[:, rows])
+    return marked
+
+
+def select_trained(assignment: FoldIds, fold: int) -> npt.NDArray[np.bool_]:
+    """Return which images the models of ``fold`` (1 … folds) are trained on, bool as `assignment`.
+
+    Args:
+        assignment: int16 ``[…, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
+        fold: the fold that is held out.
+
+    """
+    return (assignment >= 0) & (assignment != fold)
+
+
 def fewest_images(assignment: FoldIds, folds: int) -> int:
     """Return the number of training images of the fold that has the fewest.
 
@@ -134,7 +163,7 @@ def fewest_images(assignment: FoldIds, folds: int) -> int:
         folds: number of folds per seed.
 
     """
-    kept = [(row != fold).sum() for row in assignment for fold in range(1, folds + 1)]
+    kept = [select_trained(assignment, fold).sum(axis=1).min() for fold in range(1, folds + 1)]
     return int(min(kept))
 
 
@@ -266,8 +295,8 @@ def _task(run: Run, splits: Splits) -> Task:
 def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:
     """Return the training rows and the held-out rows of the model ``number``."""
     repeat, fold = divmod(number - 1, settings.folds)
-    held_out = assignment[repeat] == fold + 1
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    trained = select_trained(assignment[repeat], fold + 1)
+    return np.flatnonzero(trained), np.flatnonzero(np.abs(assignment[repeat]) == fold + 1)
 
 
 def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallback) -> None:
