@@ -187,8 +187,8 @@ def test_every_option_says_what_it_does_and_its_default():
 
 # Options that do something only if they are given.
 WITHOUT_DEFAULT = {
-    "from_", "as_", "augment", "html", "labels", "show", "suspects", "vote", "images", "model", "save_debug",
-    "file", "log",
+    "from_", "as_", "augment", "html", "labels", "show", "suspects", "vote", "images", "model",
+    "save_debug", "file", "log",
 }  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from kaggle_digits.app import Address, Answerer, server
-from tests import drawn
+from kaggle_digits.app import Address, Answerer, open_run, server
+from tests import drawn, product
 from tests.browser import Watched, find_serious_faults, start_browser
 
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
@@ -115,7 +115,8 @@ def drop(page, name, content):
     )
 
 
-def test_ten_drawn_digits_are_read(page):
+def read_ten_digits(page):
+    """Draw each digit; return what the page reads."""
     read = []
     for digit in range(10):
         draw(page, digit)
@@ -123,6 +124,22 @@ def test_ten_drawn_digits_are_read(page):
         read.append(page.locator(f"{ANSWER} .numbers").inner_text())
         page.get_by_role("button", name="Clear").click()
         expect(page, "Draw a digit.")
+    return read
+
+
+def test_ten_drawn_digits_are_read(page):
+    read = read_ten_digits(page)
+    assert sum(text == str(digit) for digit, text in enumerate(read)) >= 9, read
+
+
+@pytest.mark.slow
+def test_ten_drawn_digits_are_read_by_trained_networks(browser, sample, tmp_path):
+    """The sample's digits were written by people, so the networks know none of these strokes."""
+    product.run("cv", "--recipe", "bn20", "--input", sample, "--run", "run", cwd=tmp_path)
+    with serving(Answerer(open_run(tmp_path / "run")), []) as address:
+        page = browser.new_page(viewport=WIDE)
+        open_page(page, address)
+        read = read_ten_digits(page)
     assert sum(text == str(digit) for digit, text in enumerate(read)) >= 9, read
 
 

@@ -151,6 +151,18 @@ def test_a_killed_search_ends_like_one_that_was_not(searched, data, tmp_path):
     assert not list((tmp_path / "runs/search-small").glob(".*.tmp*"))
 
 
+@needs_optuna
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_a_search_on_ray_tries_the_same(data, tmp_path):
+    for place in ("here", "ray"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "net.py").write_text(NET)
+        options = ("--trials", "3", "--confirm", "0", "--on", place, "--input", data)
+        product.run(*SEARCH, *options, cwd=tmp_path / place)
+    assert tried(tmp_path / "ray") == tried(tmp_path / "here")
+
+
 # ---------------------------------------------------------------------------------------- parts
 
 
