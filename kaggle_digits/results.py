@@ -185,6 +185,8 @@ class Blend:
         runs: the members.
         method: how their probabilities were combined.
         weights: one weight per member; they sum to 1.
+        temperatures: one per member, applied to its probabilities before blending: with
+            ``hill-climb`` the one with the lowest out-of-fold log loss, else 1.
         test: probabilities of the test images.
         labels: uint8 ``[n]``, the most probable class of each test image.
         scores: out-of-fold scores on the images that every member held out; None without such
@@ -201,6 +203,7 @@ class Blend:
     runs: tuple[FinishedRun, ...]
     method: str
     weights: tuple[float, ...]
+    temperatures: tuple[float, ...]
     test: Probabilities
     labels: "npt.NDArray[np.uint8]"
     scores: Scores | None
@@ -237,8 +240,8 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
 
     Args:
         members: finished runs, or their folders.
-        method: ``mean``, ``geometric`` (mean), ``vote``, or ``hill-climb``, which chooses the
-            weights by out-of-fold log loss.
+        method: ``mean``, ``geometric`` (mean), ``vote``, or ``hill-climb``, which calibrates
+            each member with a temperature and chooses the weights by out-of-fold log loss.
 
     Returns:
         The blend: probabilities float32 ``[n, classes]``, labels uint8 ``[n]``, and scores.
@@ -265,7 +268,8 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         raise InputError("received no runs to blend. Expected one or more finished runs.")
     opened = [runs.Run(run.folder) for run in finished]
     test, oof = predictions.read_test(opened), predictions.read_out_of_fold(opened)
-    weights = None
+    weights, temperatures = None, np.ones(len(finished))
+    members_test, members_oof = test.probabilities, None if oof is None else oof.probabilities
     if method == "hill-climb":
         if oof is None or oof.labels is None:
             raise InputError(
@@ -273,18 +277,22 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
                 "These runs share no such images. Use runs of `cv` on the same data, or --method "
                 "mean."
             )
-        weights = ensembling.hill_climb(oof.probabilities, oof.labels)
-    blended = ensembling.blend(test.probabilities, method, weights)
+        temperatures = ensembling.find_temperatures(oof.probabilities, oof.labels)
+        members_oof = ensembling.calibrate(oof.probabilities, temperatures)
+        members_test = ensembling.calibrate(test.probabilities, temperatures)
+        weights = ensembling.hill_climb(members_oof, oof.labels)
+    blended = ensembling.blend(members_test, method, weights)
     oof_scores: Scores | None = None
     member_scores: tuple[Scores, ...] = ()
-    if oof is not None and oof.labels is not None:
-        oof_scores = scores(ensembling.blend(oof.probabilities, method, weights), oof.labels)
+    if oof is not None and oof.labels is not None and members_oof is not None:
+        oof_scores = scores(ensembling.blend(members_oof, method, weights), oof.labels)
         member_scores = tuple(scores(member, oof.labels) for member in oof.probabilities)
     shares = [1 / len(finished)] * len(finished) if weights is None else weights.tolist()
     return Blend(
         finished,
         method,
         tuple(shares),
+        tuple(temperatures.tolist()),
         Probabilities(test.ids, blended.astype(np.float32), None),
         blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
         oof_scores,

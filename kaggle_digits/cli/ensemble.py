@@ -32,8 +32,8 @@ def command(
         str,
         typer.Option(
             metavar="METHOD",
-            help="mean, geometric, vote, or hill-climb, which chooses weights by out-of-fold log "
-            "loss.",
+            help="mean, geometric, vote, or hill-climb, which calibrates each run and chooses "
+            "weights by out-of-fold log loss.",
         ),
     ] = "mean",
     json: options.Json = False,
@@ -80,9 +80,15 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
     members = members or [None] * len(folders)
     if as_json:
         judged_members = [
-            {"run": folder, "weight": share, "oof": member, "test_images_in_train": leaked}
-            for folder, share, member, leaked in zip(
-                folders, blend.weights, members, leaks, strict=True
+            {
+                "run": folder,
+                "weight": share,
+                "temperature": temperature,
+                "oof": member,
+                "test_images_in_train": leaked,
+            }
+            for folder, share, temperature, member, leaked in zip(
+                folders, blend.weights, blend.temperatures, members, leaks, strict=True
             )
         ]
         options.print_json(
@@ -112,6 +118,8 @@ def _remarks(blend: "Blend") -> Iterator[str]:
         yield "No image was held out by all runs, so the blend has no out-of-fold accuracy."
         return
     if blend.method == "hill-climb":
+        temperatures = ", ".join(f"{temperature:.2f}" for temperature in blend.temperatures)
+        yield f"Temperatures that calibrate the members: {temperatures}"
         yield (
             "The weights were chosen on the same images, so the blend's scores are slightly too "
             "good."

@@ -1,4 +1,7 @@
-"""Blend the probabilities of models: mean, geometric mean, vote, hill climbing. NumPy only."""
+"""Blend the probabilities of models: mean, geometric mean, vote, hill climbing.
+
+NumPy alone, but for the search of a temperature.
+"""
 
 from collections.abc import Sequence
 
@@ -18,6 +21,7 @@ Probabilities = npt.NDArray[np.float64]
 
 METHODS = ("mean", "geometric", "vote", "hill-climb")
 WEIGHTED = ("mean", "hill-climb")
+TEMPERATURES = (0.02, 50.0)  # limits of the search
 TIE_BREAK = 1e-6  # smaller than the weight of a vote, larger than the rounding error of a mean
 
 
@@ -128,6 +132,64 @@ def hill_climb(
         if losses[chosen] < lowest:
             lowest, kept = losses[chosen], counts.copy()
     return normalize_weights(kept, len(members))
+
+
+def find_temperatures(
+    probabilities: Sequence[Floats] | Floats, labels: Integers
+) -> npt.NDArray[np.float64]:
+    """Find the temperature of each member that gives it the lowest log loss.
+
+    This is temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", 2017). A
+    member that was trained with label smoothing is too unsure: its temperature is below 1.
+
+    Args:
+        probabilities: k members of float ``[n, c]``, out-of-fold.
+        labels: int ``[n]``.
+
+    Returns:
+        float64 ``[k]``, above 0.
+
+    """
+    from scipy.optimize import minimize_scalar
+
+    members = stacked(probabilities)
+    check_labels(labels, (members.shape[1], members.shape[2]))
+    rows = np.arange(len(labels))
+
+    def loss(logarithm: float, logits: Probabilities) -> float:
+        scaled = logits / np.exp(logarithm)
+        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, labels]).mean())
+
+    bounds = np.log(TEMPERATURES)
+    found = [
+        minimize_scalar(loss, bounds=bounds, args=(logits,), method="bounded").x
+        for logits in _to_logits(members)
+    ]
+    return np.exp(found)
+
+
+def calibrate(
+    probabilities: Sequence[Floats] | Floats, temperatures: npt.ArrayLike
+) -> Probabilities:
+    """Apply a temperature to each member: below 1 it becomes surer, above 1 less sure.
+
+    Args:
+        probabilities: k members of float ``[n, c]``.
+        temperatures: ``[k]``, above 0.
+
+    Returns:
+        float64 ``[k, n, c]``; each row sums to 1. The order of a row's classes stays the same.
+
+    """
+    logits = _to_logits(stacked(probabilities))
+    scaled = np.exp(logits / np.asarray(temperatures, np.float64)[:, np.newaxis, np.newaxis])
+    return np.asarray(scaled / scaled.sum(axis=2, keepdims=True))
+
+
+def _to_logits(members: Probabilities) -> Probabilities:
+    """Return logits, float64 ``[k, n, c]``, of which each row's largest is 0."""
+    logits = np.log(np.clip(members, CLIP, 1))
+    return np.asarray(logits - logits.max(axis=2, keepdims=True))
 
 
 def stacked(probabilities: Sequence[Floats] | Floats) -> Probabilities:

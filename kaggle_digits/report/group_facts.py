@@ -1,7 +1,7 @@
 """Gather the facts about several runs or files together: disagreements and ensembles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,6 +153,7 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
     if blend.scores is None:
         return None
     weights = np.array(blend.weights)
+    oof = replace(oof, probabilities=ensembling.calibrate(oof.probabilities, blend.temperatures))
     right = _find_right(oof, weights)
     members = []
     for number, (run, judged) in enumerate(zip(runs, blend.member_scores, strict=True)):

@@ -17,7 +17,7 @@ from kaggle_digits.backend import share_cores, start_keras
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import Scores, ensembling, scores
+from kaggle_digits.evaluation import Integers, Scores, ensembling, scores
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
@@ -144,7 +144,7 @@ def exclude(assignment: FoldIds, rows: Rows, folds: int) -> FoldIds:
     return marked
 
 
-def select_trained(assignment: FoldIds, fold: int) -> npt.NDArray[np.bool_]:
+def select_trained(assignment: Integers, fold: int) -> npt.NDArray[np.bool_]:
     """Return which images the models of ``fold`` (1 … folds) are trained on, bool as `assignment`.
 
     Args:
@@ -152,7 +152,7 @@ def select_trained(assignment: FoldIds, fold: int) -> npt.NDArray[np.bool_]:
         fold: the fold that is held out.
 
     """
-    return (assignment >= 0) & (assignment != fold)
+    return np.asarray((assignment >= 0) & (assignment != fold))
 
 
 def fewest_images(assignment: FoldIds, folds: int) -> int:

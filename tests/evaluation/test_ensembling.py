@@ -112,6 +112,43 @@ def test_hill_climbing_is_never_worse_than_the_best_member(seed: int) -> None:
     assert np.array_equal(weights, hill_climb(members, labels))
 
 
+def test_a_temperature_undoes_what_made_a_member_unsure() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(5000, 4)) * 2
+    sharp = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.array([random.choice(4, p=row) for row in sharp])  # sharp is calibrated
+    soft = ensembling.calibrate([sharp], [3.0])[0]
+    found = ensembling.find_temperatures([sharp, soft], labels)
+    assert found == pytest.approx([1, 1 / 3], rel=0.1)
+    again = ensembling.calibrate([soft], found[1:])[0]
+    assert again == pytest.approx(ensembling.calibrate([sharp], found[:1])[0], abs=0.02)
+    assert (soft.argmax(axis=1) == sharp.argmax(axis=1)).all()
+
+
+def test_a_smoothed_member_is_not_outweighed_by_a_worse_one() -> None:
+    """By log loss alone, a worse member without label smoothing would win."""
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 10, 4000)
+    truth = np.eye(10)[labels]
+
+    def member(noise: float, temperature: float):
+        logits = 6 * truth + noise * random.normal(size=truth.shape)
+        rows = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return ensembling.calibrate([rows / rows.sum(axis=1, keepdims=True)], [temperature])[0]
+
+    better, worse = member(1.5, 4.0), member(2.2, 1.0)
+    assert log_loss(better, labels) > log_loss(worse, labels)
+    assert hill_climb([better, worse], labels)[0] < 0.5
+    found = ensembling.find_temperatures([better, worse], labels)
+    assert hill_climb(ensembling.calibrate([better, worse], found), labels)[0] > 0.5
+
+
+def test_certainty_stays_finite() -> None:
+    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
+    [found] = ensembling.find_temperatures([sure], np.array([0, 1]))
+    assert np.isfinite(ensembling.calibrate([sure], [found])).all()
+
+
 def test_hill_climbing_one_member_gives_it_all_the_weight() -> None:
     assert hill_climb(random_members(0, members=1), np.zeros(50, int)).tolist() == [1]
 
