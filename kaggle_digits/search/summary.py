@@ -120,7 +120,7 @@ def draw(study: Study, importances: dict[str, float]) -> "Figure":
         )
     above.set_xlabel("trial (1 has the recipe's own settings)")
     above.set_ylabel("accuracy")
-    above.legend(fontsize=9, frameon=False)
+    above.legend(fontsize=9, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     below = canvas.axes_at(figure, LEFT, BELOW, width, bars)
     names = list(importances)[::-1]
     below.barh(names, [importances[name] for name in names], color=canvas.BLUE)
