@@ -182,8 +182,8 @@ def _trained(member: str, plan: "Plan", config: "TrainConfig", input_: Path) -> 
 
     Each member has its own run, so that a larger budget reuses what a smaller one trained.
     """
-    from kaggle_digits.cli.running import carry_out
+    from kaggle_digits.cli.running import train_and_report
     from kaggle_digits.recipes import find
 
     config = replace(config, recipe=find(member), folds=plan.folds, epochs=plan.epochs)
-    return carry_out(config, input_, as_json=False)
+    return train_and_report(config, input_, as_json=False)

@@ -18,7 +18,7 @@ from kaggle_digits.terminal_text import escape
 from kaggle_digits.training.cross_validation import Result, TrainingCallback
 
 
-def carry_out(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
+def train_and_report(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
     """Train on the data in ``input_``, print the result and return the run folder."""
     splits = pipeline.load_data(input_, config)
     options.print_notes(splits)

@@ -45,10 +45,10 @@ def command(
     After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
     found = recipes.find(recipe)  # reports a mistyped name before heavy imports
-    from kaggle_digits.cli.running import carry_out
+    from kaggle_digits.cli.running import train_and_report
     from kaggle_digits.pipeline import TrainConfig
 
-    carry_out(
+    train_and_report(
         TrainConfig(
             recipe=found,
             folds=1,
