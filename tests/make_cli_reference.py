@@ -64,7 +64,8 @@ def _block(command: Any, name: str) -> str:
     context = command.context_class(
         command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
     )
-    return f"```text\n{command.get_help(context)}\n```\n"
+    text = command.get_help(context).replace("\\[", "[")  # as old versions of Typer print it
+    return f"```text\n{text}\n```\n"
 
 
 if __name__ == "__main__":

@@ -421,8 +421,19 @@ def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
     import keras
 
-    def on_batch_end(batch: int, logs: Any) -> None:
-        del logs  # Keras passes it by this name
-        report(min((batch + 1) * batch_size, images))
+    executed = steps_per_execution()
 
-    return keras.callbacks.LambdaCallback(on_train_batch_end=on_batch_end)
+    # Keras numbers an execution by its first batch when it begins; at its end versions differ.
+    def on_batch_begin(batch: int, logs: Any) -> None:
+        nonlocal begun
+        del logs  # Keras passes it by this name
+        begun = batch
+
+    def on_batch_end(batch: int, logs: Any) -> None:
+        del batch, logs
+        report(min((begun + executed) * batch_size, images))
+
+    begun = 0
+    return keras.callbacks.LambdaCallback(
+        on_train_batch_begin=on_batch_begin, on_train_batch_end=on_batch_end
+    )

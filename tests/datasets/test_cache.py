@@ -77,7 +77,7 @@ FAULTS: dict[str, Callable[[Arrays], Arrays]] = {
 def test_other_arrays_under_the_right_name(fault, folder, monkeypatch):
     expected = load(folder)
     path = kept(folder, "train")
-    np.savez(path, allow_pickle=True, **FAULTS[fault](arrays_of(path)))
+    np.savez(path, **FAULTS[fault](arrays_of(path)))
     assert_healed(folder, expected, monkeypatch)
 
 

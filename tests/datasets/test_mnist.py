@@ -21,7 +21,7 @@ NAMES = {
 def write_npz(folder: Path, **changes: Any) -> Path:
     arrays = {**mnist_arrays(), **changes}
     path = folder / "mnist.npz"
-    np.savez(path, allow_pickle=True, **{k: v for k, v in arrays.items() if v is not None})
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
     return path
 
 
