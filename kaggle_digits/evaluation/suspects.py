@@ -16,6 +16,7 @@ from kaggle_digits.evaluation.metrics import Floats, Integers, WorstImage, find_
 
 ID = "id"
 HEADER = (ID, "label", "predicted", "p_label", "p_predicted")
+SHOWN_COLUMNS = 5  # of a wrong header
 MAX_DIGITS = 18  # of an id: always fits into an int64
 
 
@@ -75,7 +76,8 @@ def read_ids(path: Path) -> tuple[int, ...]:
         raise InputError(f"{path} is not a CSV: {error}. {advice}") from error
     header = [name.strip().lower() for name in rows[0]] if rows else []
     if ID not in header:
-        raise InputError(f"{path} has no column named id; its first line is {header}. {advice}")
+        shown = ", ".join(header[:SHOWN_COLUMNS]) or "empty"
+        raise InputError(f"{path} has no column named id; its first line is {shown}. {advice}")
     column, ids = header.index(ID), set()
     for number, row in enumerate(rows[1:], start=2):
         if not row:

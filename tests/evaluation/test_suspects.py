@@ -35,8 +35,9 @@ def test_a_list_made_by_hand_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "has no column named id"),
-        (b"ImageId,Label\n1,2\n", "its first line is .'imageid', 'label'."),
+        (b"", "has no column named id; its first line is empty"),
+        (("label," + ",".join(f"pixel{i}" for i in range(784))).encode(), "pixel3. Expected"),
+        (b"ImageId,Label\n1,2\n", "its first line is imageid, label. Expected"),
         (b"id\n1\nx\n", "line 3: the id is 'x'. Expected a number."),
         (b"id\n-1\n", "line 2: the id is '-1'"),
         (b"a,id\n1\n", "line 2: the id is ''"),
