@@ -257,8 +257,14 @@ def test_an_unknown_id_says_which_there_are(here):
         (["run", "--plots", "--show", "1"], "received --plots and --show 1"),
         (["run", "--split", "test"], "received --split test without --show ID"),
         (["nosuch.csv"], "nosuch.csv does not exist"),
-        (["input/train.csv", "--show", "1"], "--plots and --show need the probabilities of a run"),
-        (["input/train.csv", "--plots"], "--plots and --show need the probabilities of a run"),
+        (
+            ["input/train.csv", "--show", "1"],
+            "--plots, --show and --suspects need the probabilities of a run",
+        ),
+        (
+            ["input/train.csv", "--plots"],
+            "--plots, --show and --suspects need the probabilities of a run",
+        ),
     ],
 )
 def test_what_does_not_belong_together_is_refused(here, arguments, expected):
