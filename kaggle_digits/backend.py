@@ -107,7 +107,7 @@ def _import_keras() -> Any:
     try:
         with _hiding(_optional):
             import keras
-    except (ValueError, TypeError, AttributeError, PermissionError) as error:
+    except (ValueError, TypeError, AttributeError, AssertionError, PermissionError) as error:
         # Keras raises these for a wrong keras.json; a broken installation raises others.
         path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
         if not path.exists():

@@ -274,7 +274,8 @@ def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
     import numpy as np
 
     with replacing(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+        # Without allow_pickle=False, which NumPy 2.0 would write as one more array.
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # its stubs expect a bool
 
 
 # ----------------------------------------------------------------------------------------- read

@@ -83,7 +83,7 @@ def write_split(folder: Path, seed: int, leaked: int = 0) -> Path:
     return folder
 
 
-def mnist_arrays(train: int = 30, test: int = 10) -> dict[str, npt.NDArray[np.uint8]]:
+def mnist_arrays(train: int = 30, test: int = 10) -> dict[str, Any]:
     """Return the arrays of mnist.npz."""
     pixels = images(train + test).reshape(-1, 28, 28)
     return {

@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from dataclasses import fields, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,9 @@ def test_every_page_is_tested():
 
 
 def test_the_command_reference_is_up_to_date():
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if f"typer=={metadata.version('typer')}" not in pins:
+        pytest.skip("other versions of Typer print other help")
     written = make_cli_reference.PATH.read_text(encoding="utf-8")
     assert written == make_cli_reference.reference(), "stale: run `make docs`"
 

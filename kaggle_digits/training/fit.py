@@ -421,7 +421,7 @@ def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
     import keras
 
-    executed = steps_per_execution()
+    executed, begun = steps_per_execution(), 0
 
     # Keras numbers an execution by its first batch when it begins; at its end versions differ.
     def on_batch_begin(batch: int, logs: Any) -> None:
@@ -433,7 +433,6 @@ def _batch_callback(report: Callable[[int], None], batch_size: int, images: int)
         del batch, logs
         report(min((begun + executed) * batch_size, images))
 
-    begun = 0
     return keras.callbacks.LambdaCallback(
         on_train_batch_begin=on_batch_begin, on_train_batch_end=on_batch_end
     )

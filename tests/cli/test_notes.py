@@ -68,7 +68,7 @@ def test_rows(train, test, source, note, tmp_path):
 
 def test_a_rehearsal_and_mnist_need_no_note(tmp_path):
     (tmp_path / "mnist").mkdir()
-    np.savez(tmp_path / "mnist" / "mnist.npz", allow_pickle=False, **mnist_arrays(30, 20))
+    np.savez(tmp_path / "mnist" / "mnist.npz", **mnist_arrays(30, 20))
     assert load(tmp_path / "mnist").notes == ()
     path = tmp_path / "mnist" / "mnist.npz"
     get_rehearsal("mnist", folder=tmp_path / "input", from_path=path, seed=0)

@@ -453,7 +453,7 @@ def test_the_folder_itself_as_origin_is_kept(tmp_path: Path) -> None:
 
 def test_it_gives_way_and_yours_is_moved_aside(tmp_path: Path) -> None:
     folder, mnist = tmp_path / "input", tmp_path / "mnist.npz"
-    np.savez(mnist, allow_pickle=False, **mnist_arrays())
+    np.savez(mnist, **mnist_arrays())
     get("auto", folder=folder, from_path=write_cifar10(tmp_path / "there"), environment={})
     get("mnist", folder=folder, from_path=mnist, environment={})
     assert files_in(folder) == {"mnist.npz", MARKER}

@@ -27,7 +27,7 @@ def get_from(path: Path, folder: Path, source: str = "auto") -> DownloadResult:
 
 def write_mnist(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, allow_pickle=False, **mnist_arrays())
+    np.savez(path, **mnist_arrays())
     return path
 
 

@@ -339,7 +339,7 @@ def test_the_competition_is_known_by_its_rows_whatever_a_note_says(folder, tmp_p
 
     from tests.helpers import mnist_arrays
 
-    np.savez(mnist, allow_pickle=False, **mnist_arrays(70, 30))
+    np.savez(mnist, **mnist_arrays(70, 30))
     get_rehearsal("mnist", folder=folder, from_path=mnist, seed=0)
     note = json.loads((folder / markers.NAME).read_text())
     (folder / markers.NAME).write_text(json.dumps(note | {"source": "kaggle"}))

@@ -21,7 +21,7 @@ TRAIN, TEST = 70, 30  # in mnist.npz; together they are split 60 to 40
 def mnist(tmp_path: Path) -> Path:
     path = tmp_path / "there" / "mnist.npz"
     path.parent.mkdir()
-    np.savez(path, allow_pickle=False, **mnist_arrays(TRAIN, TEST))
+    np.savez(path, **mnist_arrays(TRAIN, TEST))
     return path
 
 

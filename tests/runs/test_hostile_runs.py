@@ -373,7 +373,7 @@ def test_only_what_this_program_left_is_removed(tmp_path):
     with open_run(folder):
         pass
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert left == {*theirs, "run.json", ".lock"}
+    assert left - {".lock"} == {*theirs, "run.json"}  # versions of filelock leave it or not
 
 
 def test_what_a_living_process_writes_is_not_removed(tmp_path):
