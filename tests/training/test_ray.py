@@ -101,7 +101,6 @@ def wait_until_nothing_trains() -> None:
 
 
 @needs_ray
-@pytest.mark.slow
 def test_one_node_gives_the_same_and_leaves_nothing(data, undisturbed, tmp_path):
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as scratch:
         product.run(
