@@ -134,7 +134,7 @@ def draw_suspects(path: Path, run: Run, suspects: "Sequence[WorstImage]", data: 
         InputError: the data is not the run's, or the file cannot be written.
 
     """
-    what = f"{len(suspects):,} images with another label than predicted"
+    what = f"{len(suspects):,} images whose label is contradicted"
     canvas.save(path, _images(run, data, suspects[:MAX_SUSPECTS], what))
 
 
