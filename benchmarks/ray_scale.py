@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from kaggle_digits.training.executors.ray_cluster import SETTINGS
 from kaggle_digits.training.fit import FoldCallback, NullFoldCallback
 from kaggle_digits.training.history import Epoch
 
-FOLDS, EPOCHS = 2, 24  # of bn20 on 42,000 images: a minute a fold on 2 cores
+FOLDS, EPOCHS = 2, 24  # of bn20 on 42,000 images: one to three minutes a fold on 2 cores
 CHECKPOINT_BYTES = 15_200_000  # of bn20: weights and RMSprop's second moments
 MODEL_BYTES = 7_600_000
 SIMULATED_EPOCHS = 15
@@ -53,25 +54,34 @@ def cluster(nodes: int) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    os.environ.update(SETTINGS, PYTHONPATH=os.pathsep.join(sys.path), RAY_TMPDIR=folder)
+    variables = {**SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_TMPDIR": folder}
     (Path(folder) / "ray").mkdir()
     head = {"num_cpus": 0, "include_dashboard": False}
-    started: Any = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(nodes):
-            started.add_node(num_cpus=CPUS)
-        yield started
-    finally:
-        started.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with mock.patch.dict(os.environ, variables):
+        started: Any = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(nodes):
+                started.add_node(num_cpus=CPUS)
+            yield started
+        finally:
+            started.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # ------------------------------------------------------------------------ Ray against processes
 
 
-def compare_with_processes(input_: Path, work: Path, rounds: int) -> tuple[list[float], float]:
-    """Return the ratio of times (Ray / processes) of each round, and the node's peak in bytes."""
-    ratios, peak = [], 0
+def compare_with_processes(
+    input_: Path, work: Path, rounds: int
+) -> tuple[list[float], list[float], float]:
+    """Compare whole processes on Ray and without it.
+
+    Returns:
+        The ratio of times (Ray / processes) and the seconds that Ray takes longer for a fold, of
+        each round, and the node's peak in bytes.
+
+    """
+    ratios, longer, peak = [], [], 0
     with cluster(1) as nodes:
         for _ in range(rounds):
             seconds = {}
@@ -87,8 +97,9 @@ def compare_with_processes(input_: Path, work: Path, rounds: int) -> tuple[list[
                     ).seconds  # fmt: skip
                 peak = max(peak, *peaks)
             ratios.append(seconds["ray"] / seconds["processes"])
+            longer.append((seconds["ray"] - seconds["processes"]) / FOLDS)
             print(f"ray {seconds['ray']:.0f} s, processes {seconds['processes']:.0f} s", flush=True)
-    return ratios, peak
+    return ratios, longer, peak
 
 
 @contextlib.contextmanager
@@ -183,10 +194,11 @@ def main() -> None:
         work = Path(name)
         (work / "cv").mkdir()
         input_ = competition_csvs(options.input.absolute(), work / "input")
-        ratios, peak = compare_with_processes(input_, work / "cv", options.rounds)
+        ratios, longer, peak = compare_with_processes(input_, work / "cv", options.rounds)
         print(
             f"Ray / processes: {statistics.median(ratios):.3f} ({min(ratios):.3f}-"
-            f"{max(ratios):.3f}); memory of the node {peak / 1e9:.2f} GB"
+            f"{max(ratios):.3f}), {statistics.median(longer):.1f} s longer for a fold; "
+            f"memory of the node {peak / 1e9:.2f} GB"
         )
         (work / "simulated").mkdir()
         wall, cpu = measure_driver(options.nodes, work / "simulated")
@@ -196,7 +208,7 @@ def main() -> None:
         f"{cpu:.2f} s; {megabytes:.0f} MB per fold"
     )
     print("\nComputed, not measured: folds of a minute, a fold at a time on each node")
-    overhead = max(0.0, statistics.median(ratios) - 1) * FOLD_SECONDS
+    overhead = max(0.0, statistics.median(longer))
     for folds, nodes in LARGE:
         training = -(-folds // nodes) * (FOLD_SECONDS + overhead)
         print(

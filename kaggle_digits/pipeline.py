@@ -267,7 +267,7 @@ def run_training(
     if recipe.file is not None:
         recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
-    excluded = _read_excluded(config.exclude, splits.train)
+    excluded = _read_excluded(config.exclude, splits.train) if config.exclude else ()
     name = _find_earlier(config, name_run(config, splits, excluded))
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
@@ -295,10 +295,8 @@ def run_training(
     return result, csv
 
 
-def _read_excluded(path: Path | None, train: Dataset) -> tuple[int, ...]:
+def _read_excluded(path: Path, train: Dataset) -> tuple[int, ...]:
     """Return the ids of the images to exclude."""
-    if path is None:
-        return ()
     ids = suspects.read_ids(path)
     if unknown := sorted(set(ids) - set(train.ids.tolist())):
         raise InputError(
@@ -422,24 +420,26 @@ def _assign_folds(
     config: TrainConfig, train: Dataset, excluded: tuple[int, ...]
 ) -> cross_validation.FoldIds:
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
-    if config.validation_split is None:
-        seeds = config.seeds
-        folds = cross_validation.assign_folds(train.labels, config.folds, seeds, config.seed)
+    if config.validation_split is not None:
+        assigned = cross_validation.assign_holdout(
+            train.labels, config.validation_split, config.seed
+        )
     else:
-        folds = cross_validation.assign_holdout(train.labels, config.validation_split, config.seed)
+        assigned = cross_validation.assign_folds(
+            train.labels, config.folds, config.seeds, config.seed
+        )
     if not excluded:
-        return folds
-    folds = cross_validation.exclude(
-        folds, np.flatnonzero(np.isin(train.ids, excluded)), config.folds
-    )
+        return assigned
+    rows = np.flatnonzero(np.isin(train.ids, excluded))
+    assigned = cross_validation.exclude(assigned, rows, config.folds)
     for fold in range(1, config.folds + 1):
-        for trained in cross_validation.select_trained(folds, fold):
+        for trained in cross_validation.select_trained(assigned, fold):
             if missing := set(train.labels.tolist()) - set(train.labels[trained].tolist()):
                 raise InputError(
                     f"--exclude {config.exclude} leaves a model without training images of class "
                     f"{train.class_names[min(missing)]}. Exclude fewer images."
                 )
-    return folds
+    return assigned
 
 
 class NullCallback:

@@ -268,8 +268,7 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         raise InputError("received no runs to blend. Expected one or more finished runs.")
     opened = [runs.Run(run.folder) for run in finished]
     test, oof = predictions.read_test(opened), predictions.read_out_of_fold(opened)
-    weights, temperatures = None, np.ones(len(finished))
-    members_test, members_oof = test.probabilities, None if oof is None else oof.probabilities
+    weights = temperatures = None
     if method == "hill-climb":
         if oof is None or oof.labels is None:
             raise InputError(
@@ -278,21 +277,23 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
                 "mean."
             )
         temperatures = ensembling.find_temperatures(oof.probabilities, oof.labels)
-        members_oof = ensembling.calibrate(oof.probabilities, temperatures)
-        members_test = ensembling.calibrate(test.probabilities, temperatures)
-        weights = ensembling.hill_climb(members_oof, oof.labels)
-    blended = ensembling.blend(members_test, method, weights)
+        calibrated = ensembling.calibrate(oof.probabilities, temperatures)
+        weights = ensembling.hill_climb(calibrated, oof.labels)
+    blended = ensembling.blend(test.probabilities, method, weights, temperatures)
     oof_scores: Scores | None = None
     member_scores: tuple[Scores, ...] = ()
-    if oof is not None and oof.labels is not None and members_oof is not None:
-        oof_scores = scores(ensembling.blend(members_oof, method, weights), oof.labels)
+    if oof is not None and oof.labels is not None:
+        blended_oof = ensembling.blend(oof.probabilities, method, weights, temperatures)
+        oof_scores = scores(blended_oof, oof.labels)
         member_scores = tuple(scores(member, oof.labels) for member in oof.probabilities)
-    shares = [1 / len(finished)] * len(finished) if weights is None else weights.tolist()
+    count = len(finished)
+    shares = [1 / count] * count if weights is None else weights.tolist()
+    used = [1.0] * count if temperatures is None else temperatures.tolist()
     return Blend(
         finished,
         method,
         tuple(shares),
-        tuple(temperatures.tolist()),
+        tuple(used),
         Probabilities(test.ids, blended.astype(np.float32), None),
         blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
         oof_scores,

@@ -1,6 +1,5 @@
 """``kaggle-digits evaluate``: score a run on its held-out images, or a CSV against labels."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -9,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import evaluate_suspects, options
+from kaggle_digits.cli import evaluate_image, evaluate_suspects, options
 from kaggle_digits.terminal_text import escape_lines, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kaggle_digits.datasets.dataset import Images
     from kaggle_digits.evaluation import Calibration, Scores, WorstImage
     from kaggle_digits.plots import Drawn
     from kaggle_digits.report import Written as PageFiles
     from kaggle_digits.runs import Run
-    from kaggle_digits.runs.predictions import Prediction
 
 
 def command(
@@ -106,14 +103,18 @@ def command(
         _refuse_labels(labels, folder)
     run = runs.Run(folder)
     if show is not None:
-        _show(run, (split or options.Split.TRAIN).value, show, input_, as_json=json)
+        chosen = (split or options.Split.TRAIN).value
+        evaluate_image.show(run, chosen, show, input_, as_json=json)
         return
     judged = _judge(run, worst)
-    listed = None if suspects is None else evaluate_suspects.write(run, suspects, input_)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
-    if judged is None and tested is None and drawn is None and html is None:
+    nothing_else = tested is None and drawn is None and html is None
+    if judged is None and (nothing_else or suspects is not None):
         _refuse(run)
+    listed = None
+    if judged is not None and suspects is not None:
+        listed = evaluate_suspects.write(run, judged.suspects, suspects, input_)
     page = None if html is None else _write_page(run, html, input_)
     if json:
         files = {"html": html and str(html), "suspects": listed and str(listed.csv)}
@@ -123,7 +124,7 @@ def command(
         _held_out(judged, _printable_names(run)),
         _describe_test_scores(tested),
         _written(drawn),
-        evaluate_suspects.describe(listed),
+        evaluate_suspects.describe(listed) if listed else (),
         _written_page(page),
     ):
         print(escape_lines(line))
@@ -195,6 +196,7 @@ class Judged:
     calibration: "Calibration"
     table: "pd.DataFrame"
     worst: "tuple[WorstImage, ...]"
+    suspects: "tuple[WorstImage, ...]"
 
 
 def _judge(run: "Run", worst: int) -> Judged | None:
@@ -212,6 +214,7 @@ def _judge(run: "Run", worst: int) -> Judged | None:
         evaluation.calibration(probabilities, oof.labels),
         evaluation.confusion_matrix(probabilities, oof.labels, run.class_names),
         evaluation.find_worst_images(probabilities, oof.labels, oof.ids, worst),
+        evaluation.find_suspects(probabilities, oof.labels, oof.ids),
     )
 
 
@@ -308,76 +311,3 @@ def _describe(
         "plots": drawn
         and {"written": list(map(str, drawn.written)), "left_out": dict(drawn.left_out)},
     }
-
-
-# ----------------------------------------------------------------------------------- one image
-
-
-def _show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) -> None:
-    """Print one image and the run's prediction; draw both into the run's plots/."""
-    from kaggle_digits import plots
-    from kaggle_digits.runs import predictions
-
-    prediction = predictions.find_image(run, split, image_id)
-    image = _image(run, split, image_id, data)
-    path = None
-    if image is not None:
-        path = plots.draw_answer(run, prediction, image, split)
-    names = run.class_names
-    label = None if prediction.label is None else names[prediction.label]
-    if as_json:
-        options.print_json(
-            {
-                "id": prediction.id,
-                "split": split,
-                "label": label,
-                "predicted": names[prediction.predicted],
-                "probabilities": dict(zip(names, prediction.probabilities.tolist(), strict=True)),
-                "picture": path and str(path),
-            }
-        )
-        return
-    if image is not None:
-        from kaggle_digits.cli import terminal_image
-
-        print(terminal_image.picture(image, sys.stdout))
-    for line in _bars(prediction, _printable_names(run)):
-        print(line)
-    if path is not None:
-        print(f"\ndrawn      {path}")
-
-
-def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None":
-    """Return the image's pixels; None, with a note on stderr, if the run's data is missing."""
-    import numpy as np
-
-    from kaggle_digits import datasets
-    from kaggle_digits.errors import InputError
-    from kaggle_digits.training import cross_validation
-
-    try:
-        images = cross_validation.select_run_images(run, datasets.load(data), split)
-    except InputError as error:
-        typer.echo(f"No picture: {escape_lines(str(error))}", err=True)
-        return None
-    return images.take(np.flatnonzero(images.ids == image_id)).images[0, ...]
-
-
-def _bars(prediction: "Prediction", names: tuple[str, ...]) -> Iterator[str]:
-    from kaggle_digits.cli import terminal_image
-
-    label = "unknown" if prediction.label is None else names[prediction.label]
-    verdict = {True: ", correct", False: ", wrong"}.get(prediction.predicted == prediction.label)
-    yield f"image      {prediction.id}"
-    yield f"label      {label}"
-    verdict = "" if prediction.label is None else verdict
-    yield f"predicted  {names[prediction.predicted]}{verdict}\n"
-    width = max(map(len, names))
-    for number, (name, share) in enumerate(zip(names, prediction.probabilities, strict=True)):
-        notes = [
-            note
-            for note, at in (("label", prediction.label), ("predicted", prediction.predicted))
-            if at == number
-        ]
-        bar = terminal_image.bar(float(share))
-        yield f"{name:>{width}}  {share:.4f}  {bar}  {', '.join(notes)}".rstrip()

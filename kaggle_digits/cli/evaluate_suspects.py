@@ -1,16 +1,17 @@
 """List the training images whose label a run contradicts, for ``evaluate --suspects``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kaggle_digits.evaluation import WorstImage
     from kaggle_digits.runs import Run
 
 
 @dataclass(frozen=True)
-class Listed:
+class SuspectFiles:
     """The written files.
 
     Attributes:
@@ -40,33 +41,26 @@ def require_target(csv: Path) -> None:
     files.require_writable(csv)
 
 
-def write(run: "Run", csv: Path, data: Path) -> Listed | None:
-    """Write the list and its picture; return None if the run has no held-out images."""
+def write(run: "Run", suspects: "Sequence[WorstImage]", csv: Path, data: Path) -> SuspectFiles:
+    """Write the list, and its picture if the run's data is in the folder ``data``."""
     from kaggle_digits import evaluation, plots
     from kaggle_digits.errors import InputError
-    from kaggle_digits.runs import predictions
 
-    oof = predictions.read_out_of_fold([run])
-    if oof is None or oof.labels is None:
-        return None
-    found = evaluation.find_suspects(oof.probabilities[0], oof.labels, oof.ids)
-    evaluation.write_suspects(csv, found, run.class_names)
-    if not found:
-        return Listed(csv, 0, None, "there are no such images")
+    evaluation.write_suspects(csv, suspects, run.class_names)
+    if not suspects:
+        return SuspectFiles(csv, 0, None, "there are no such images")
     picture = csv.with_suffix(".png")
     try:
-        plots.draw_suspects(picture, run, found, data)
+        plots.draw_suspects(run, suspects, data, picture)
     except InputError as error:
-        return Listed(csv, len(found), None, str(error))
-    return Listed(csv, len(found), picture)
+        return SuspectFiles(csv, len(suspects), None, str(error))
+    return SuspectFiles(csv, len(suspects), picture)
 
 
-def describe(listed: Listed | None) -> Iterator[str]:
+def describe(written: SuspectFiles) -> Iterator[str]:
     """Yield lines for the terminal."""
-    if listed is None:
-        return
-    yield f"\nsuspects  {listed.csv} ({listed.images:,} images with another label than predicted)"
-    if listed.picture is not None:
-        yield f"drawn     {listed.picture}"
+    yield f"\nsuspects  {written.csv} ({written.images:,} images with another label than predicted)"
+    if written.picture:
+        yield f"drawn     {written.picture}"
     else:
-        yield f"omitted   the picture: {listed.reason}"
+        yield f"omitted   the picture: {written.reason}"

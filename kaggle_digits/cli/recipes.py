@@ -58,7 +58,8 @@ def _list(*, as_json: bool) -> None:
 
 
 def _time(recipe: recipes.Recipe) -> str:
-    return "" if recipe.relative_time is None else f"{recipe.relative_time:.2g}×"
+    """Return the relative time to train one model; an empty text if not measured."""
+    return f"{recipe.relative_time:.2g}×" if recipe.relative_time else ""
 
 
 def _accuracy(recipe: recipes.Recipe) -> str:

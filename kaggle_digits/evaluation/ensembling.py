@@ -29,6 +29,7 @@ def blend(
     probabilities: Sequence[Floats] | Floats,
     method: str = "mean",
     weights: npt.ArrayLike | None = None,
+    temperatures: npt.ArrayLike | None = None,
 ) -> Probabilities:
     """Blend the probabilities of k members.
 
@@ -37,6 +38,8 @@ def blend(
         method: one of `METHODS`.
         weights: ``[k]``, 0 or more, normalised to sum 1. ``hill-climb`` requires the weights that
             `hill_climb` found on out-of-fold probabilities, and computes their weighted mean.
+        temperatures: ``[k]``, with which `calibrate` changes the members first; None changes
+            nothing.
 
     Returns:
         float64 ``[n, c]``; each row sums to 1.
@@ -56,6 +59,8 @@ def blend(
             "received no weights for the method 'hill-climb'. Expected those that hill_climb "
             "returns for the members' out-of-fold probabilities."
         )
+    if temperatures is not None:
+        probabilities = calibrate(probabilities, temperatures)
     if method == "geometric":
         return geometric(probabilities)
     if method == "vote":

@@ -121,14 +121,14 @@ def _images(run: Run, data: Path, scored: "Sequence[WorstImage]", what: str) -> 
     return diagnostics.worst_images(shown, run.class_names, what)
 
 
-def draw_suspects(path: Path, run: Run, suspects: "Sequence[WorstImage]", data: Path) -> None:
+def draw_suspects(run: Run, suspects: "Sequence[WorstImage]", data: Path, path: Path) -> None:
     """Write a plot of the first of ``suspects``, at most `MAX_SUSPECTS`, to ``path``.
 
     Args:
-        path: a PNG or SVG file.
         run: a finished run.
         suspects: from `evaluation.find_suspects` on the run, at least one.
         data: the folder with the run's training images.
+        path: a PNG or SVG file.
 
     Raises:
         InputError: the data is not the run's, or the file cannot be written.

@@ -233,7 +233,8 @@ def test_class_names_are_shown_escaped():
         scores(probabilities, labels),
         calibration(probabilities, labels),
         confusion_matrix(probabilities, labels, names),
-        (),
+        worst=(),
+        suspects=(),
     )
     text = "\n".join(evaluate._held_out(judged, names))
     assert "\\x1b[31mcat" in text

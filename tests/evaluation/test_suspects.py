@@ -111,6 +111,17 @@ def test_a_run_lists_its_suspects_and_another_one_does_without_them(folder, monk
     assert "excluded_images: the run has 5, this command has 0" in refused
 
 
+def test_a_run_without_held_out_images_has_no_suspects(folder):
+    with untrained.training_takes_no_time():
+        product.call(
+            "train", "--recipe", "dense", "--epochs", "1", "--validation-split", "0",
+            "--run", "whole", cwd=folder,
+        )  # fmt: skip
+    done = product.call("evaluate", "whole", "--suspects", "w.csv", "--plots", cwd=folder, code=2)
+    assert "has no held-out images" in done.stderr
+    assert not (folder / "w.csv").exists()
+
+
 def test_a_run_without_some_images_has_a_name_of_its_own(folder):
     (folder / "two.csv").write_text("id\n1\n2\n")
     with untrained.training_takes_no_time():

@@ -19,6 +19,8 @@ from tests import product
 from tests.helpers import write_competition
 
 HAS_OPTUNA = importlib.util.find_spec("optuna") is not None
+HAS_RAY = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
 needs_optuna = pytest.mark.skipif(not HAS_OPTUNA, reason="Optuna is not installed")
 
 NET = """
@@ -152,8 +154,8 @@ def test_a_killed_search_ends_like_one_that_was_not(searched, data, tmp_path):
 
 
 @needs_optuna
+@needs_ray
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_a_search_on_ray_tries_the_same(data, tmp_path):
     for place in ("here", "ray"):
         (tmp_path / place).mkdir()

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ray_scale
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.training.executors import ray_cluster, ray_worker
 from kaggle_digits.training.executors.ray import OnRay
@@ -41,22 +41,8 @@ def undisturbed(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster():
     """A head without CPUs and three nodes, on this machine."""
-    from ray.cluster_utils import Cluster
-
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a short path, for sockets
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ray_cluster.SETTINGS.items():
-            patch.setenv(name, value)
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        patch.setenv("RAY_TMPDIR", folder)
-        (Path(folder) / "ray").mkdir()
-        head = {"num_cpus": 0, "include_dashboard": False}
-        nodes = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(3):
-            nodes.add_node(num_cpus=2)
+    with ray_scale.cluster(3) as nodes:
         yield nodes
-        nodes.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def workers() -> dict[int, int]:
