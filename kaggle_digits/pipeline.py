@@ -61,6 +61,9 @@ class TrainConfig:
             free memory; on Ray the cluster decides.
         ray_address: ``HOST:PORT`` of a Ray cluster's head, or ``auto``; None starts Ray on this
             machine.
+        storage: folder on a disk that all nodes of the Ray cluster share, or an address of fsspec
+            such as ``s3://bucket/folder``, for the files of folds in training. None sends them to
+            this machine.
         run: the run's folder; None names a folder in ``runs/`` after the settings.
         submission: the CSV to write; None names a file in ``submissions/`` after the settings.
         log: names of the trackers that the run is also written to: tensorboard, mlflow.
@@ -81,6 +84,7 @@ class TrainConfig:
     on: choosing.Place | None = None
     jobs: int | None = None
     ray_address: str | None = None
+    storage: str | None = None
     run: Path | None = None
     submission: Path | None = None
     log: tuple[str, ...] = ()
@@ -107,7 +111,8 @@ def cross_validate(
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
             Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, exclude, on, jobs, ray_address, run, submission, log.
+            learning_rate, precision, limit, exclude, on, jobs, ray_address, storage, run,
+            submission, log.
 
     Returns:
         The finished run. Its CSV is also written to ``submissions/``.
@@ -226,6 +231,7 @@ def _choose_executor(
         config.on,
         config.jobs,
         config.ray_address,
+        config.storage,
         members=config.folds * config.seeds,
         cpus=training.batch_splits * (threads or training.threads_per_split),
         image_bytes=image_bytes,

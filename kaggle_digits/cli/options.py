@@ -240,6 +240,16 @@ RayAddress = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="DIR|URL",
+        help="Folder that all nodes share, or an fsspec address such as s3://bucket/folder, for "
+        "checkpoints; with --on ray.  [default: they are sent to this machine]",
+        rich_help_panel=TRAINING,
+    ),
+]
 
 
 class Command(typer.core.TyperCommand):

@@ -43,6 +43,7 @@ def command(
     on: options.On = None,
     jobs: options.Jobs = None,
     ray_address: options.RayAddress = None,
+    storage: options.Storage = None,
     submission: Annotated[
         Path | None,
         typer.Option(
@@ -103,6 +104,7 @@ def command(
         on=None if on is None else on.value,
         jobs=jobs,
         ray_address=ray_address,
+        storage=storage,
         log=tuple(log or ()),
     )
     plan = _plan(options.RUNS / name / "plan.json", allowed, train, config, chosen)

@@ -59,6 +59,7 @@ def command(
     on: options.On = None,
     jobs: options.Jobs = None,
     ray_address: options.RayAddress = None,
+    storage: options.Storage = None,
     study: Annotated[
         Path | None,
         typer.Option(
@@ -107,6 +108,7 @@ def command(
         on=None if on is None else on.value,
         jobs=jobs,
         ray_address=ray_address,
+        storage=storage,
     )
     splits = pipeline.load_data(input_, config)
     options.print_notes(splits)

@@ -56,9 +56,9 @@ def workers() -> dict[int, int]:
     return found
 
 
-def begun(cluster, cwd, data):
+def begun(cluster, cwd, data, *more):
     """Start the run on the cluster, and return it once a fold has finished an epoch."""
-    options = ("--on", "ray", "--ray-address", cluster.address, "--input", data)
+    options = ("--on", "ray", "--ray-address", cluster.address, "--input", data, *more)
     process = product.started(*DENSE, *options, cwd=cwd, KAGGLE_KEY="a-key")
     product.read_until(process, "  loss ")  # of the first epoch, or of the next one after a loss
     assert workers()
@@ -129,6 +129,27 @@ def test_killed_workers_and_a_killed_driver_change_no_byte(cluster, data, undist
     options = ("--on", "ray", "--ray-address", cluster.address, "--input", data)
     product.run(*DENSE, *options, cwd=tmp_path, timeout=SECONDS)
     assert_same(tmp_path, undisturbed)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_with_a_storage_killed_workers_and_a_killed_driver_change_no_byte(
+    cluster, data, undisturbed, tmp_path
+):
+    storage = ("--storage", "shared")
+    process = begun(cluster, tmp_path, data, *storage)
+    for worker in workers():
+        os.kill(worker, signal.SIGKILL)
+    product.read_until(process, "resumes after epoch")
+    process.kill()
+    process.communicate()
+    wait_until_nothing_trains()
+    assert not list((tmp_path / "run").glob("fold-*/checkpoint.keras"))
+    assert list((tmp_path / "shared").glob("run-*/fold-*/checkpoint.keras"))
+
+    ended(begun(cluster, tmp_path, data, *storage))
+    assert_same(tmp_path, undisturbed)
+    assert not list((tmp_path / "shared").iterdir())
 
 
 @needs_ray

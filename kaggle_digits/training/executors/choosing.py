@@ -24,6 +24,7 @@ def choose(
     on: Place | None,
     jobs: int | None,
     ray_address: str | None,
+    storage: str | None = None,
     *,
     members: int,
     cpus: int,
@@ -35,6 +36,8 @@ def choose(
         on: where to train; None trains in this process if one fold is trained at a time.
         jobs: number of folds trained at the same time; None chooses it from cores and memory.
         ray_address: address of a Ray cluster; None starts Ray on this machine.
+        storage: where the nodes of a Ray cluster keep the files of folds in training; None sends
+            them to this machine.
         members: number of models of the run.
         cpus: number of CPU cores that one model uses.
         image_bytes: size of all training images.
@@ -47,13 +50,14 @@ def choose(
         raise InputError(f"--on {on!r} is unknown. Expected one of {', '.join(PLACES)}.")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is too small. Expected 1 or more.")
-    if ray_address is not None and on != "ray":
-        raise InputError(
-            f"--ray-address {ray_address} is used only with --on ray. Received "
-            f"{'no --on' if on is None else f'--on {on}'}. Add --on ray, or leave out the address."
-        )
     if on == "ray":
-        return OnRay(ray_address, jobs)
+        return OnRay(ray_address, jobs, storage)
+    for option, value in (("--ray-address", ray_address), ("--storage", storage)):
+        if value is not None:
+            raise InputError(
+                f"{option} {value} is used only with --on ray. Received "
+                f"{'no --on' if on is None else f'--on {on}'}. Add --on ray, or leave out {option}."
+            )
     if on == "here":
         if jobs is not None and jobs > 1:
             raise InputError(

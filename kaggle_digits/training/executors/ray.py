@@ -2,9 +2,10 @@
 
 The driver is this process. It gives the images to Ray's object store, which copies them once to
 each node that trains. A task streams messages back: the driver writes every finished epoch's
-checkpoint and every finished fold into the run's folder, so no disk is shared. A fold whose worker
-or node is lost is given away again with its last checkpoint. Ray's own retries are off, because
-they would repeat the task with the checkpoint that it began with.
+checkpoint and every finished fold into the run's folder, so no disk is shared. With a storage that
+all nodes share, checkpoints go there instead, and the driver fetches finished folds. A fold whose
+worker or node is lost is given away again with its last checkpoint. Ray's own retries are off,
+because they would repeat the task with the checkpoint that it began with.
 """
 
 import os
@@ -21,10 +22,12 @@ from kaggle_digits.runs import Run
 from kaggle_digits.runs.folder import RECIPE_FILE
 from kaggle_digits.training.executors import FoldsCallback, Task
 from kaggle_digits.training.executors.ray_cluster import Cluster, connect
+from kaggle_digits.training.executors.ray_storage import Storage, open_for
 from kaggle_digits.training.executors.ray_worker import (
     CHECKPOINT,
     FOLD_FILES,
     HISTORY,
+    MARK,
     describe_data,
     read_files,
     train_remotely,
@@ -56,11 +59,14 @@ class OnRay:
         address: ``HOST:PORT`` of the cluster's head, or ``auto``; None takes the variable
             RAY_ADDRESS, and without it starts Ray on this machine and ends it afterwards.
         jobs: largest number of folds given to the cluster at the same time; None for all.
+        storage: folder on a shared disk, or an address of fsspec, for the files of folds in
+            training; None sends them to the driver.
 
     """
 
     address: str | None = None
     jobs: int | None = None
+    storage: str | None = None
 
     def train_folds(
         self, task: Task, numbers: Sequence[int], folds: FoldsCallback
@@ -68,7 +74,8 @@ class OnRay:
         """Train the folds ``numbers`` and yield each number when its files are written.
 
         Raises:
-            InputError: Ray is not installed, or the versions of a node are others.
+            InputError: Ray is not installed, the storage's address is wrong, or the versions of a
+                node are others.
             KaggleDigitsError: the training of a fold failed.
             OutsideError: the cluster cannot be reached, or a fold was lost again and again.
 
@@ -79,15 +86,16 @@ class OnRay:
         waiting = deque(_Fold(number, run.fold(number)) for number in numbers)
         cpus = task.batch_splits * task.threads
         address = self.address or os.environ.get("RAY_ADDRESS") or None
+        storage = None if self.storage is None else open_for(run, self.storage)
         with connect(address, cpus, task.splits) as cluster:
-            give = _Giver(cluster, task, cpus)
+            give = _Giver(cluster, task, cpus, storage)
             running: list[_Fold] = []
             try:
                 while waiting or running:
                     while waiting and len(running) < (self.jobs or len(numbers)):
                         running.append(give(waiting.popleft()))
                     for fold in cluster.wait(running):
-                        answer = _receive(cluster, fold, folds)
+                        answer = _receive(cluster, fold, folds, storage)
                         if answer is None:
                             continue
                         running.remove(fold)
@@ -98,13 +106,16 @@ class OnRay:
             finally:
                 for fold in running:
                     cluster.cancel(fold.messages)
+            if storage is not None:
+                storage.remove()
 
 
 class _Giver:
     """Give folds to the cluster."""
 
-    def __init__(self, cluster: Cluster, task: Task, cpus: int) -> None:
+    def __init__(self, cluster: Cluster, task: Task, cpus: int, storage: Storage | None) -> None:
         self.task = task
+        self.storage = None if storage is None else storage.address
         self.versions = versions()
         self.data = cluster.put(describe_data(task.splits))
         self.run_files = cluster.put(read_files(task.folder, RUN_FILES))
@@ -121,12 +132,20 @@ class _Giver:
         if CHECKPOINT not in resume:
             resume = {}
         fold.messages = self.function.remote(
-            self.versions, self.data, self.run_files, resume, self.task.train_fold, fold.number
+            self.versions,
+            self.data,
+            self.run_files,
+            resume,
+            self.storage,
+            self.task.train_fold,
+            fold.number,
         )
         return fold
 
 
-def _receive(cluster: Cluster, fold: _Fold, folds: FoldsCallback) -> str | None:
+def _receive(
+    cluster: Cluster, fold: _Fold, folds: FoldsCallback, storage: Storage | None
+) -> str | None:
     """Handle the next message of ``fold``; return ``done`` or ``lost`` if it was the last one."""
     received = cluster.receive(fold.messages)
     if isinstance(received, OutsideError):
@@ -144,6 +163,8 @@ def _receive(cluster: Cluster, fold: _Fold, folds: FoldsCallback) -> str | None:
         kinds = {kind.exit_code: kind for kind in (InputError, OutsideError)}
         raise kinds.get(code, KaggleDigitsError)(message)
     if name == "done":
+        if storage is not None:
+            value = _fetch(storage.inside(f"fold-{fold.number}"))
         _keep(fold.folder, value, FOLD_FILES)
     elif name == "started":
         if fold.watcher is None:
@@ -157,6 +178,19 @@ def _receive(cluster: Cluster, fold: _Fold, folds: FoldsCallback) -> str | None:
     else:
         getattr(_watcher(fold), name)(value)
     return "done" if name == "done" else None
+
+
+def _fetch(stored: Storage) -> dict[str, bytes]:
+    """Return the files of a finished fold from the storage, and remove them there."""
+    contents = stored.read(FOLD_FILES)
+    if MARK not in contents:
+        raise OutsideError(
+            f"--storage {stored.address} lacks the files of a finished fold. Expected the files "
+            "that its node wrote. Check that every node and this machine see the same files, then "
+            "run the same command again."
+        )
+    stored.remove()
+    return contents
 
 
 def _watcher(fold: _Fold) -> FoldCallback:

@@ -1,8 +1,8 @@
 """Train one fold on a node of a Ray cluster, and send its files to the driver.
 
 No disk is shared with the driver: what the fold needs comes as arguments, and each finished epoch's
-checkpoint goes back. Arguments and messages hold plain values, because another version of this
-package may receive them.
+checkpoint goes back, or with ``--storage`` to a place that all nodes share. Arguments and messages
+hold plain values, because another version of this package may receive them.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.training.executors import TrainFold
 from kaggle_digits.training.executors.processes import outcome
+from kaggle_digits.training.executors.ray_storage import Storage, require_shared
 from kaggle_digits.training.history import Epoch
 
 HISTORY, CHECKPOINT, MARK = "history.csv", "checkpoint.keras", "finished.json"
@@ -75,6 +76,7 @@ def train_remotely(
     data: dict[str, Any],
     run_files: dict[str, bytes],
     resume: dict[str, bytes],
+    storage: str | None,
     train_fold: TrainFold,
     number: int,
 ) -> Iterator[Message]:
@@ -85,6 +87,8 @@ def train_remotely(
         data: the images, from `describe_data`.
         run_files: content of the files in the run's folder, by name.
         resume: content of the fold's checkpoint and history, by name; empty for a new fold.
+        storage: address of the run's folder in a storage that all nodes share, for the fold's
+            files; None sends them to the driver.
         train_fold: function that trains one fold and writes its files.
         number: number of the fold.
 
@@ -99,6 +103,15 @@ def train_remotely(
     if different := describe_differences(versions(), expected):
         yield "failed", (InputError.exit_code, different)
         return
+    stored = None
+    if storage is not None:
+        stored = Storage(storage).inside(f"fold-{number}")
+        try:
+            require_shared(Storage(storage))
+            resume = max(resume, stored.read((HISTORY, CHECKPOINT)), key=_count_epochs)
+        except KaggleDigitsError as error:
+            yield "failed", (error.exit_code, str(error))
+            return
     yield "started", None
     # The folder of a killed worker is removed by the next one on its node.
     with files.workspace(Path(tempfile.gettempdir()).absolute()) as folder:
@@ -112,7 +125,7 @@ def train_remotely(
         messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         # A daemon: if the driver cancels, this function ends and the thread does not keep Ray.
         threading.Thread(
-            target=_train, args=(train_fold, folder, splits, number, messages), daemon=True
+            target=_train, args=(train_fold, folder, splits, number, messages, stored), daemon=True
         ).start()
         while True:
             message = messages.get()
@@ -127,14 +140,19 @@ def _train(
     splits: Splits,
     number: int,
     messages: "queue.SimpleQueue[Message]",
+    stored: Storage | None,
 ) -> None:
     fold = folder / f"fold-{number}"
-    name, error = outcome(train_fold, folder, splits, number, _Relay(messages, fold))
+    relay = _Relay(messages, fold, stored)
+    name, error = outcome(train_fold, folder, splits, number, relay)
     if name == "failed":
         assert isinstance(error, KaggleDigitsError)  # noqa: S101 — the contract of `outcome`
         messages.put(("failed", (error.exit_code, str(error).replace(f"{folder}/", ""))))
         return
-    messages.put(("done", read_files(fold, FOLD_FILES)))
+    try:
+        messages.put(("done", relay.hand_over(FOLD_FILES)))
+    except KaggleDigitsError as unwritten:
+        messages.put(("failed", (unwritten.exit_code, str(unwritten))))
 
 
 def read_files(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
@@ -146,11 +164,20 @@ def read_files(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
+def _count_epochs(files_of_a_fold: dict[str, bytes]) -> int:
+    """Return the number of epochs to resume after; 0 without a checkpoint."""
+    if CHECKPOINT not in files_of_a_fold:
+        return 0
+    return files_of_a_fold.get(HISTORY, b"").count(b"\n")
+
+
 class _Relay:
     """Put the progress of a fold into a queue, with the files of each finished epoch."""
 
-    def __init__(self, messages: "queue.SimpleQueue[Message]", fold: Path) -> None:
-        self.messages, self.fold = messages, fold
+    def __init__(
+        self, messages: "queue.SimpleQueue[Message]", fold: Path, stored: Storage | None
+    ) -> None:
+        self.messages, self.fold, self.stored = messages, fold, stored
         self.reported = -np.inf
 
     def epochs_found(self, count: int) -> None:
@@ -162,5 +189,13 @@ class _Relay:
             self.messages.put(("images_trained", count))
 
     def epoch_done(self, epoch: Epoch) -> None:
-        kept = read_files(self.fold, (HISTORY, CHECKPOINT))
+        kept = self.hand_over((HISTORY, CHECKPOINT))
         self.messages.put(("epoch_done", (astuple(epoch), kept)))
+
+    def hand_over(self, names: tuple[str, ...]) -> dict[str, bytes]:
+        """Return the files that go to the driver as a message: none with a storage."""
+        contents = read_files(self.fold, names)
+        if self.stored is None:
+            return contents
+        self.stored.write(contents)
+        return {}
