@@ -1,0 +1,87 @@
+"""``kaggle-digits kernel fetch``: download the runs of a pushed kernel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kaggle_digits.cli import kernel_common, options
+
+if TYPE_CHECKING:
+    from kaggle_digits.kaggle_client.kernel_fetch import Fetched
+
+
+def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> None:
+    """Download the runs of a kernel into runs/.
+
+    Checks the SHA-256 of each file and reads each run before it appears in runs/. Then `evaluate`,
+    `ensemble`, `compare`, `predict` and `submit` work as for a run that was trained here.
+    """
+    from dataclasses import replace
+
+    from kaggle_digits.kaggle_client import kernel_fetch
+    from kaggle_digits.kaggle_client.client import Kaggle
+
+    kernel_common.require_credentials()
+    ledger = kernel_common.open_ledger()
+    with Kaggle() as kaggle:
+        reference, entry = kernel_common.find(kernel, ledger, kaggle)
+        got = kernel_fetch.fetch(
+            reference, options.RUNS, kaggle, pushed=entry, tell=kernel_common.say_aside
+        )
+    if entry:
+        ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
+    csv = _write_submission(reference, got)
+    if json:
+        options.print_json(
+            {
+                "kernel": reference,
+                "state": got.manifest.state,
+                "runs": list(map(str, got.runs)),
+                "submission": csv and str(csv),
+            }
+        )
+        return
+    for folder in got.runs:
+        _describe_run(folder)
+    if csv:
+        kernel_common.say(f"Submission   {csv}")
+    if got.manifest.state != "finished":
+        kernel_common.say(
+            f"The session {_describe_end(got.manifest.state)}. To resume an unfinished run here, "
+            "run its own command, which `kaggle-digits evaluate` prints.",
+        )
+
+
+def _write_submission(kernel: str, got: "Fetched") -> Path | None:
+    """Write the CSV of a finished run, or of the mean of several runs, to submissions/.
+
+    An existing CSV is not overwritten.
+    """
+    from kaggle_digits import files, results
+
+    if got.manifest.state != "finished":
+        return None
+    several = len(got.runs) > 1
+    name = kernel.partition("/")[2] if several else got.runs[0].name
+    csv = options.SUBMISSIONS / f"{name}.csv"
+    if csv.exists():
+        return None
+    if several:
+        results.ensemble(list(got.runs)).write_submission(csv)
+    else:
+        files.write_bytes(csv, (got.runs[0] / "submission.csv").read_bytes())
+    return csv
+
+
+def _describe_run(folder: Path) -> None:
+    from kaggle_digits.runs import Run
+
+    run = Run(folder)
+    scores = run.metrics
+    oof = ((scores or {}).get("oof") or {}).get("accuracy")
+    judged = "" if oof is None else f", out-of-fold accuracy {oof:.5f}"
+    done = sum(run.fold_scores(number) is not None for number in range(1, run.members + 1))
+    kernel_common.say(f"Run          {folder} ({done} of {run.members} models{judged})")
+
+
+def _describe_end(state: str) -> str:
+    return {"stopped": "was stopped before its time limit"}.get(state, "ended early")
