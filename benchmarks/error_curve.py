@@ -8,6 +8,7 @@ Reads measured figures: ``benchmarks/results/few-images.csv`` (from `benchmarks.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,26 @@ def read_points(path: Path) -> list[Point]:
         ]
 
 
-def draw_panel(axes: "Axes", points: list[Point], title: str, unit: float, unit_name: str) -> None:
-    """Draw the points with their standard errors; a line joins the best of each side."""
+def draw_panel(
+    axes: "Axes",
+    points: list[Point],
+    *,
+    title: str,
+    unit: float,
+    axis: str,
+    ticks: Sequence[float],
+) -> None:
+    """Draw the points with their standard errors; a line joins the best of each side.
+
+    Args:
+        axes: where to draw.
+        points: networks and means of networks.
+        title: how the errors were measured.
+        unit: FLOP that are 1 on the horizontal axis.
+        axis: name of the horizontal axis.
+        ticks: labelled values on it.
+
+    """
     for side, style in STYLES.items():
         own = sorted((p for p in points if p.side == side), key=lambda p: p.flop)
         if not own:
@@ -82,7 +101,9 @@ def draw_panel(axes: "Axes", points: list[Point], title: str, unit: float, unit_
             color=style["color"], linewidth=1,
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlabel(f"training, {unit_name}")
+    axes.minorticks_off()
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xlabel(axis)
     axes.set_ylabel(f"errors in {points[0].images:,} images")
     axes.set_ylim(bottom=0)
     axes.set_title(title, fontsize=9.5, loc="left")
@@ -99,9 +120,23 @@ def main() -> None:
     )
     few, every = (read_points(RESULTS / f"{name}.csv") for name in ("few-images", "all-images"))
     left = canvas.axes_at(figure, LEFT, BOTTOM, SIDE, TALL)
-    draw_panel(left, few, "trained on 6,000 images, three splits", 1e12, "TFLOP")
+    draw_panel(
+        left,
+        few,
+        title="trained on 6,000 images, three splits",
+        unit=1e12,
+        axis="training, TFLOP",
+        ticks=(10, 20, 40, 80),
+    )
     right = canvas.axes_at(figure, canvas.WIDTH / 2 + LEFT, BOTTOM, SIDE, TALL)
-    draw_panel(right, every, "out-of-fold, all images", 1e15, "PFLOP for all folds")
+    draw_panel(
+        right,
+        every,
+        title="out-of-fold, all images",
+        unit=1e15,
+        axis="training, PFLOP for all folds",
+        ticks=(0.1, 0.2, 0.5, 1, 2),
+    )
     canvas.save(PICTURE, figure)
 
 
