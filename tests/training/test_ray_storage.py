@@ -205,6 +205,7 @@ def test_a_password_in_the_address_is_refused_and_not_shown(data, tmp_path):
     with pytest.raises(KaggleDigitsError, match="--storage contains a password") as caught:
         trained(data, tmp_path / "run", on="ray", storage="s3://user:pa55word@host/x")
     assert "pa55word" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_files_are_whole_or_not_there(tmp_path):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from kaggle_digits.backend import cores
 from kaggle_digits.errors import InputError
-from kaggle_digits.training.executors import Executor
+from kaggle_digits.training.executors import Executor, ray_storage
 from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.executors.processes import GPUS, Processes, list_gpus
 from kaggle_digits.training.executors.ray import OnRay
@@ -51,6 +51,8 @@ def choose(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is too small. Expected 1 or more.")
     if on == "ray":
+        if storage is not None:
+            ray_storage.check_address(storage)
         return OnRay(ray_address, jobs, storage)
     for option, value in (("--ray-address", ray_address), ("--storage", storage)):
         if value is not None:

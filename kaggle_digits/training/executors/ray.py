@@ -74,8 +74,7 @@ class OnRay:
         """Train the folds ``numbers`` and yield each number when its files are written.
 
         Raises:
-            InputError: Ray is not installed, the storage's address is wrong, or the versions of a
-                node are others.
+            InputError: Ray is not installed, or the versions of a node are others.
             KaggleDigitsError: the training of a fold failed.
             OutsideError: the cluster cannot be reached, or a fold was lost again and again.
 

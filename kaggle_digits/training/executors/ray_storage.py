@@ -83,19 +83,16 @@ class Storage:
             ) from error
 
 
-def open_for(run: Run, address: str) -> Storage:
-    """Create the run's own folder in the storage at ``address``.
-
-    Its name contains a hash of the run's settings and start, so two runs never share a folder.
+def check_address(address: str) -> None:
+    """Check an address before anything is recorded of it.
 
     Raises:
-        InputError: the address is unknown or contains a password, or a package is missing.
-        OutsideError: the storage cannot be written to.
+        InputError: the store is unknown, its package is missing, or the address has a password.
 
     """
     if "://" not in address:
-        address = str(files.expand_home(address).absolute())
-    elif urlsplit(address).password is not None:
+        return
+    if urlsplit(address).password is not None:
         raise InputError(
             "--storage contains a password, which the run would record. Expected an address "
             "without one. Give the store its credentials by its own variables or files, on every "
@@ -106,6 +103,25 @@ def open_for(run: Run, address: str) -> Storage:
         _open(address)
     except (ImportError, ValueError) as error:  # no such store, or its package is missing
         raise InputError(f"--storage {address}: {describe_reason(error)}. {EXPECTED}") from error
+
+
+def open_for(run: Run, address: str) -> Storage:
+    """Create the run's own folder in the storage at ``address``.
+
+    Its name contains a hash of the run's settings and start, so two runs never share a folder.
+
+    Args:
+        run: the open run.
+        address: a folder, or an address that `check_address` accepts.
+
+    Raises:
+        InputError: fsspec is not installed.
+        OutsideError: the storage cannot be written to.
+
+    """
+    if "://" not in address:
+        address = str(files.expand_home(address).absolute())
+    require_packages(["fsspec"], extra="ray", needed_by=f"--storage {address}")
     identity = f"{run.facts.started} {sorted(run.settings.flat().items())}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     own = Storage(address).inside(f"{run.folder.name}-{digest[:12]}")
