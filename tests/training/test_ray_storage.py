@@ -159,6 +159,20 @@ def test_a_storage_that_fails_during_training_ends_the_run_in_words(data, tmp_pa
         trained(data, tmp_path / "run", on="ray", storage=str(tmp_path / "shared"))
 
 
+@needs_ray
+@pytest.mark.usefixtures("cluster")
+def test_a_finished_fold_stays_in_the_storage_until_the_driver_has_it(data, tmp_path, monkeypatch):
+    def no_space(_folder, contents, _names):
+        if "model.keras" in contents:
+            raise OutsideError("no space left")
+
+    monkeypatch.setattr(ray, "_keep", no_space)
+    with pytest.raises(OutsideError, match="no space left"):
+        trained(data, tmp_path / "run", on="ray", storage=str(tmp_path / "shared"))
+    [fold] = (tmp_path / "shared").glob("run-*/fold-1")
+    assert {"finished.json", "checkpoint.keras"} <= {path.name for path in fold.iterdir()}
+
+
 def broken_after(writes):
     done = []
     write = ray_storage._write

@@ -162,9 +162,10 @@ def _receive(
         kinds = {kind.exit_code: kind for kind in (InputError, OutsideError)}
         raise kinds.get(code, KaggleDigitsError)(message)
     if name == "done":
-        if storage is not None:
-            value = _fetch(storage.inside(f"fold-{fold.number}"))
-        _keep(fold.folder, value, FOLD_FILES)
+        if storage is None:
+            _keep(fold.folder, value, FOLD_FILES)
+        else:
+            _fetch(storage.inside(f"fold-{fold.number}"), fold.folder)
     elif name == "started":
         if fold.watcher is None:
             fold.watcher = folds.fold_started(fold.number)
@@ -179,8 +180,8 @@ def _receive(
     return "done" if name == "done" else None
 
 
-def _fetch(stored: Storage) -> dict[str, bytes]:
-    """Return the files of a finished fold from the storage, and remove them there."""
+def _fetch(stored: Storage, folder: Path) -> None:
+    """Move the files of a finished fold from the storage to ``folder``."""
     contents = stored.read(FOLD_FILES)
     if MARK not in contents:
         raise OutsideError(
@@ -188,8 +189,8 @@ def _fetch(stored: Storage) -> dict[str, bytes]:
             "that its node wrote. Check that every node and this machine see the same files, then "
             "run the same command again."
         )
-    stored.remove()
-    return contents
+    _keep(folder, contents, FOLD_FILES)
+    stored.remove()  # last: a driver that is killed before it resumes from them
 
 
 def _watcher(fold: _Fold) -> FoldCallback:
