@@ -27,7 +27,7 @@ def machine(monkeypatch):
 
 
 def choose(on=None, jobs=None, address=None):
-    return choosing.choose(on, jobs, address, members=5, cpus=2, image_bytes=COMPETITION)
+    return choosing.choose(on, jobs, address, None, members=5, cpus=2, image_bytes=COMPETITION)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def choose(
     on: Place | None,
     jobs: int | None,
     ray_address: str | None,
-    storage: str | None = None,
+    storage: str | None,
     *,
     members: int,
     cpus: int,
@@ -51,9 +51,8 @@ def choose(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is too small. Expected 1 or more.")
     if on == "ray":
-        if storage is not None:
-            ray_storage.check_address(storage)
-        return OnRay(ray_address, jobs, storage)
+        shared = None if storage is None else ray_storage.resolve_address(storage)
+        return OnRay(ray_address, jobs, shared)
     for option, value in (("--ray-address", ray_address), ("--storage", storage)):
         if value is not None:
             raise InputError(

@@ -59,8 +59,8 @@ class OnRay:
         address: ``HOST:PORT`` of the cluster's head, or ``auto``; None takes the variable
             RAY_ADDRESS, and without it starts Ray on this machine and ends it afterwards.
         jobs: largest number of folds given to the cluster at the same time; None for all.
-        storage: folder on a shared disk, or an address of fsspec, for the files of folds in
-            training; None sends them to the driver.
+        storage: absolute path of a folder on a shared disk, or an address of fsspec, for the files
+            of folds in training; None sends them to the driver.
 
     """
 

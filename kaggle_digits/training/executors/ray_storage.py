@@ -83,26 +83,27 @@ class Storage:
             ) from error
 
 
-def check_address(address: str) -> None:
-    """Check an address before anything is recorded of it.
+def resolve_address(address: str) -> str:
+    """Check an address before anything is recorded of it, and return it with an absolute path.
 
     Raises:
-        InputError: the store is unknown, its package is missing, or the address has a password.
+        InputError: the store is unknown, a package is missing, or the address has a password.
 
     """
-    if "://" not in address:
-        return
-    if urlsplit(address).password is not None:
+    if "://" in address and urlsplit(address).password is not None:
         raise InputError(
             "--storage contains a password, which the run would record. Expected an address "
             "without one. Give the store its credentials by its own variables or files, on every "
             "node."
         )
     require_packages(["fsspec"], extra="ray", needed_by=f"--storage {address}")
+    if "://" not in address:
+        return str(files.expand_home(address).absolute())
     try:
         _open(address)
     except (ImportError, ValueError) as error:  # no such store, or its package is missing
         raise InputError(f"--storage {address}: {describe_reason(error)}. {EXPECTED}") from error
+    return address
 
 
 def open_for(run: Run, address: str) -> Storage:
@@ -112,16 +113,12 @@ def open_for(run: Run, address: str) -> Storage:
 
     Args:
         run: the open run.
-        address: a folder, or an address that `check_address` accepts.
+        address: what `resolve_address` returned.
 
     Raises:
-        InputError: fsspec is not installed.
         OutsideError: the storage cannot be written to.
 
     """
-    if "://" not in address:
-        address = str(files.expand_home(address).absolute())
-    require_packages(["fsspec"], extra="ray", needed_by=f"--storage {address}")
     identity = f"{run.facts.started} {sorted(run.settings.flat().items())}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     own = Storage(address).inside(f"{run.folder.name}-{digest[:12]}")
