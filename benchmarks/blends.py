@@ -1,19 +1,17 @@
 """Compare finished runs and the means of their predictions, out-of-fold.
 
-    python -m benchmarks.blends RUN RUN … [--csv FILE]
+    python -m benchmarks.blends RUN RUN …
 
 Prints a Markdown table with a row for each run and for each mean of two or more: errors on the
 images that all runs held out, log loss as it is and at the best temperature, and the work of the
 training. The last column compares each row with the first run, image by image. Temperatures are
-fitted on the same images, one number each. ``--csv`` writes the rows that `benchmarks.error_curve`
-draws.
+fitted on the same images, one number each. No file is written.
 """
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -32,7 +30,6 @@ class Row:
 
     Attributes:
         name: the recipes, joined by a plus sign.
-        networks: number of networks that predict each held-out image.
         images: number of held-out images.
         errors: number of errors on them.
         standard_error: binomial standard error of the errors.
@@ -46,7 +43,6 @@ class Row:
     """
 
     name: str
-    networks: int
     images: int
     errors: int
     standard_error: float
@@ -72,18 +68,17 @@ def compare(folders: Sequence[Path]) -> Iterator[Row]:
         raise InputError(
             "the runs share no held-out images. Expected runs of `cv` on the same training images."
         )
-    labels, first = found.labels, None
+    labels = found.labels
+    wrong_at_first = found.probabilities[0].argmax(axis=1) != labels
     work = [(count_flop(run), (run.metrics or {}).get("seconds", math.nan)) for run in opened]
     for size in range(1, len(opened) + 1):
         for chosen in combinations(range(len(opened)), size):
             mean = ensembling.blend(found.probabilities[list(chosen)], "mean")
             wrong = mean.argmax(axis=1) != labels
-            first = wrong if first is None else first
-            difference = first.astype(int) - wrong
+            difference = wrong_at_first.astype(int) - wrong
             scores = evaluation.scores(mean, labels)
             yield Row(
                 name=" + ".join(opened[k].settings.recipe for k in chosen),
-                networks=sum(opened[k].settings.seeds for k in chosen),
                 images=len(labels),
                 errors=int(wrong.sum()),
                 standard_error=scores.standard_error * len(labels),
@@ -126,21 +121,14 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    """Print the table and, if asked, write the rows as CSV."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--csv", type=Path, metavar="FILE")
     options = parser.parse_args()
     try:
-        rows = list(compare(options.runs))
+        print(markdown(list(compare(options.runs))))
     except InputError as error:
         parser.error(str(error))
-    print(markdown(rows))
-    if options.csv is not None:
-        with options.csv.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-            table.writeheader()
-            table.writerows(map(asdict, rows))
 
 
 if __name__ == "__main__":

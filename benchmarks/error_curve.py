@@ -2,9 +2,8 @@
 
     python -m benchmarks.error_curve
 
-Reads measured figures: ``benchmarks/results/few-images.csv`` (from `benchmarks.reference`) and
-``benchmarks/results/all-images.csv`` (from `benchmarks.blends`), and writes
-``docs/images/errors-by-flop.png``.
+Reads figures of docs/results.md, which has their commands: ``benchmarks/results/few-images.csv``
+and ``benchmarks/results/all-images.csv``. Writes ``docs/images/errors-by-flop.png``.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """The tables of finished runs, and the picture of errors against FLOP."""
 
-import csv
+import re
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_runs_and_their_mean_are_compared(two):
     both = (two[0].oof.probabilities + two[1].oof.probabilities).argmax(axis=1)
     assert [first.errors, second.errors] == [rows.sum() for rows in wrong]
     assert mean.errors == (both != two[0].oof.labels).sum()
-    assert (mean.name, mean.networks, mean.images) == ("dense + one-conv", 2, 120)
+    assert (mean.name, mean.images) == ("dense + one-conv", 120)
     assert (first.fewer, first.fewer_error) == (0, 0)
     assert second.fewer == wrong[0].sum() - wrong[1].sum()
     changed = (wrong[0].astype(int) - wrong[1]).var() * 120
@@ -43,17 +43,12 @@ def test_runs_and_their_mean_are_compared(two):
     assert mean.flop == first.flop + second.flop
 
 
-def test_the_table_is_printed_and_kept_for_the_picture(two, tmp_path, monkeypatch, capsys):
-    kept = tmp_path / "rows.csv"
-    folders = [str(run.folder) for run in two]
-    monkeypatch.setattr("sys.argv", ["blends", *folders, "--csv", str(kept)])
+def test_the_table_is_printed(two, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["blends", *(str(run.folder) for run in two)])
     blends.main()
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("|mean of|errors|")
     assert rows[2].startswith("|dense + one-conv|")
-    with kept.open(newline="") as file:
-        assert next(row["name"] for row in csv.DictReader(file)) == "dense"
-    assert [point.side for point in error_curve.read_points(kept)] == [error_curve.OURS] * 3
 
 
 def test_runs_on_other_data_are_refused(two, tmp_path):
@@ -66,6 +61,13 @@ def test_runs_on_other_data_are_refused(two, tmp_path):
         list(blends.compare([two[0].folder, other.folder]))
 
 
+def test_the_picture_has_the_figures_of_the_results():
+    text = (error_curve.PICTURE.parents[1] / "results.md").read_text(encoding="utf-8")
+    for name in ("few-images", "all-images"):
+        for point in error_curve.read_points(error_curve.RESULTS / f"{name}.csv"):
+            assert re.search(rf"\b{point.errors:g}( ±| errors| \|)", text), point
+
+
 def test_the_committed_picture_is_drawn_from_the_committed_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(error_curve, "PICTURE", tmp_path / "drawn.png")
     error_curve.main()
@@ -74,3 +76,5 @@ def test_the_committed_picture_is_drawn_from_the_committed_figures(tmp_path, mon
     sides = {point.name: point.side for point in points}
     assert sides["deotte15 + deotte15 + deotte15"] == error_curve.THEIRS
     assert sides["record-5 + record-width"] == error_curve.OURS
+    every = error_curve.read_points(error_curve.RESULTS / "all-images.csv")
+    assert {point.side for point in every} == set(error_curve.STYLES)
