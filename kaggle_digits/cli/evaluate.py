@@ -109,8 +109,8 @@ def command(
     judged = _judge(run, worst)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
-    nothing_else = tested is None and drawn is None and html is None
-    if judged is None and (nothing_else or suspects is not None):
+    no_other_output = tested is None and drawn is None and html is None
+    if judged is None and (no_other_output or suspects is not None):
         _refuse(run)
     listed = None
     if judged is not None and suspects is not None:
