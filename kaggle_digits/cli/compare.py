@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
     page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
         written = {"vote": vote, "picture": picture if drawn else None, "html": html}
-        options.print_json(
+        printing.print_json(
             _describe(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
         )
         return
@@ -170,7 +170,7 @@ def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds,
     from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
 
     entries = [
-        entry for entry in options.opened_ledger().entries() if entry.public_score is not None
+        entry for entry in printing.open_ledger().entries() if entry.public_score is not None
     ]
     if not entries:
         return None
@@ -212,7 +212,7 @@ def _write_page(html: Path, paths: Sequence[Path], csvs: Sequence[Path], data: P
         [runs.Run(path) for path in dict.fromkeys(paths) if path.is_dir()],
         data=data,
         title="Comparison",
-        entries=options.opened_ledger().entries(),
+        entries=printing.open_ledger().entries(),
         compared=[(str(path), csv) for path, csv in zip(paths, csvs, strict=True)],
     )
 
@@ -300,7 +300,7 @@ def _scores(compared: "Comparison", scores: Scores, bounds: "ScoreBounds | None"
             errors = f"{bound.fewest:,} to {bound.most:,}"
         yield f"{f'[{number}]':>5} {score:>20}{errors:>14}"
     if bounds.is_contradicted:
-        yield from options.contradictions(bounds)
+        yield from printing.contradictions(bounds)
         return
     best = max(scores, key=lambda name: scores[name])
     for number, name in enumerate(compared.names, start=1):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape, plain
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
         f"{folder}: {splits.source} data, {len(splits.train):,} train and {len(splits.test):,} "
         f"test images ({escape(str(origin))})"
     )
-    options.print_notes(splits)
+    printing.print_notes(splits)
     for path in obtained.moved_aside:
         print(f"  your earlier file is now {escape(str(path))}")
     if splits.source == "rehearsal":
@@ -188,7 +188,7 @@ def check(input_: options.Input = Path("input"), json: options.Json = False) -> 
     splits = datasets.load(input_)
     report = datasets.check(splits)
     if json:
-        options.print_json(asdict(report) | {"notes": splits.notes})
+        printing.print_json(asdict(report) | {"notes": splits.notes})
         return
     print(f"source               {report.source}")
     for note in splits.notes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
                 folders, blend.weights, blend.temperatures, members, leaks, strict=True
             )
         ]
-        options.print_json(
+        printing.print_json(
             {
                 "members": judged_members,
                 "blend": judged,
@@ -146,4 +146,4 @@ def _print_table(rows: list[tuple[str, float | None, dict[str, Any] | None]]) ->
                 f"{judged['errors']:,}",
             )
         table.add_row(escape(name), "" if share is None else f"{share:.3f}", *figures)
-    options.console().print(table)
+    printing.console().print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import evaluate_image, evaluate_suspects, options
+from kaggle_digits.cli import evaluate_image, evaluate_suspects, options, printing
 from kaggle_digits.terminal_text import escape_lines, plain
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def command(
     page = None if html is None else _write_page(run, html, input_)
     if json:
         files = {"html": html and str(html), "suspects": listed and str(listed.csv)}
-        options.print_json(_describe(run, judged, tested, drawn) | files)
+        printing.print_json(_describe(run, judged, tested, drawn) | files)
         return
     for line in chain(
         _held_out(judged, _printable_names(run)),
@@ -184,7 +184,7 @@ def _require_page(html: Path, folder: Path, show: int | None) -> None:
 def _write_page(run: "Run", html: Path, data: Path) -> "PageFiles":
     from kaggle_digits import report
 
-    entries = options.opened_ledger().entries()
+    entries = printing.open_ledger().entries()
     return report.write_report(html, [run], data=data, title=str(run.folder), entries=entries)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def _print_json_of_csv(
 ) -> None:
     judged = asdict(scores)
     del judged["log_loss"]
-    options.print_json(
+    printing.print_json(
         {
             "scores": judged,
             "confusion_matrix": table.to_numpy().tolist(),

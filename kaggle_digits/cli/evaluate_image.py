@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import printing
 from kaggle_digits.terminal_text import escape_lines, plain
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def show(run: "Run", split: str, image_id: int, data: Path, *, as_json: bool) ->
     names = run.class_names
     label = None if prediction.label is None else names[prediction.label]
     if as_json:
-        options.print_json(
+        printing.print_json(
             {
                 "id": prediction.id,
                 "split": split,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 
 if TYPE_CHECKING:
     from kaggle_digits.exporting import Export
@@ -79,7 +79,7 @@ def command(
 
 
 def _print_json(export: "Export", name: str, folds: tuple[int, ...]) -> None:
-    options.print_json(
+    printing.print_json(
         {
             "format": name,
             "files": [{"path": str(file), "bytes": size} for file, size in export.files],

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.errors import InputError
-from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.client import Kaggle
@@ -50,8 +49,7 @@ def open_ledger() -> "KernelLedger":
     from kaggle_digits.kaggle_client.kernel_ledger import KernelLedger
 
     ledger = KernelLedger(KERNELS / LEDGER)
-    for number in ledger.damaged():
-        typer.echo(f"{ledger.path}, line {number}: damaged, kept but ignored", err=True)
+    printing.report_damaged_lines(ledger)
     return ledger
 
 
@@ -75,13 +73,3 @@ def find(
             "someone/kaggle-digits-bn20-5-fold."
         )
     return kernel, next((entry for entry in reversed(entries) if entry.kernel == kernel), None)
-
-
-def say(text: str) -> None:
-    """Print ``text`` with control characters escaped."""
-    typer.echo(escape_lines(text))
-
-
-def say_aside(text: str) -> None:
-    """Print ``text`` to stderr with control characters escaped."""
-    typer.echo(escape_lines(text), err=True)

@@ -1,9 +1,10 @@
 """``kaggle-digits kernel fetch``: download the runs of a pushed kernel."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_digits.cli import kernel_common, options
+from kaggle_digits.cli import kernel_common, options, printing
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.kernel_fetch import Fetched
@@ -25,13 +26,17 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
     with Kaggle() as kaggle:
         reference, entry = kernel_common.find(kernel, ledger, kaggle)
         got = kernel_fetch.fetch(
-            reference, options.RUNS, kaggle, pushed=entry, tell=kernel_common.say_aside
+            reference,
+            options.RUNS,
+            kaggle,
+            pushed=entry,
+            tell=partial(printing.say, to_stderr=True),
         )
     if entry:
         ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
     csv = _write_submission(reference, got)
     if json:
-        options.print_json(
+        printing.print_json(
             {
                 "kernel": reference,
                 "state": got.manifest.state,
@@ -43,9 +48,9 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
     for folder in got.runs:
         _describe_run(folder)
     if csv:
-        kernel_common.say(f"Submission   {csv}")
+        printing.say(f"Submission   {csv}")
     if got.manifest.state != "finished":
-        kernel_common.say(
+        printing.say(
             f"The session {_describe_end(got.manifest.state)}. To resume an unfinished run here, "
             "run its own command, which `kaggle-digits evaluate` prints.",
         )
@@ -80,7 +85,7 @@ def _describe_run(folder: Path) -> None:
     oof = ((scores or {}).get("oof") or {}).get("accuracy")
     judged = "" if oof is None else f", out-of-fold accuracy {oof:.5f}"
     done = sum(run.fold_scores(number) is not None for number in range(1, run.members + 1))
-    kernel_common.say(f"Run          {folder} ({done} of {run.members} models{judged})")
+    printing.say(f"Run          {folder} ({done} of {run.members} models{judged})")
 
 
 def _describe_end(state: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits import recipes
-from kaggle_digits.cli import kernel_common, options
+from kaggle_digits.cli import kernel_common, options, printing
 from kaggle_digits.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,12 +114,12 @@ def command(
     ledger = kernel_common.open_ledger()
     with Kaggle() as kaggle:
         prepared = _prepare(kernel_common.ask_user(kaggle), name, job, accelerator, own)
-        entry = kernels.push(prepared, ledger, kaggle, force=force, tell=kernel_common.say)
-    kernel_common.say(
+        entry = kernels.push(prepared, ledger, kaggle, force=force, tell=printing.say)
+    printing.say(
         f"Pushed {entry.kernel}, version {entry.version}: {entry.label} on {accelerator}, at most "
         f"{job.session_seconds / 3600:g} h. Recorded in {ledger.path}"
     )
-    kernel_common.say(f"Follow it with:\n  {options.program()} kernel status --wait")
+    printing.say(f"Follow it with:\n  {options.program()} kernel status --wait")
 
 
 def _own_file(recipe: str) -> Path | None:
@@ -187,13 +187,13 @@ def _prepare(user: str, name: str, job: "Job", accelerator: str, own: Path | Non
 def _report_dry_run(prepared: "Prepared") -> None:
     from kaggle_digits.kaggle_client.kernel_script import METADATA, SCRIPT
 
-    kernel_common.say((prepared.folder / METADATA).read_text(encoding="utf-8").rstrip())
-    kernel_common.say(
+    printing.say((prepared.folder / METADATA).read_text(encoding="utf-8").rstrip())
+    printing.say(
         f"Nothing was pushed. {prepared.folder / SCRIPT} ({prepared.size:,} bytes) would train "
         f"{prepared.job.label} within {prepared.job.session_seconds:,} s."
     )
     if prepared.kernel.startswith(SOMEBODY):
-        kernel_common.say(
+        printing.say(
             f"A dry run does not ask Kaggle for your user name: {SOMEBODY} is a placeholder."
         )
 

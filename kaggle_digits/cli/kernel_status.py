@@ -1,11 +1,12 @@
 """``kaggle-digits kernel status``: the status and the log of a pushed kernel."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import kernel_common, options
+from kaggle_digits.cli import kernel_common, options, printing
 from kaggle_digits.errors import OutsideError
 
 
@@ -31,7 +32,11 @@ def command(
         if wait:
             seconds = entry.session_seconds if entry else kernel_job.MAX_SESSION
             session = kernels.wait(
-                reference, seconds, kaggle, tell=kernel_common.say_aside, show=_show_log(json, log)
+                reference,
+                seconds,
+                kaggle,
+                tell=partial(printing.say, to_stderr=True),
+                show=_show_log(json, log),
             )
         else:
             session = kernels.require_session(reference, kaggle)
@@ -40,12 +45,12 @@ def command(
             ledger.replace(entry, kernels.update(entry, session))
     if json:
         described = asdict(session) | {"kernel": reference, "log": log}
-        options.print_json(described | {"pushed": entry and entry.to_json()})
+        printing.print_json(described | {"pushed": entry and entry.to_json()})
     else:
         if not wait:
-            kernel_common.say("\n".join(log))
+            printing.say("\n".join(log))
         pushed = f", {entry.label}, pushed {entry.time[:16].replace('T', ' ')}" if entry else ""
-        kernel_common.say(f"{reference}: {session.status}{pushed}")
+        printing.say(f"{reference}: {session.status}{pushed}")
     if session.status in kernels.FAILED:
         raise OutsideError(
             f"{reference} ended with {session.status}: "
@@ -54,10 +59,8 @@ def command(
             f"`kaggle-digits kernel fetch {reference}`."
         )
     if session.status == "COMPLETE" and not json:
-        kernel_common.say(
-            f"Download its runs with:\n  {options.program()} kernel fetch {reference}"
-        )
+        printing.say(f"Download its runs with:\n  {options.program()} kernel fetch {reference}")
 
 
 def _show_log(json: bool, log: list[str]) -> Any:
-    return log.append if json else kernel_common.say
+    return log.append if json else printing.say

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.errors import InputError
 from kaggle_digits.terminal_text import escape
 
@@ -30,7 +30,7 @@ def command(
     """
     from kaggle_digits.kaggle_client import score_bounds
 
-    ledger = options.opened_ledger()
+    ledger = printing.open_ledger()
     if refresh:
         _refresh(ledger)
     entries = sorted(ledger.entries(), key=_place)
@@ -38,12 +38,12 @@ def command(
     bounds = {bound.name: bound for bound in found.bounds}
     rows = [_describe(entry, bounds.get(score_bounds.name_entry(entry))) for entry in entries]
     if json:
-        options.print_json(rows)
+        printing.print_json(rows)
     elif not rows:
         print(f"Nothing was submitted yet: {ledger.path} has no entries.")
     else:
         _print_table(rows)
-    for line in options.contradictions(found):
+    for line in printing.contradictions(found):
         typer.echo(escape(line), err=json)
 
 
@@ -81,7 +81,7 @@ def _describe(entry: "Entry", bounds: "Bounds | None") -> dict[str, Any]:
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    options.print_table([_to_text(row) for row in rows], OPTIONAL_COLUMNS)
+    printing.print_table([_to_text(row) for row in rows], OPTIONAL_COLUMNS)
     for row in rows:
         if row["error"]:
             text = f"Kaggle could not score {row['file']} ({row['reference']}): {row['error']}"

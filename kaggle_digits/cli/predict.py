@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
         provenance.note(csv, origin, options.SUBMISSIONS)
     is_sample = "sample" in (splits.source, source.trained_on)
     if json:
-        options.print_json({"submission": str(csv), "rows": len(test), "sample": is_sample})
+        printing.print_json({"submission": str(csv), "rows": len(test), "sample": is_sample})
         return
     print(f"Submission   {csv} ({len(test):,} rows)")
     if is_sample:
@@ -205,7 +205,7 @@ def _pictures(
     ]
     if json:
         drawn = save_debug and str(save_debug)
-        options.print_json({"pictures": found, "faults": faults, "save_debug": drawn})
+        printing.print_json({"pictures": found, "faults": faults, "save_debug": drawn})
     else:
         for description in found:
             _print(description)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kaggle_digits import recipes
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 
 COLUMNS: dict[str, Literal["left", "right"]] = {
     "recipe": "left",
@@ -34,7 +34,7 @@ def command(
 
 def _list(*, as_json: bool) -> None:
     if as_json:
-        options.print_json([_describe(recipe) for recipe in recipes.RECIPES.values()])
+        printing.print_json([_describe(recipe) for recipe in recipes.RECIPES.values()])
         return
     from rich.table import Table
 
@@ -50,7 +50,7 @@ def _list(*, as_json: bool) -> None:
             _time(recipe),
             _accuracy(recipe),
         )
-    options.console().print(table)
+    printing.console().print(table)
     print(
         "\nTime to train one model, as a multiple of bn20's. Accuracy on held-out images,"
         "\nnot on Kaggle; `recipes NAME` says how it was measured."
@@ -84,13 +84,13 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
         for layer in model.layers
     ]
     if as_json:
-        options.print_json(
+        printing.print_json(
             _describe(recipe) | {"layers": layers, "parameters": model.count_params()}
         )
         return
     from rich.table import Table
 
-    console = options.console()
+    console = printing.console()
     console.print(recipe.name, style="bold", end="")
     console.print(f": {recipe.summary}")
     table = Table("", "layer", "", "output", "parameters", box=None, pad_edge=False)

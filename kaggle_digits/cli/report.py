@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape, escape_lines
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(
         runs,
         data=input_,
         title="Runs and submissions" if submissions else "Runs",
-        entries=options.opened_ledger().entries(),
+        entries=printing.open_ledger().entries(),
         show_ledger=submissions,
         count_flop=True,
     )
@@ -66,7 +66,7 @@ def command(
 def print_written(written: "Written", *, as_json: bool) -> None:
     """Print the path of the page, and what is missing from it."""
     if as_json:
-        options.print_json(
+        printing.print_json(
             {
                 "html": str(written.html),
                 "json": str(written.json),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kaggle_digits import pipeline, trackers
-from kaggle_digits.cli import options, progress
+from kaggle_digits.cli import options, printing, progress
 from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
@@ -21,7 +21,7 @@ from kaggle_digits.training.cross_validation import Result, TrainingCallback
 def train_and_report(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:
     """Train on the data in ``input_``, print the result and return the run folder."""
     splits = pipeline.load_data(input_, config)
-    options.print_notes(splits)
+    printing.print_notes(splits)
     command = shlex.join([options.program(), *sys.argv[1:]])
     with add_advice(input_):
         result, csv = pipeline.run_training(
@@ -59,7 +59,7 @@ def _warn_of_other_versions(run: Run) -> None:
 
 def _report(result: Result, csv: Path, splits: Splits, *, as_json: bool) -> None:
     if as_json:
-        options.print_json(
+        printing.print_json(
             {
                 "run": str(result.run.folder),
                 "submission": str(csv),

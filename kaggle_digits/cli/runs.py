@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape
 
 
@@ -27,7 +27,7 @@ def command(
     from kaggle_digits.errors import InputError
 
     readable, damaged = runs.list_runs(folder)
-    entries = options.opened_ledger().entries()
+    entries = printing.open_ledger().entries()
     rows = []
     for run in readable:
         try:
@@ -39,13 +39,13 @@ def command(
         text = f"{path} is damaged: {damaged_run.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
     if json:
-        options.print_json(rows)
+        printing.print_json(rows)
     elif not rows:
         where = [] if folder == options.RUNS else ["--run", str(folder / "NAME")]
         command = shlex.join([options.program(), "cv", *where])
         print(f"No runs in {folder.absolute()} yet. Start one with: {command}")
     else:
-        options.print_table([_describe(row) for row in rows], OPTIONAL_COLUMNS)
+        printing.print_table([_describe(row) for row in rows], OPTIONAL_COLUMNS)
 
 
 def _best_score(run: Any, entries: list[Any]) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits import recipes
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.errors import InputError
 
@@ -111,7 +111,7 @@ def command(
         storage=storage,
     )
     splits = pipeline.load_data(input_, config)
-    options.print_notes(splits)
+    printing.print_notes(splits)
     searching = SearchConfig(
         train=config,
         trials=trials or (DEFAULT_TRIALS if budget is None else None),
@@ -172,7 +172,7 @@ def _report(study: "Study", *, as_json: bool) -> None:
     summary = summarize(study)
     if as_json:
         winner = None if summary.winner is None else str(summary.winner)
-        options.print_json({"study": str(study.folder), **asdict(summary), "winner": winner})
+        printing.print_json({"study": str(study.folder), **asdict(summary), "winner": winner})
         return
     picture = study.folder / "plots" / "search.png"
     save(picture, draw(study, summary.importances))

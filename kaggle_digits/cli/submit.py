@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import options
+from kaggle_digits.cli import options, printing
 from kaggle_digits.errors import InputError
-from kaggle_digits.terminal_text import escape_lines
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.submit import CheckedCsv, SubmissionResult
@@ -71,7 +70,9 @@ def command(
 
     csv = _require_one_file(csv, file, competition)
     checked = submit.check(csv, input_)
-    _say(f"{csv}: {len(checked.copy.submission):,} rows, one for each test image in {input_}.")
+    printing.say(
+        f"{csv}: {len(checked.copy.submission):,} rows, one for each test image in {input_}."
+    )
     reason = checked.explain_refusal(declared_external=declared_external, program=options.program())
     if reason:
         _leave_it(reason, if_possible=if_possible)
@@ -82,14 +83,9 @@ def command(
         return
     _say_what_is_known(checked)
     if dry_run:
-        _say(f"Nothing was submitted. To submit it:\n  {later}")
+        printing.say(f"Nothing was submitted. To submit it:\n  {later}")
         return
     _send(checked, message, wait=wait, force=force or again, if_possible=if_possible)
-
-
-def _say(text: str, *, to_stderr: bool = False) -> None:
-    """Print ``text`` with control characters escaped."""
-    typer.echo(escape_lines(text), err=to_stderr)
 
 
 def _require_one_file(csv: Path | None, file: Path | None, competition: str | None) -> Path:
@@ -115,12 +111,12 @@ def _say_what_is_known(checked: "CheckedCsv") -> None:
     """Print the file's provenance, its out-of-fold accuracy and its unusual formatting."""
     origin = checked.origin
     if checked.copy.oddities:
-        _say(
+        printing.say(
             f"It has {', '.join(checked.copy.oddities)}, which Kaggle may reject. A clean copy "
             "with the same labels is submitted; the file itself is not changed."
         )
     if origin is None:
-        _say(
+        printing.say(
             f"Unknown provenance: neither {options.RUNS} nor {options.SUBMISSIONS} has a record of "
             "this CSV."
         )
@@ -128,7 +124,7 @@ def _say_what_is_known(checked: "CheckedCsv") -> None:
         images = "these" if origin.test_fingerprint else "unrecorded"
         accuracy = origin.oof_accuracy
         oof = "unknown" if accuracy is None else f"{accuracy:.5f}"
-        _say(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
+        printing.say(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
     if origin is None or not origin.test_fingerprint:
         _compare_with_runs(checked)
 
@@ -139,13 +135,15 @@ def _compare_with_runs(checked: "CheckedCsv") -> None:
 
     closest = checked.find_closest_run()
     if closest is None:
-        _say("No finished run has the same test images, so it is not compared with any.")
+        printing.say("No finished run has the same test images, so it is not compared with any.")
         return
     share = f"{closest.rows:,} of {closest.total:,} rows ({closest.share:.1%})"
-    _say(f"The closest finished run on these test images, {closest.run}, agrees on {share}.")
+    printing.say(
+        f"The closest finished run on these test images, {closest.run}, agrees on {share}."
+    )
     if closest.share < agreement.MIN_PLAUSIBLE:
         look = shlex.join([options.program(), "compare", str(checked.csv), closest.run])
-        _say(
+        printing.say(
             f"Warning: {checked.csv} agrees with every finished run on less than "
             f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It is probably for other images, or for "
             f"the same images in another order. Show the differences with:\n  {look}",
@@ -157,7 +155,7 @@ def _leave_it(reason: str, *, if_possible: bool) -> None:
     """Raise ``reason`` as an error, or only print it if ``if_possible``."""
     if not if_possible:
         raise InputError(reason)
-    _say(f"Nothing was submitted: {reason}")
+    printing.say(f"Nothing was submitted: {reason}")
 
 
 def _command(csv: Path, message: str | None, input_: Path, *, declared_external: bool) -> str:
@@ -176,17 +174,21 @@ def _send(
 
     try:
         result = submit.send(
-            checked.pack(message), options.opened_ledger(), wait=wait, force=force, tell=_say
+            checked.pack(message),
+            printing.open_ledger(),
+            wait=wait,
+            force=force,
+            tell=printing.say,
         )
     except push.AlreadySubmittedError as error:
         if not if_possible:
             raise
-        _say(str(error))
+        printing.say(str(error))
         return
     if wait:
         _print_score(result)
     elif result.public_score is None:
-        _say("To get its score later: kaggle-digits leaderboard --refresh")
+        printing.say("To get its score later: kaggle-digits leaderboard --refresh")
 
 
 def _print_score(result: "SubmissionResult") -> None:
@@ -194,11 +196,11 @@ def _print_score(result: "SubmissionResult") -> None:
 
     score = result.public_score
     if score is None:
-        _say("Kaggle has processed it, but gives no public score.")
+        printing.say("Kaggle has processed it, but gives no public score.")
         return
     errors = count_errors(score, ROWS)
     count = "" if errors is None else f" ({errors:,} errors)"
     place = (
         "its rank on the leaderboard is unknown" if result.rank is None else f"rank {result.rank:,}"
     )
-    _say(f"Public score {score:.5f}{count}, {place}")
+    printing.say(f"Public score {score:.5f}{count}, {place}")

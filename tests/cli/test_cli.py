@@ -322,14 +322,14 @@ def test_runs_leaves_out_columns_rather_than_digits(width, left_out, monkeypatch
 
     from rich.console import Console
 
-    from kaggle_digits.cli import options, runs
+    from kaggle_digits.cli import printing, runs
 
     row = {"run": "runs/bn20-5-fold", "data": "kaggle", "test_images_in_train": 0, "models": "5/5"}
     row |= {"state": "finished", "epochs": 15, "oof_accuracy": 0.99493, "oof_log_loss": 0.0619}
     row |= {"public_score": 0.995, "seconds": 2152.0, "started": "2026-11-22T10:00:00"}
     terminal = partial(Console, width=width, force_terminal=True, color_system=None)
     monkeypatch.setattr("rich.console.Console", terminal)
-    options.print_table([runs._describe(row)], runs.OPTIONAL_COLUMNS)
+    printing.print_table([runs._describe(row)], runs.OPTIONAL_COLUMNS)
     text = capsys.readouterr().out
     assert all(word in text for word in ("runs/bn20-5-fold", "0.99493", "0.99500"))
     assert "…" not in text
