@@ -98,7 +98,7 @@ def root(
 def main() -> None:
     """Run the command line; report exceptions on stderr and by the exit code."""
     process.open_streams()
-    backend.import_keras_without_optional_packages()
+    backend.reserve_process()
     received = process.interrupt_on_signals()
     try:
         code = _flush(run_command(received))

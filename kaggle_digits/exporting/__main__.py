@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.backend import import_keras_without_optional_packages
+from kaggle_digits.backend import reserve_process
 from kaggle_digits.errors import KaggleDigitsError
 from kaggle_digits.exporting.opening import open_model
 from kaggle_digits.formats.arrays import Form, read_array
@@ -22,7 +22,7 @@ def main(model: str, images: str, answers: str) -> None:
 
 
 if __name__ == "__main__":
-    import_keras_without_optional_packages()
+    reserve_process()
     try:
         main(*sys.argv[1:])
     except KaggleDigitsError as failure:

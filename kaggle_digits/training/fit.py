@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,13 +30,13 @@ from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.evaluation import scores
 from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes import Affine, Recipe, Training
+from kaggle_digits.training import building
 from kaggle_digits.training.history import Epoch, read_history, write_history
 from kaggle_digits.transforms.deslanting import deslant_images
 from kaggle_digits.transforms.mixup import mixup
 
 Probabilities = npt.NDArray[np.float32]
 
-LOSS_SCALE = 1024.0  # multiplies the gradients: float16 rounds those below 6e-8 to 0
 PREDICTION_BATCH = 512
 PREDICTION_SPLITS = 2  # the same everywhere: the last digits of a probability depend on it
 
@@ -92,7 +92,8 @@ def train_model(
 
     Returns:
         A `Predictor` with the trained network, and one `Epoch` for each epoch. The network is a
-        plain Keras model in float32, whatever precision it was trained in.
+        plain Keras model in float32, whatever precision it was trained in. The next call with the
+        same recipe and settings gives it other weights: building a new one takes seconds.
 
     Raises:
         InputError: the loss is no longer finite, or the checkpoint cannot be read.
@@ -102,13 +103,12 @@ def train_model(
     make_repeatable()
     training = resolve_precision(training)
     train = replace(train, images=deslant_images(train.images, recipe.deslant))
-    model, history = _start_or_resume(recipe, training, train, seed=seed, folder=folder)
-    # The same layers in float32: the network validated after each epoch is the one that is saved.
-    judge = Predictor(_with_momentum(recipe.complete(), training))
+    models, history = _start_or_resume(recipe, training, train, seed=seed, folder=folder)
+    model, judge = models.trained, models.judge
     judge.network.set_weights(model.get_weights())
     watcher.epochs_found(len(history))
     for epoch in range(len(history) + 1, training.epochs + 1):
-        row = _train_epoch((model, judge), training, train, held_out, (*seed, epoch), watcher)
+        row = _train_epoch(models, training, train, held_out, (*seed, epoch), watcher)
         history.append(row)
         # The history first: a row without its checkpoint is dropped on resuming.
         write_history(folder / "history.csv", history)
@@ -224,9 +224,43 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True)
+class _Models:
+    """The models of a fold. Keras builds their graphs at first use, which takes seconds.
+
+    Attributes:
+        trained: the compiled model.
+        judge: the same layers in float32: the network validated after each epoch is the one that is
+            saved.
+
+    """
+
+    trained: Any
+    judge: "Predictor"
+
+
+@dataclass(frozen=True)
+class _Reusable:
+    """Models whose graphs the next fold uses again.
+
+    Attributes:
+        models: the models of the fold before.
+        made_for: what they were built from: recipe, training, steps per epoch, number of classes.
+        optimizer: the variables of the optimizer before its first step.
+
+    """
+
+    models: _Models
+    made_for: tuple[Any, ...]
+    optimizer: list[npt.NDArray[Any]]
+
+
+_reusable: _Reusable | None = None
+
+
 def _start_or_resume(
     recipe: Recipe, training: Training, train: Dataset, *, seed: tuple[int, ...], folder: Path
-) -> tuple[Any, list[Epoch]]:
+) -> tuple[_Models, list[Epoch]]:
     import keras
 
     checkpoint = folder / "checkpoint.keras"
@@ -236,102 +270,46 @@ def _start_or_resume(
         import kaggle_digits.training.batch_split  # noqa: F401 — Keras must know its class
 
         model = load_model(checkpoint)
-        _build_state(model, classes)
+        building.build_state(model, classes)
         finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
-        return model, read_history(folder / "history.csv")[:finished]
+        models = _Models(model, _judge(recipe, training))
+        return models, read_history(folder / "history.csv")[:finished]
     seed_everything(_derive_seed(*seed))
-    model = _network(recipe, training)
-    model.compile(
-        optimizer=_optimizer(training, steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
-        metrics=["accuracy"],
-        steps_per_execution=steps_per_execution(),
-    )
-    _build_state(model, classes)
-    return model, []
+    return _start(recipe, training, steps, classes), []
 
 
-def _build_state(model: Any, classes: int) -> None:
-    """Create the variables of the optimizer and the metrics before the first step.
-
-    TensorFlow traces a graph twice, taking seconds each time, if the first trace creates variables.
-    """
-    model.optimizer.build(model.trainable_variables)
-    target = np.eye(1, classes, dtype=np.float32)
-    model.compute_metrics(None, target, target)
-    model.reset_metrics()
-
-
-def _network(recipe: Recipe, training: Training) -> Any:
-    """Return the recipe's network, computing in the precision and the splits of ``training``."""
-    import keras
-
-    if training.precision == "float32":
-        network = recipe.network()
-    else:
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(f"mixed_{training.precision}")
-        try:
-            network = recipe.network()
-        finally:
-            keras.config.set_dtype_policy(before)
-    network = _with_momentum(network, training)
-    # Keras gives a float16 model an optimizer that skips steps, but not if the model lies inside
-    # another one. A resumed run counts the steps, so none may be skipped.
-    if training.batch_splits == 1 and training.precision != "float16":
-        return network
-    from kaggle_digits.training.batch_split import BatchSplit
-
-    return BatchSplit(network, training.batch_splits)
+def _start(recipe: Recipe, training: Training, steps: int, classes: int) -> _Models:
+    """Return models with new weights, in the graphs of the fold before if they fit."""
+    global _reusable  # noqa: PLW0603 — graphs belong to the process, as Keras's own state does
+    network = building.build_network(recipe, training)
+    made_for = (recipe, training, steps, classes)
+    if _reusable and _reusable.made_for == made_for and _fits(_reusable.models.trained, network):
+        models = _reusable.models
+        for kept, new in zip(models.trained.variables, network.variables, strict=True):
+            kept.assign(new)
+        optimizer = models.trained.optimizer.variables
+        for kept, initial in zip(optimizer, _reusable.optimizer, strict=True):
+            kept.assign(initial)
+        return models
+    building.compile_model(network, training, steps, classes)
+    models = _Models(network, _judge(recipe, training))
+    _reusable = None
+    if building.has_keras_layers_only(network):
+        initial = [np.array(variable) for variable in network.optimizer.variables]
+        _reusable = _Reusable(models, made_for, initial)
+    return models
 
 
-def _with_momentum(network: Any, training: Training) -> Any:
-    """Limit the momentum of batch normalisation to that of ``training``; return ``network``."""
-    import keras
-
-    if training.batch_norm_momentum is not None:
-        for layer in _layers(network):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = min(layer.momentum, training.batch_norm_momentum)
-    return network
+def _fits(model: Any, network: Any) -> bool:
+    return bool(model.get_config() == network.get_config())
 
 
-def _layers(network: Any) -> Iterator[Any]:
-    """Yield the layers of ``network`` and of the models in it."""
-    for layer in network.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
-
-
-def _optimizer(training: Training, steps_per_epoch: int) -> Any:
-    import keras
-
-    rate: Any = training.learning_rate
-    if training.schedule == "cosine":
-        warmup = round(training.warmup_epochs * steps_per_epoch)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else rate,
-            decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
-            warmup_target=rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    elif training.schedule == "exponential":
-        rate = keras.optimizers.schedules.ExponentialDecay(
-            rate, decay_steps=steps_per_epoch, decay_rate=training.decay, staircase=True
-        )
-    config = {"learning_rate": rate}
-    if training.precision == "float16":
-        config["loss_scale_factor"] = LOSS_SCALE
-    if training.weight_decay or training.optimizer == "adamw":  # its default is not 0
-        config["weight_decay"] = training.weight_decay
-    if training.optimizer == "sgd":
-        config |= {"momentum": 0.9, "nesterov": True}
-    return keras.optimizers.get({"class_name": training.optimizer, "config": config})
+def _judge(recipe: Recipe, training: Training) -> Predictor:
+    return Predictor(building.limit_momentum(recipe.complete(), training))
 
 
 def _train_epoch(
-    models: tuple[Any, Predictor],
+    models: _Models,
     training: Training,
     train: Dataset,
     held_out: Dataset | None,
@@ -341,7 +319,7 @@ def _train_epoch(
     import keras
 
     started = time.perf_counter()
-    model, judge = models
+    model, judge = models.trained, models.judge
     rng = np.random.default_rng(seed)
     order = _shuffle(len(train), training, rng)
     images = train.images[order]

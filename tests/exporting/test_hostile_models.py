@@ -16,7 +16,7 @@ from kaggle_digits.cli import predict
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes import RECIPES
-from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training import building, cross_validation, fit
 from tests import product
 from tests.exporting.test_exporting import SHAPE, small_network
 
@@ -70,9 +70,9 @@ def test_every_recipe_is_known(name):
 
 def test_so_are_checkpoints(tmp_path):
     recipe = RECIPES["bn20"]
-    network = fit._network(recipe, fit.resolve_precision(recipe.training))
+    network = building.build_network(recipe, fit.resolve_precision(recipe.training))
     network.compile(
-        optimizer=fit._optimizer(recipe.training, 10), loss="categorical_crossentropy",
+        optimizer=building.make_optimizer(recipe.training, 10), loss="categorical_crossentropy",
         metrics=["accuracy"],
     )  # fmt: skip
     network.save(tmp_path / "checkpoint.keras")

@@ -59,7 +59,7 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         data = images_for(recipe)
         said = fit.Predictor(network).predict(data.images)
         np.save(tmp_path / f"{name}.npy", said)
-    code = f"from tests.test_backends import *; leave_predictions(Path({str(tmp_path)!r}), steps=3)"
+    code = f"from {__name__} import *; leave_predictions(Path({str(tmp_path)!r}), steps=3)"
     subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -75,10 +75,12 @@ def test_commands_import_keras_without_what_they_do_not_use():
     code = (
         "from kaggle_digits import backend\n"
         "import sys\n"
-        "backend.import_keras_without_optional_packages()\n"
+        "backend.reserve_process()\n"
         "keras = backend.start_keras()\n"
         "assert not {'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)\n"
         "import matplotlib, pandas, sklearn.model_selection\n"
         "assert pandas.DataFrame({'a': [1]}).a.sum() == 1\n"
+        "import gc\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 100_000\n"
     )
     subprocess.run([sys.executable, "-c", code], env=product.environment(), check=True)

@@ -14,7 +14,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import RECIPES, find
 from kaggle_digits.recipes.recipe import MIN_PART, MIN_STEPS, MIN_TOTAL_STEPS, sequential
 from kaggle_digits.runs import Run
-from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training import building, cross_validation, fit
 from kaggle_digits.training.history import read_history
 from tests.helpers import write_competition
 
@@ -139,7 +139,7 @@ def nested_network():
 def momenta(network):
     from keras.layers import BatchNormalization
 
-    layers = fit._layers(network)
+    layers = building.layers_of(network)
     return [layer.momentum for layer in layers if isinstance(layer, BatchNormalization)]
 
 
@@ -151,7 +151,7 @@ def test_the_momentum_is_that_of_the_trained_and_of_the_saved_network(sample, tm
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
     assert momenta(fit.load_model(tmp_path / "model.keras")) == [0.25, 0.25]
     assert momenta(fit.load_model(tmp_path / "checkpoint.keras")) == [0.25, 0.25]
-    own = fit._with_momentum(nested_network(), replace(settings, batch_norm_momentum=0.95))
+    own = building.limit_momentum(nested_network(), replace(settings, batch_norm_momentum=0.95))
     assert momenta(own) == [0.95, 0.5], "it is a limit"
 
 

@@ -16,7 +16,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Recipe, Training, find
 from kaggle_digits.recipes.recipe import sequential
-from kaggle_digits.training import fit
+from kaggle_digits.training import building, fit
 from kaggle_digits.training.history import Epoch, read_history
 from tests import helpers
 
@@ -133,6 +133,46 @@ def test_same_seed_same_weights_and_another_seed_others(data, tmp_path):
     assert weights(fitted(data, tmp_path / "c", seed=(0, 2))[0]) != first
 
 
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "adadelta", "sgd"])
+@pytest.mark.parametrize(("precision", "splits"), [("float32", 1), ("bfloat16", 2)])
+def test_the_graphs_of_the_fold_before_change_no_byte(
+    optimizer, precision, splits, data, tmp_path, monkeypatch
+):
+    settings = replace(
+        SCHEDULE, optimizer=optimizer, precision=precision, batch_splits=splits, epochs=2
+    )
+    monkeypatch.setattr(fit, "_reusable", None)
+    alone = weights(fitted(data, tmp_path / "alone", settings, seed=(0, 1))[0])
+    monkeypatch.setattr(fit, "_reusable", None)
+    fitted(data, tmp_path / "before", settings, seed=(0, 0))
+    before = fit._reusable
+    model, *_ = fitted(data, tmp_path / "after", settings, seed=(0, 1))
+    assert fit._reusable is before
+    assert model is before.models.judge
+    assert weights(model) == alone
+
+
+def test_a_layer_of_ones_own_gets_new_graphs(data, tmp_path, keras):
+    class Mine(keras.layers.Dense):
+        pass
+
+    def network():
+        inner = [keras.layers.Flatten(), Mine(10, activation="softmax")]
+        return sequential((28, 28, 1), inner)
+
+    settings = replace(SCHEDULE, epochs=1)
+    own = replace(RECIPE, network=network)
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        folder.mkdir()
+    models = [
+        fit.train_model(own, settings, data, None, seed=(0, 1), folder=folder, watcher=Silent())[0]
+        for folder in folders
+    ]
+    assert models[0] is not models[1]
+    assert weights(models[0]) == weights(models[1])
+
+
 def test_goes_on_after_the_last_checkpoint(data, tmp_path):
     whole = weights(fitted(data, tmp_path / "whole")[0])
     stop_before(3, data, tmp_path / "broken")
@@ -184,7 +224,7 @@ def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
 
 def test_adamw_without_weight_decay():
     settings = replace(SCHEDULE, optimizer="adamw", weight_decay=0.0)
-    assert fit._optimizer(settings, 1).weight_decay == 0
+    assert building.make_optimizer(settings, 1).weight_decay == 0
 
 
 IN_SPLITS = replace(SCHEDULE, precision="bfloat16", batch_splits=2)
@@ -235,11 +275,12 @@ def test_auto_becomes_a_precision():
 )
 def test_other_precisions_and_parts_go_on_with_the_same_bytes(settings, data, tmp_path):
     model, history, _ = fitted(data, tmp_path / "whole", settings)
+    whole = weights(model)
     assert history[-1].loss < history[0].loss
     stop_before(3, data, tmp_path / "stopped", settings)
     again, _, watcher = fitted(data, tmp_path / "stopped", settings)
     assert watcher.found == 2
-    assert weights(again) == weights(model)
+    assert weights(again) == whole
 
 
 def rename_class(checkpoint: Path) -> None:
@@ -256,18 +297,18 @@ def rename_class(checkpoint: Path) -> None:
 
 
 def test_a_checkpoint_of_an_earlier_version_resumes(data, tmp_path):
-    model, _, _ = fitted(data, tmp_path / "whole", IN_SPLITS)
+    whole = weights(fitted(data, tmp_path / "whole", IN_SPLITS)[0])
     stop_before(3, data, tmp_path / "stopped", IN_SPLITS)
     rename_class(tmp_path / "stopped" / "checkpoint.keras")
     again, _, watcher = fitted(data, tmp_path / "stopped", IN_SPLITS)
     assert watcher.found == 2
-    assert weights(again) == weights(model)
+    assert weights(again) == whole
 
 
 def test_float16_scales_the_loss_and_skips_no_step(data, tmp_path):
     fitted(data, tmp_path, replace(SCHEDULE, precision="float16"))
     optimizer = fit.load_model(tmp_path / "checkpoint.keras").optimizer
-    assert optimizer.loss_scale_factor == fit.LOSS_SCALE
+    assert optimizer.loss_scale_factor == building.LOSS_SCALE
     assert int(optimizer.iterations) == SCHEDULE.epochs * math.ceil(60 / SCHEDULE.batch_size)
 
 

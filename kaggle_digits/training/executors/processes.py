@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits import child_processes, credentials, files
-from kaggle_digits.backend import INTRA_OP, import_keras_without_optional_packages
+from kaggle_digits.backend import INTRA_OP, reserve_process
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
 from kaggle_digits.formats.arrays import Form, read_array
@@ -215,7 +215,7 @@ def serve(
 ) -> None:
     """Train the folds whose numbers come through ``pipe``, until it is closed."""
     child_processes.end_with_parent()
-    import_keras_without_optional_packages()
+    reserve_process()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
     if gpu is not None:
         os.environ[GPUS] = gpu

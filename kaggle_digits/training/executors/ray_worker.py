@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits import files, runs
-from kaggle_digits.backend import import_keras_without_optional_packages
+from kaggle_digits.backend import reserve_process
 from kaggle_digits.credentials import environment_without_credentials
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError, KaggleDigitsError
@@ -97,7 +97,7 @@ def train_remotely(
         the fold's files or ``failed`` with an exit code and a message.
 
     """
-    import_keras_without_optional_packages()
+    reserve_process()
     for name in os.environ.keys() - environment_without_credentials().keys():
         del os.environ[name]
     if different := describe_differences(versions(), expected):
