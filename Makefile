@@ -29,6 +29,9 @@ part = $(if $(1),$(if $(wildcard $(firstword $(subst ::, ,$(1)))),$(1),-k $(call
 # or a server, so there are more of these processes than a small machine has cores.
 PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# The tests start hundreds of processes, each of which would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 DIGITS := $(BIN)/kaggle-digits
 READY := .venv/.ready

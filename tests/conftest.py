@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+from kaggle_digits import backend
 from tests import kaggle_server, product
 from tests.helpers import PIXELS, ROWS, competition_files
 from tests.submitting import submission_text
@@ -16,6 +17,9 @@ LONGEST = (
     "test_process", "test_own_networks", "test_training", "test_exporting", "test_interruption",
     "test_surroundings", "test_ray", "test_search", "test_trackers",
 )  # fmt: skip
+
+
+backend.reserve_process()
 
 
 def pytest_collection_modifyitems(items):

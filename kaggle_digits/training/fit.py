@@ -7,6 +7,7 @@ weights to the byte, and a checkpoint needs no generator states.
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -246,16 +247,36 @@ class _Reusable:
     Attributes:
         models: the models of the fold before.
         made_for: what they were built from: recipe, training, steps per epoch, number of classes.
-        optimizer: the variables of the optimizer before its first step.
+        optimizer: the optimizer's variables before its first step.
 
     """
 
     models: _Models
     made_for: tuple[Any, ...]
-    optimizer: list[npt.NDArray[Any]]
+    optimizer: list[Any]
+
+    def fits(self, made_for: tuple[Any, ...], network: Any) -> bool:
+        """Return whether a fold with this new network can use the graphs."""
+        model = self.models.trained
+        return self.made_for == made_for and bool(model.get_config() == network.get_config())
+
+    def restart(self, network: Any) -> _Models:
+        """Give the models the state of the new ``network``, and the optimizer its first state."""
+        model = self.models.trained
+        for variable, new in zip(model.variables, network.variables, strict=True):
+            variable.assign(new)
+        for variable, first in zip(model.optimizer.variables, self.optimizer, strict=True):
+            variable.assign(first)
+        return self.models
 
 
-_reusable: _Reusable | None = None
+class _Thread(threading.local):
+    """What a thread keeps between folds. Two threads never train the same model."""
+
+    reusable: _Reusable | None = None
+
+
+_thread = _Thread()
 
 
 def _start_or_resume(
@@ -280,28 +301,19 @@ def _start_or_resume(
 
 def _start(recipe: Recipe, training: Training, steps: int, classes: int) -> _Models:
     """Return models with new weights, in the graphs of the fold before if they fit."""
-    global _reusable  # noqa: PLW0603 — graphs belong to the process, as Keras's own state does
+    import keras
+
     network = building.build_network(recipe, training)
     made_for = (recipe, training, steps, classes)
-    if _reusable and _reusable.made_for == made_for and _fits(_reusable.models.trained, network):
-        models = _reusable.models
-        for kept, new in zip(models.trained.variables, network.variables, strict=True):
-            kept.assign(new)
-        optimizer = models.trained.optimizer.variables
-        for kept, initial in zip(optimizer, _reusable.optimizer, strict=True):
-            kept.assign(initial)
-        return models
+    if _thread.reusable and _thread.reusable.fits(made_for, network):
+        return _thread.reusable.restart(network)
     building.compile_model(network, training, steps, classes)
     models = _Models(network, _judge(recipe, training))
-    _reusable = None
+    _thread.reusable = None
     if building.has_keras_layers_only(network):
-        initial = [np.array(variable) for variable in network.optimizer.variables]
-        _reusable = _Reusable(models, made_for, initial)
+        first = [keras.ops.convert_to_numpy(state) for state in network.optimizer.variables]
+        _thread.reusable = _Reusable(models, made_for, first)
     return models
-
-
-def _fits(model: Any, network: Any) -> bool:
-    return bool(model.get_config() == network.get_config())
 
 
 def _judge(recipe: Recipe, training: Training) -> Predictor:
