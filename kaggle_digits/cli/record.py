@@ -173,10 +173,25 @@ def _plan(
         f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models\n"
         f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
         f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here\n"
-        f"             kept in {path}; remove it to make a new plan",
+        f"Expected     {_describe_expected(plan, len(train))}\n"
+        f"Plan file    {path}; remove it to make a new plan",
         err=True,
     )
     return plan
+
+
+def _describe_expected(plan: "Plan", images: int) -> str:
+    from kaggle_digits.recipes.recipe import SPLIT
+    from kaggle_digits.training import planning
+
+    expected = planning.expect_errors(plan, images)
+    if expected is None:
+        return "unknown: no such plan was measured"
+    errors, standard_error = expected
+    return (
+        f"{errors} ± {standard_error} errors in {images:,} images, out-of-fold, as measured on "
+        f"{SPLIT}"
+    )
 
 
 def _trained(member: str, plan: "Plan", config: "TrainConfig", input_: Path) -> Path:

@@ -28,6 +28,15 @@ from kaggle_digits.training import cross_validation, fit
 # In the order of their measured gain over the members before them. The last one gains nothing
 # beside deslanted members.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
+# Errors and their standard error, out-of-fold on the images of `SPLIT`, seed 0 (docs/results.md).
+MEASURED_ERRORS = {
+    MEMBERS[:1]: (152, 12),
+    MEMBERS[:2]: (132, 11),
+    MEMBERS[:3]: (137, 12),
+}
+MEASURED_IMAGES = 42_000
+MEASURED_EPOCHS = 15  # of each member, at least
+MEASURED_FOLDS = 5  # at least
 ENOUGH_EPOCHS = 12  # beyond this, another member gains more than further epochs of the first
 MIN_EPOCHS = 4  # with fewer, the recipe `fast` is better
 SECONDS_A_MODEL = 12.0  # for building the graph, predicting and writing files
@@ -242,6 +251,26 @@ def make_plan(
             plan.seeds,
         ),
     )
+
+
+def expect_errors(plan: Plan, images: int) -> tuple[int, int] | None:
+    """Return the measured out-of-fold errors of such a plan and their standard error.
+
+    Args:
+        plan: a plan for ``images`` training images.
+        images: number of training images.
+
+    Returns:
+        The errors in ``images`` images; None if no such plan was measured.
+
+    """
+    measured = (
+        images == MEASURED_IMAGES
+        and plan.epochs >= MEASURED_EPOCHS
+        and plan.folds >= MEASURED_FOLDS
+        and plan.seeds == 1
+    )
+    return MEASURED_ERRORS.get(plan.members) if measured else None
 
 
 def _describe_too_short(budget: Budget, smallest: Plan) -> str:

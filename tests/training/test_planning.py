@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 
+from benchmarks import error_curve
 from kaggle_digits import recipes
 from kaggle_digits.backend import start_keras
+from kaggle_digits.cli import record as record_command
 from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
@@ -115,6 +117,44 @@ def test_without_a_budget_it_is_everything():
     assert plan(None).seeds == 3
 
 
+def test_expected_errors_are_those_of_the_results():
+    points = {
+        (tuple(point.name.split(" + ")), point.errors, point.standard_error)
+        for point in error_curve.read_points(error_curve.RESULTS / "all-images.csv")
+    }
+    for members, (errors, standard_error) in planning.MEASURED_ERRORS.items():
+        assert (members, errors, standard_error) in points
+
+
+def test_errors_are_expected_of_measured_plans_only():
+    pair = planning.Plan(planning.MEMBERS[:2], 5, 1, 16, 1e15, 1e11, 1e4)
+    assert planning.expect_errors(pair, 42_000) == (132, 11)
+    for other in (
+        replace(pair, epochs=14),
+        replace(pair, folds=4),
+        replace(pair, seeds=2),
+        replace(pair, members=planning.MEMBERS),
+        replace(pair, members=("record-width", "record-5")),
+    ):
+        assert planning.expect_errors(other, 42_000) is None
+    assert planning.expect_errors(pair, 41_999) is None
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (
+            16,
+            "132 ± 11 errors in 42,000 images, out-of-fold, as measured on a random 42,000/28,000",
+        ),
+        (8, "unknown: no such plan was measured"),
+    ],
+)
+def test_the_command_says_how_many_errors_to_expect(epochs, expected):
+    pair = planning.Plan(planning.MEMBERS[:2], 5, 1, epochs, 1e15, 1e11, 1e4)
+    assert expected in record_command._describe_expected(pair, 42_000)
+
+
 MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "members": {"record-5": {}}}
 
 
@@ -160,6 +200,7 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path, monkeypatch):
     with untrained.training_takes_no_time():
         done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
+    assert "Expected     unknown: no such plan was measured\n" in done.stderr
     assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
     assert "= mean" in done.stdout
     # One run for each repetition, so that a larger budget finds what a smaller one trained.
