@@ -57,7 +57,8 @@ def command(
     sees them, the probabilities, and the votes of the models. Several digits in a row are read as
     a number. Pictures are read as by `predict`.
 
-    The page works offline. Ctrl-C stops it. The examples are test images of --input.
+    The page works offline. Ctrl-C stops it. The examples are test images of --input. It needs the
+    extra `app`: `pip install 'kaggle-digits[app]'`.
     """
     from kaggle_digits import app
 

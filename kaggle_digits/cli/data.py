@@ -26,7 +26,7 @@ def get(
         str,
         typer.Option(
             metavar="SOURCE",
-            help="auto, kaggle, sample, mnist or cifar10; see above for auto.",
+            help="auto, kaggle or sample; see above for auto. mnist and cifar10 need --from.",
         ),
     ] = "auto",
     from_: Annotated[

@@ -21,7 +21,8 @@ def command(
         str | None,
         typer.Option(
             metavar="TIME|FLOP",
-            help="Time, such as 30m or 8h, or work, such as 500T (FLOP).  [default: no limit]",
+            help="Time, such as 30m or 8h, or work, such as 500T (FLOP).  [default: no limit, "
+            "every member with three seeds]",
             rich_help_panel=options.TRAINING,
         ),
     ] = None,

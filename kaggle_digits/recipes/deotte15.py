@@ -7,7 +7,7 @@ the images and draws one zoom for the width and another for the height; here it 
 from typing import Any
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes.recipe import Recipe, Training, sequential
+from kaggle_digits.recipes.recipe import SPLIT, Recipe, Training, sequential
 from kaggle_digits.transforms.affine import Affine
 
 
@@ -46,7 +46,7 @@ RECIPE = Recipe(
     name="deotte15",
     summary="the reference of the record",
     source="a public Kaggle notebook by Chris Deotte: 0.99757 on the leaderboard with 15 of them",
-    measured="0.99149 ± 0.00015 on 36,000 images, trained on 6,000 others, three splits",
+    measured=f"0.99633 out-of-fold: 5 folds on {SPLIT}, seed 0",
     relative_time=12.0,
     network=network,
     training=Training(
