@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks import harness, items, reference
 from kaggle_digits.recipes import RECIPES
 from tests import product
@@ -132,3 +133,17 @@ def test_recipes_and_their_means_are_compared_over_splits(tmp_path):
     done = run(command, check=False)
     assert done.returncode == 2
     assert "unknown recipe 'nosuch'" in done.stderr
+
+
+def test_the_sample_is_too_small_to_measure(sample, tmp_path, monkeypatch):
+    rows = {}
+    monkeypatch.setattr(
+        items, "write_generated", lambda path, count, **_: rows.update({path.name: count})
+    )
+    command.competition_csvs(sample, tmp_path / "generated")
+    assert rows == {"train.csv": 42_000, "test.csv": 28_000}
+    rows.clear()
+    folder = write_competition(tmp_path / "data")
+    target = command.competition_csvs(folder, tmp_path / "linked")
+    assert (target / "train.csv").read_bytes() == (folder / "train.csv").read_bytes()
+    assert not rows
