@@ -19,6 +19,7 @@ LONGEST = (
 )  # fmt: skip
 
 
+# As in the program's own processes: Keras starts sooner, and collecting garbage takes less time.
 backend.reserve_process()
 
 

@@ -185,10 +185,10 @@ def _describe_expected(plan: "Plan", images: int) -> str:
     from kaggle_digits.recipes.recipe import SPLIT
     from kaggle_digits.training import planning
 
-    expected = planning.expect_errors(plan, images)
-    if expected is None:
+    measured = planning.find_measured_errors(plan, images)
+    if not measured:
         return "unknown: no such plan was measured"
-    errors, standard_error = expected
+    errors, standard_error = measured
     return (
         f"{errors} ± {standard_error} errors in {images:,} images, out-of-fold, as measured on "
         f"{SPLIT}"

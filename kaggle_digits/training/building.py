@@ -104,6 +104,11 @@ def limit_momentum(network: Any, training: Training) -> Any:
     return network
 
 
+def inner_network(model: Any) -> Any:
+    """Return the network inside a `BatchSplit`; another model itself."""
+    return getattr(model, "network", model)
+
+
 def layers_of(network: Any) -> Iterator[Any]:
     """Yield the layers of ``network`` and of the models in it."""
     for layer in network.layers:
@@ -117,6 +122,6 @@ def has_keras_layers_only(network: Any) -> bool:
 
     Then the variables are all of its state. A layer of a user's own may keep more in Python.
     """
-    inner = getattr(network, "network", network)  # inside a BatchSplit
+    inner = inner_network(network)
     parts = (inner, *layers_of(inner))
     return all(type(part).__module__.startswith("keras.") for part in parts)

@@ -93,8 +93,9 @@ def train_model(
 
     Returns:
         A `Predictor` with the trained network, and one `Epoch` for each epoch. The network is a
-        plain Keras model in float32, whatever precision it was trained in. The next call with the
-        same recipe and settings gives it other weights: building a new one takes seconds.
+        plain Keras model in float32, whatever precision it was trained in. The next call in this
+        thread with the same recipe and settings gives it other weights, because building a new one
+        takes seconds.
 
     Raises:
         InputError: the loss is no longer finite, or the checkpoint cannot be read.
@@ -307,9 +308,9 @@ def _start(recipe: Recipe, training: Training, steps: int, classes: int) -> _Mod
     made_for = (recipe, training, steps, classes)
     if _thread.reusable and _thread.reusable.fits(made_for, network):
         return _thread.reusable.restart(network)
+    _thread.reusable = None  # frees its memory before the new graphs need some
     building.compile_model(network, training, steps, classes)
     models = _Models(network, _judge(recipe, training))
-    _thread.reusable = None
     if building.has_keras_layers_only(network):
         first = [keras.ops.convert_to_numpy(state) for state in network.optimizer.variables]
         _thread.reusable = _Reusable(models, made_for, first)
@@ -401,8 +402,7 @@ def _derive_seed(*seed: int) -> int:
 
 def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
     """Reset the generators of dropout and similar layers, so that they depend on ``seed`` alone."""
-    network = getattr(model, "network", model)  # inside a BatchSplit
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(building.inner_network(model).layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign([_derive_seed(*seed, index), 0])

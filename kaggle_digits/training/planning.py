@@ -253,8 +253,8 @@ def make_plan(
     )
 
 
-def expect_errors(plan: Plan, images: int) -> tuple[int, int] | None:
-    """Return the measured out-of-fold errors of such a plan and their standard error.
+def find_measured_errors(plan: Plan, images: int) -> tuple[int, int] | None:
+    """Find the out-of-fold errors that were measured for such a plan, and their standard error.
 
     Args:
         plan: a plan for ``images`` training images.

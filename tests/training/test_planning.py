@@ -128,7 +128,7 @@ def test_expected_errors_are_those_of_the_results():
 
 def test_errors_are_expected_of_measured_plans_only():
     pair = planning.Plan(planning.MEMBERS[:2], 5, 1, 16, 1e15, 1e11, 1e4)
-    assert planning.expect_errors(pair, 42_000) == (132, 11)
+    assert planning.find_measured_errors(pair, 42_000) == (132, 11)
     for other in (
         replace(pair, epochs=14),
         replace(pair, folds=4),
@@ -136,8 +136,8 @@ def test_errors_are_expected_of_measured_plans_only():
         replace(pair, members=planning.MEMBERS),
         replace(pair, members=("record-width", "record-5")),
     ):
-        assert planning.expect_errors(other, 42_000) is None
-    assert planning.expect_errors(pair, 41_999) is None
+        assert not planning.find_measured_errors(other, 42_000)
+    assert not planning.find_measured_errors(pair, 41_999)
 
 
 @pytest.mark.parametrize(
