@@ -4,90 +4,40 @@ The command line and notebooks call the same function with the same frozen confi
 here prints: progress goes to the callback.
 """
 
-import math
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaggle_digits import datasets, files, runs, submissions, trackers
-from kaggle_digits.backend import backend_name, cores
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
-from kaggle_digits.recipes import Recipe, Training, find
+from kaggle_digits.recipes import Recipe, find
 from kaggle_digits.recipes.checking import check_network
-from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import cross_validation
+from kaggle_digits.training.configuration import (
+    DEFAULT_SPLIT,
+    TrainConfig,
+    describe_few_images,
+    find_earlier,
+    make_settings,
+    name_run,
+    resume_settings,
+)
 from kaggle_digits.training.cross_validation import Result, TrainingCallback
 from kaggle_digits.training.executors import Executor, choosing
 from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.fit import NullFoldCallback as UnwatchedFold
-from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 
-DEFAULT_SPLIT = 0.2
 MOMENT = 0.3  # seconds
-MANY = sys.maxsize  # images: enough to train a recipe without adapting it
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Configuration of a run. None keeps the recipe's value or the default.
-
-    Attributes:
-        recipe: network and training settings.
-        folds: number of folds; each is held out once. 1 with ``validation_split``.
-        seeds: number of repetitions of the whole cross-validation, with other splits.
-        seed: the first seed.
-        validation_split: share of images that a single model holds out, 0-1; None cross-validates.
-        epochs: number of epochs.
-        batch_size: images per step.
-        learning_rate: initial learning rate, or the peak of the schedule.
-        precision: precision of training: auto, float32, bfloat16 or float16.
-        limit: size of the stratified subset of training images; None uses all.
-        exclude: CSV with the ids of images that no model is trained on, in its column ``id``. They
-            are held out and scored like the others, so that runs can be compared.
-        on: where to train: ``here`` (in this process), ``processes`` or ``ray``. None trains here
-            if one fold is trained at a time, else in processes.
-        jobs: number of folds trained at the same time. None chooses it from the cores and the
-            free memory; on Ray the cluster decides.
-        ray_address: ``HOST:PORT`` of a Ray cluster's head, or ``auto``; None starts Ray on this
-            machine.
-        storage: folder on a disk that all nodes of the Ray cluster share, or an address of fsspec
-            such as ``s3://bucket/folder``, for the files of folds in training. None sends them to
-            this machine.
-        run: the run's folder; None names a folder in ``runs/`` after the settings.
-        submission: the CSV to write; None names a file in ``submissions/`` after the settings.
-        log: names of the trackers that the run is also written to: tensorboard, mlflow.
-
-    """
-
-    recipe: Recipe
-    folds: int = 5
-    seeds: int = 1
-    seed: int = 0
-    validation_split: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    precision: Precision | None = None
-    limit: int | None = None
-    exclude: Path | None = None
-    on: choosing.Place | None = None
-    jobs: int | None = None
-    ray_address: str | None = None
-    storage: str | None = None
-    run: Path | None = None
-    submission: Path | None = None
-    log: tuple[str, ...] = ()
 
 
 def cross_validate(
@@ -274,13 +224,13 @@ def run_training(
         recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
     excluded = _read_excluded(config.exclude, splits.train) if config.exclude else ()
-    name = _find_earlier(config, name_run(config, splits, excluded))
+    name = find_earlier(config, name_run(config, splits, excluded))
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
     images = cross_validation.fewest_images(assignment, config.folds)
     folder = config.run or RUNS / name
-    settings = _resume_settings(folder, _settings(config, splits, images, excluded), config)
+    settings = resume_settings(folder, make_settings(config, splits, images, excluded), config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
     with runs.open_for_training(
@@ -310,116 +260,6 @@ def _read_excluded(path: Path, train: Dataset) -> tuple[int, ...]:
             f"from {train.ids.min()} to {train.ids.max()}."
         )
     return ids
-
-
-def name_run(config: TrainConfig, splits: Splits, excluded: tuple[int, ...]) -> str:
-    """Return a name for the run: unique for its settings, short for common ones."""
-    split = config.validation_split
-    parts = [
-        config.recipe.name,
-        f"{config.folds}-fold" if split is None else "train",
-        split is not None and split != DEFAULT_SPLIT and f"split{split:g}",
-        config.seeds > 1 and f"{config.seeds}-seeds",
-        config.seed and f"seed{config.seed}",
-        config.epochs and f"e{config.epochs}",
-        config.batch_size and f"b{config.batch_size}",
-        config.learning_rate and f"lr{config.learning_rate:g}",
-        config.precision,
-        config.limit and f"n{config.limit}",
-        excluded and f"without{len(excluded)}-{suspects.hash_ids(excluded)[:6]}",
-        not splits.is_competition and splits.source,
-        backend_name() != "tensorflow" and backend_name(),
-    ]
-    return "-".join(str(part) for part in parts if part)
-
-
-def _settings(
-    config: TrainConfig, splits: Splits, images: int, excluded: tuple[int, ...]
-) -> runs.Settings:
-    recipe = config.recipe
-    return runs.Settings(
-        command="cv" if config.validation_split is None else "train",
-        recipe=recipe.name,
-        training=adapt_training(config, images),
-        deslant=recipe.deslant,
-        folds=config.folds,
-        seeds=config.seeds,
-        seed=config.seed,
-        validation_split=config.validation_split,
-        limit=config.limit,
-        source=splits.source,
-        train_fingerprint=splits.train.fingerprint,
-        test_fingerprint=splits.test.fingerprint,
-        backend=backend_name(),
-        threads=recipe.training.threads_per_split,
-        recipe_sha256=recipe.file_sha256,
-        excluded_images=len(excluded),
-        excluded_sha256=suspects.hash_ids(excluded) if excluded else None,
-    )
-
-
-def _resume_settings(folder: Path, settings: runs.Settings, config: TrainConfig) -> runs.Settings:
-    """Return the settings with which to resume the run in ``folder``.
-
-    Earlier versions did not adapt the training to few images, and chose the number of threads from
-    cores and jobs. Their runs resume as they were started.
-    """
-    if not (folder / "run.json").exists():
-        return settings
-    before = runs.Run(folder).settings
-    unadapted = replace(settings, training=adapt_training(config, MANY))
-    same = (replace(found, threads=before.threads) for found in (settings, unadapted))
-    return before if before in same else replace(settings, threads=before.threads)
-
-
-def _find_earlier(config: TrainConfig, name: str) -> str:
-    """Return the name of the run that an earlier version started with --jobs; ``name`` if none.
-
-    Such a name ends in the number of threads.
-    """
-    if config.jobs is None or config.jobs == 1 or (RUNS / name / "run.json").exists():
-        return name
-    earlier = f"{name}-t{max(1, cores() // config.jobs)}"
-    return earlier if (RUNS / earlier / "run.json").exists() else name
-
-
-def describe_few_images(training: Training, config: TrainConfig, images: int) -> str | None:
-    """Describe how the recipe's training is adapted to few images; None if it is not."""
-    many, few = adapt_training(config, MANY), adapt_training(config, images)
-    changes = ", ".join(
-        f"{name.replace('_', ' ')} {getattr(few, name):g} instead of {getattr(many, name):g}"
-        for name in ("batch_size", "learning_rate", "epochs")
-        if getattr(few, name) != getattr(many, name)
-    )
-    if not changes:
-        return None
-    if training == many:
-        return (
-            "the run was started by a version that did not adapt to few images, and keeps its "
-            f"settings. A new run (--run) uses {changes}."
-        )
-    return f"few images, {images:,} for each model: {changes}."
-
-
-def adapt_training(config: TrainConfig, images: int) -> Training:
-    """Return the recipe's training settings for ``images`` images, with the overrides."""
-    training = config.recipe.training
-    rate = config.learning_rate
-    if rate is not None and not 0 < rate < math.inf:
-        raise InputError(
-            f"--learning-rate {rate:g} is not usable. Expected a number above 0, such as 0.001."
-        )
-    batch_size = config.batch_size or training.batch_size
-    if batch_size < training.batch_splits:
-        raise InputError(
-            f"--batch-size {batch_size} is too small: {config.recipe.name} computes a batch in "
-            f"{training.batch_splits} splits. Expected at least {training.batch_splits}."
-        )
-    if config.precision is not None:
-        training = replace(training, precision=config.precision)
-    return resolve_precision(training).for_images(
-        images, epochs=config.epochs, batch_size=config.batch_size, learning_rate=rate
-    )
 
 
 def _assign_folds(

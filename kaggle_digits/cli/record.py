@@ -12,7 +12,7 @@ from kaggle_digits.cli import options
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Dataset
-    from kaggle_digits.pipeline import TrainConfig
+    from kaggle_digits.training.configuration import TrainConfig
     from kaggle_digits.training.planning import Budget, Plan
 
 
@@ -73,9 +73,9 @@ def command(
     """
     from kaggle_digits import results, submissions, trackers
     from kaggle_digits.cli import ensemble
-    from kaggle_digits.pipeline import TrainConfig
     from kaggle_digits.recipes import find
     from kaggle_digits.training import planning
+    from kaggle_digits.training.configuration import TrainConfig
 
     trackers.require_trackers(log or ())
     allowed = None if budget is None else planning.parse_budget(budget)

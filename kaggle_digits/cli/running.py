@@ -12,9 +12,9 @@ from kaggle_digits.cli import options, printing, progress
 from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.runs import Run
 from kaggle_digits.terminal_text import escape
+from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import Result, TrainingCallback
 
 

@@ -92,13 +92,14 @@ def command(
     from kaggle_digits.datasets.advice import add_advice
     from kaggle_digits.search.study import Study
     from kaggle_digits.search.trying import SearchConfig, search
+    from kaggle_digits.training.configuration import TrainConfig
 
     folder = study or options.RUNS / f"search-{found.name}"
     if show:
         _report(Study(folder), as_json=json)
         return
     seconds = None if budget is None else _seconds(budget)
-    config = pipeline.TrainConfig(
+    config = TrainConfig(
         recipe=found,
         folds=folds,
         epochs=epochs,

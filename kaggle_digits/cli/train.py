@@ -47,7 +47,7 @@ def command(
     """
     found = recipes.find(recipe)  # reports a mistyped name before heavy imports
     from kaggle_digits.cli.running import train_and_report
-    from kaggle_digits.pipeline import TrainConfig
+    from kaggle_digits.training.configuration import TrainConfig
 
     train_and_report(
         TrainConfig(

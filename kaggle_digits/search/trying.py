@@ -16,13 +16,13 @@ from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores
-from kaggle_digits.pipeline import TrainConfig
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.runs import Run
 from kaggle_digits.search.sampling import Sampler, require_optuna
 from kaggle_digits.search.study import Confirmation, Confirmed, Shared, Study, Trial, best
 from kaggle_digits.training import cross_validation
+from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.fit import NullFoldCallback
 
 MIN_RIVALS = 4  # trials with that fold, before a trial may be stopped
