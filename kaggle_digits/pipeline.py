@@ -36,6 +36,11 @@ from kaggle_digits.training.executors import Executor, choosing
 from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.fit import NullFoldCallback as UnwatchedFold
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
+from kaggle_digits.training.pseudo_labels import (
+    PseudoLabels,
+    describe_pseudo_labels,
+    make_pseudo_labels,
+)
 
 MOMENT = 0.3  # seconds
 
@@ -61,8 +66,8 @@ def cross_validate(
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
             Jupyter and nothing elsewhere.
         settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, exclude, on, jobs, ray_address, storage, run,
-            submission, log.
+            learning_rate, precision, limit, exclude, pseudo_labels, on, jobs, ray_address,
+            storage, run, submission, log.
 
     Returns:
         The finished run. Its CSV is also written to ``submissions/``.
@@ -130,6 +135,9 @@ def _run(
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])
+    teachers = settings.get("pseudo_labels", ())
+    teachers = [teachers] if isinstance(teachers, str | Path) else teachers
+    settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
     known = {field.name for field in fields(TrainConfig)}
     if unknown := sorted(set(settings) - known):
         raise InputError(
@@ -224,19 +232,22 @@ def run_training(
         recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
     excluded = _read_excluded(config.exclude, splits.train) if config.exclude else ()
-    name = find_earlier(config, name_run(config, splits, excluded))
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
-    images = cross_validation.fewest_images(assignment, config.folds)
+    labels = _make_pseudo_labels(config, splits, assignment)
+    images = min(cross_validation.count_images(assignment, config.folds, labels))
+    name = find_earlier(config, name_run(config, splits, excluded, labels))
     folder = config.run or RUNS / name
-    settings = resume_settings(folder, make_settings(config, splits, images, excluded), config)
+    made = make_settings(config, splits, images, excluded, labels)
+    settings = resume_settings(folder, made, config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
     with runs.open_for_training(
         folder, settings, class_names=train.class_names, command=command
     ) as run:
         tell(describe_few_images(settings.training, config, images))
+        tell(None if labels is None else describe_pseudo_labels(labels))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
         threads = cross_validation.count_threads(settings)
@@ -245,7 +256,7 @@ def run_training(
             watching(run) if watching else nullcontext(NullCallback()) as watcher,
             trackers.tracking(run, config.log, watcher, data) as tracked,
         ):
-            result = cross_validation.train_run(run, splits, assignment, tracked, executor)
+            result = cross_validation.train_run(run, splits, assignment, tracked, executor, labels)
     test = run.arrays("test")
     submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
     return result, csv
@@ -286,6 +297,18 @@ def _assign_folds(
                     f"{train.class_names[min(missing)]}. Exclude fewer images."
                 )
     return assigned
+
+
+def _make_pseudo_labels(
+    config: TrainConfig, splits: Splits, assignment: cross_validation.FoldIds
+) -> PseudoLabels | None:
+    if not config.pseudo_labels:
+        return None
+    members = range(1, config.folds * config.seeds + 1)
+    held_out = [
+        cross_validation.split_rows(assignment, config.folds, number)[1] for number in members
+    ]
+    return make_pseudo_labels([runs.Run(path) for path in config.pseudo_labels], splits, held_out)
 
 
 class NullCallback:

@@ -186,6 +186,16 @@ Exclude = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+PseudoLabels = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--pseudo-labels",
+        metavar="RUN",
+        help="Also train on the test images whose class this finished run with the same folds is "
+        "sure of; may be repeated: the runs are averaged.  [default: none]",
+        rich_help_panel=DATA,
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(

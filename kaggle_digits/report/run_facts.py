@@ -16,6 +16,7 @@ from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.history import Epoch, read_history
+from kaggle_digits.training.pseudo_labels import count_labelled
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation import Floats, Integers
@@ -99,6 +100,7 @@ class RunFacts:
         test_images: number of test images.
         test_fingerprint: SHA-256 of the test images.
         test_images_in_train: number of test images among the training images; None if unknown.
+        pseudo_labelled_images: number of test images that each model is trained on, the smallest.
         class_counts: training images of each class; None without the data.
         class_names: class names in the order of the labels.
         public_score: best public leaderboard score; None if there is none.
@@ -124,6 +126,7 @@ class RunFacts:
     test_images: int
     test_fingerprint: str
     test_images_in_train: int | None
+    pseudo_labelled_images: int
     class_counts: tuple[int, ...] | None
     class_names: tuple[str, ...]
     public_score: float | None
@@ -167,7 +170,8 @@ def gather_run(
         left_out.append(f"No learning curves: {error}")
     score = _best_score(run, entries)
     accuracy = held_out.scores.accuracy if held_out else None
-    trained = _count_trained_images(run)
+    test_images = len(run.arrays("test")["ids"])
+    trained = _count_trained_images(run, test_images)
     return RunFacts(
         run=str(run.folder),
         recipe=settings.recipe,
@@ -178,9 +182,10 @@ def gather_run(
         seconds=(run.metrics or {}).get("seconds"),
         flop=_count_flop(run, trained * settings.training.epochs) if count_flop else None,
         train_images=_count_images(run),
-        test_images=len(run.arrays("test")["ids"]),
+        test_images=test_images,
         test_fingerprint=settings.test_fingerprint,
         test_images_in_train=run.test_images_in_train,
+        pseudo_labelled_images=settings.pseudo_labelled_images,
         class_counts=counts,
         class_names=run.class_names,
         public_score=score,
@@ -272,7 +277,7 @@ def _best_score(run: Run, entries: "Sequence[Entry]") -> float | None:
     return max((score for score in scores if score is not None), default=None)
 
 
-def _read_fold_ids(run: Run) -> "Integers | None":
+def _read_fold_ids(run: Run) -> "cross_validation.FoldIds | None":
     """Return ``folds.npy``, int16 ``[seeds, images]``; None if it is missing or damaged."""
     try:
         if not run.has("folds.npy"):
@@ -287,14 +292,17 @@ def _count_images(run: Run) -> int | None:
     return None if fold_ids is None else int(fold_ids.shape[1])
 
 
-def _count_trained_images(run: Run) -> int:
+def _count_trained_images(run: Run, test_images: int) -> int:
     """Return the images of one epoch, summed over the models; 0 if unknown."""
     fold_ids = _read_fold_ids(run)
     if fold_ids is None:
         return 0
-    folds = run.facts.settings.folds
-    trained = (cross_validation.select_trained(fold_ids, fold) for fold in range(1, folds + 1))
-    return int(sum(rows.sum() for rows in trained))
+    own: int = sum(cross_validation.count_images(fold_ids, run.facts.settings.folds, None))
+    try:
+        labels = cross_validation.read_pseudo_labels(run, test_images)
+    except InputError:
+        return 0
+    return own if labels is None else own + int(count_labelled(labels).sum())
 
 
 def _count_flop(run: Run, images: int) -> float | None:

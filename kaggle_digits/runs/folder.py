@@ -6,6 +6,8 @@
     train-hashes.npz hashes: uint64 [n], `datasets.leaks.hash_images` of the training images
     folds.npy        int16 [seeds, n]: the fold in which each training image is held out, 0 if
                      never; negative if the image is never trained on
+    pseudo-labels.npy int16 [models, test images]: the class with which a model is trained on a test
+                     image, -1 for none; where the run has pseudo-labels
     fold-K/          checkpoint.keras during training; then model.keras, history.csv, oof.npz,
                      test.npz and, last, finished.json
     oof.npz          rows, ids, labels and probabilities of the held-out images
@@ -77,6 +79,8 @@ class Settings:
             shared all cores.
         excluded_images: number of images that are held out like the others, but never trained on.
         excluded_sha256: SHA-256 of their ids, from `evaluation.suspects.hash_ids`; None for none.
+        pseudo_labelled_images: number of test images that each model is trained on, the smallest.
+        pseudo_labels_sha256: SHA-256 of their labels; None for none.
 
     """
 
@@ -97,6 +101,8 @@ class Settings:
     recipe_sha256: str | None = None
     excluded_images: int = 0
     excluded_sha256: str | None = None
+    pseudo_labelled_images: int = 0
+    pseudo_labels_sha256: str | None = None
 
     def flat(self) -> dict[str, Any]:
         """Return every setting under a dotted name, with values as JSON represents them."""

@@ -18,6 +18,11 @@ from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.runs import RUNS
 from kaggle_digits.training.executors import choosing
 from kaggle_digits.training.fit import resolve_precision
+from kaggle_digits.training.pseudo_labels import (
+    PseudoLabels,
+    count_labelled,
+    hash_pseudo_labels,
+)
 
 DEFAULT_SPLIT = 0.2
 MANY = sys.maxsize  # images: enough to train a recipe without adapting it
@@ -40,6 +45,8 @@ class TrainConfig:
         limit: size of the stratified subset of training images; None uses all.
         exclude: CSV with the ids of images that no model is trained on, in its column ``id``. They
             are held out and scored like the others, so that runs can be compared.
+        pseudo_labels: folders of finished runs with the same data and folds. The test images whose
+            class they are sure of are trained on as well.
         on: where to train: ``here`` (in this process), ``processes`` or ``ray``. None trains here
             if one fold is trained at a time, else in processes.
         jobs: number of folds trained at the same time. None chooses it from the cores and the
@@ -66,6 +73,7 @@ class TrainConfig:
     precision: Precision | None = None
     limit: int | None = None
     exclude: Path | None = None
+    pseudo_labels: tuple[Path, ...] = ()
     on: choosing.Place | None = None
     jobs: int | None = None
     ray_address: str | None = None
@@ -75,7 +83,12 @@ class TrainConfig:
     log: tuple[str, ...] = ()
 
 
-def name_run(config: TrainConfig, splits: Splits, excluded: tuple[int, ...]) -> str:
+def name_run(
+    config: TrainConfig,
+    splits: Splits,
+    excluded: tuple[int, ...] = (),
+    pseudo_labels: PseudoLabels | None = None,
+) -> str:
     """Return a name for the run: unique for its settings, short for common ones."""
     split = config.validation_split
     parts = [
@@ -90,6 +103,7 @@ def name_run(config: TrainConfig, splits: Splits, excluded: tuple[int, ...]) -> 
         config.precision,
         config.limit and f"n{config.limit}",
         excluded and f"without{len(excluded)}-{suspects.hash_ids(excluded)[:6]}",
+        pseudo_labels is not None and f"pseudo-{hash_pseudo_labels(pseudo_labels)[:6]}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]
@@ -108,10 +122,15 @@ def find_earlier(config: TrainConfig, name: str) -> str:
 
 
 def make_settings(
-    config: TrainConfig, splits: Splits, images: int, excluded: tuple[int, ...]
+    config: TrainConfig,
+    splits: Splits,
+    images: int,
+    excluded: tuple[int, ...],
+    pseudo_labels: PseudoLabels | None,
 ) -> runs.Settings:
     """Return the settings of a new run, whose models train on at least ``images`` images."""
     recipe = config.recipe
+    labelled = 0 if pseudo_labels is None else int(count_labelled(pseudo_labels).min())
     return runs.Settings(
         command="cv" if config.validation_split is None else "train",
         recipe=recipe.name,
@@ -130,6 +149,8 @@ def make_settings(
         recipe_sha256=recipe.file_sha256,
         excluded_images=len(excluded),
         excluded_sha256=suspects.hash_ids(excluded) if excluded else None,
+        pseudo_labelled_images=labelled,
+        pseudo_labels_sha256=None if pseudo_labels is None else hash_pseudo_labels(pseudo_labels),
     )
 
 

@@ -24,10 +24,16 @@ from kaggle_digits.runs import Run, Settings, now
 from kaggle_digits.runs.safe_folder import DamagedRunError
 from kaggle_digits.training import fit
 from kaggle_digits.training.executors import Executor, FoldsCallback, Task
+from kaggle_digits.training.pseudo_labels import (
+    PseudoLabels,
+    Rows,
+    add_pseudo_labelled,
+    count_labelled,
+)
 
 FoldIds = npt.NDArray[np.int16]
-Rows = npt.NDArray[np.intp]
-
+PSEUDO_LABELS = "pseudo-labels.npy"
+REWRITTEN = "Run the same command again: it rewrites the file."
 FOLD_IDS = Form("int16", ("seeds", "images"))
 
 
@@ -155,16 +161,35 @@ def select_trained(assignment: Integers, fold: int) -> npt.NDArray[np.bool_]:
     return np.asarray((assignment >= 0) & (assignment != fold))
 
 
-def fewest_images(assignment: FoldIds, folds: int) -> int:
-    """Return the number of training images of the fold that has the fewest.
+def split_rows(assignment: FoldIds, folds: int, number: int) -> tuple[Rows, Rows]:
+    """Return the rows that the model ``number`` is trained on, and those that it holds out.
 
     Args:
-        assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
+        assignment: int16 ``[seeds, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
         folds: number of folds per seed.
+        number: number of the model, 1 … folds × seeds.
 
     """
-    kept = [select_trained(assignment, fold).sum(axis=1).min() for fold in range(1, folds + 1)]
-    return int(min(kept))
+    repeat, fold = divmod(number - 1, folds)
+    trained = select_trained(assignment[repeat], fold + 1)
+    return np.flatnonzero(trained), np.flatnonzero(np.abs(assignment[repeat]) == fold + 1)
+
+
+def count_images(
+    assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels | None
+) -> tuple[int, ...]:
+    """Return the number of images that each model is trained on.
+
+    Args:
+        assignment: int16 ``[seeds, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
+        folds: number of folds per seed.
+        pseudo_labels: int16 ``[models, test images]``, from `make_pseudo_labels`; None for none.
+
+    """
+    members = range(1, folds * len(assignment) + 1)
+    images = [len(split_rows(assignment, folds, number)[0]) for number in members]
+    labelled = [0] * len(images) if pseudo_labels is None else count_labelled(pseudo_labels)
+    return tuple(int(own + more) for own, more in zip(images, labelled, strict=True))
 
 
 def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
@@ -242,6 +267,7 @@ def train_run(
     assignment: FoldIds,
     watcher: TrainingCallback,
     executor: Executor,
+    pseudo_labels: PseudoLabels | None = None,
 ) -> Result:
     """Train the unfinished folds of ``run``, gather the predictions and return the finished run.
 
@@ -251,19 +277,21 @@ def train_run(
         assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
         watcher: called after every step.
         executor: where the models are trained.
+        pseudo_labels: int16 ``[members, test images]``, from `make_pseudo_labels`; None for none.
 
     Returns:
         The result, with all files of the run written.
 
     """
     settings = run.settings
-    with files.replacing(run.folder / "folds.npy") as path:
-        np.save(path, assignment, allow_pickle=False)
+    _save(run.folder / "folds.npy", assignment)
+    if pseudo_labels is not None:
+        _save(run.folder / PSEUDO_LABELS, pseudo_labels)
     members = range(1, settings.members + 1)
     watcher.run_started(
         settings.members,
         settings.training.epochs,
-        tuple(len(_split_rows(settings, assignment, number)[0]) for number in members),
+        count_images(assignment, settings.folds, pseudo_labels),
     )
     finished = {number: run.fold_scores(number) is not None for number in members}
     for number in members:
@@ -273,6 +301,11 @@ def train_run(
     for number in executor.train_folds(_task(run, splits), left, watcher):
         _finish_fold(run, number, watcher, skipped=False)
     return _gather(run, settings, splits)
+
+
+def _save(path: Path, array: npt.NDArray[np.int16]) -> None:
+    with files.replacing(path) as new:
+        np.save(new, array, allow_pickle=False)
 
 
 def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: bool) -> None:
@@ -292,13 +325,6 @@ def _task(run: Run, splits: Splits) -> Task:
     return Task(train_fold, run.folder, splits, batch_splits, count_threads(settings))
 
 
-def _split_rows(settings: Settings, assignment: FoldIds, number: int) -> tuple[Rows, Rows]:
-    """Return the training rows and the held-out rows of the model ``number``."""
-    repeat, fold = divmod(number - 1, settings.folds)
-    trained = select_trained(assignment[repeat], fold + 1)
-    return np.flatnonzero(trained), np.flatnonzero(np.abs(assignment[repeat]) == fold + 1)
-
-
 def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallback) -> None:
     """Train one fold and save its model, its predictions and ``finished.json``.
 
@@ -312,15 +338,17 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     run = Run(folder)
     settings = run.settings
     start_keras(settings.training.batch_splits, settings.threads)
-    assignment = read_array(
-        folder / "folds.npy", FOLD_IDS, advice="Run the same command again: it rewrites the file."
-    )
-    kept, held_out = _split_rows(settings, assignment, number)
+    assignment = read_array(folder / "folds.npy", FOLD_IDS, advice=REWRITTEN)
+    kept, held_out = split_rows(assignment, settings.folds, number)
+    train = splits.train.take(kept)
+    labels = read_pseudo_labels(run, len(splits.test))
+    if labels is not None:
+        train = add_pseudo_labelled(train, splits.test, labels[number - 1])
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = fit.train_model(
         run.recipe(trusted=True),
         settings.training,
-        splits.train.take(kept),
+        train,
         splits.train.take(held_out) if len(held_out) else None,
         seed=(settings.seed + repeat, fold),
         folder=run.fold(number),
@@ -333,6 +361,20 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
     mark = {"seconds": round(seconds, 1), "scores": fold_scores and asdict(fold_scores)}
     files.write_json(run.fold(number) / "finished.json", mark)
+
+
+def read_pseudo_labels(run: Run, test_images: int) -> PseudoLabels | None:
+    """Return the pseudo-labels of ``run``, int16 ``[models, test images]``; None if it has none.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    settings = run.settings
+    if settings.pseudo_labels_sha256 is None:
+        return None
+    form = Form("int16", (settings.members, test_images))
+    return read_array(run.inside(PSEUDO_LABELS), form, advice=REWRITTEN)
 
 
 def _save_predictions(

@@ -60,7 +60,7 @@ def test_an_excluded_image_is_held_out_and_not_trained_on():
     trained = [cross_validation.select_trained(marked, fold)[0] for fold in (1, 2, 3)]
     assert [np.flatnonzero(rows).tolist() for rows in trained] == [[2, 4, 5], [2, 3, 5], [3, 4]]
     assert (np.abs(marked) == folds).all()
-    assert cross_validation.fewest_images(marked, 3) == 2
+    assert cross_validation.count_images(marked, 3, None) == (3, 3, 2)
 
 
 def test_an_excluded_image_that_no_fold_holds_out_is_not_trained_on():

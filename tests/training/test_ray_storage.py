@@ -93,6 +93,15 @@ def test_checkpoints_go_to_the_storage_and_folds_come_back(cluster, data, addres
 
 
 @needs_ray
+@pytest.mark.usefixtures("cluster")
+def test_pseudo_labels_reach_the_node(data, tmp_path):
+    teacher = trained(data, tmp_path / "teacher", on="here").folder
+    for place in ("here", "ray"):
+        trained(data, tmp_path / place, on=place, pseudo_labels=teacher)
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+@needs_ray
 def test_without_a_storage_the_messages_carry_the_files(cluster, data, tmp_path):
     trained(data, tmp_path / "sent", on="ray")
     epochs = [value for name, value in cluster.sent if name == "epoch_done"]

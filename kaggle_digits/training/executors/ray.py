@@ -36,7 +36,7 @@ from kaggle_digits.training.executors.ray_worker import (
 from kaggle_digits.training.fit import FoldCallback
 from kaggle_digits.training.history import Epoch
 
-RUN_FILES = ("run.json", "folds.npy", RECIPE_FILE)
+RUN_FILES = ("run.json", "folds.npy", "pseudo-labels.npy", RECIPE_FILE)
 MAX_LOSSES = 5  # of a fold without a finished epoch between them
 
 
