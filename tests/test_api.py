@@ -33,7 +33,7 @@ def inside(folder, monkeypatch):
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return kd.cross_validate("dense", kd.load("input"), folds=3, epochs=3)
+        return kd.cross_validate("dense", kd.load("input"), folds=3, epochs=3, on="here")
 
 
 def test_a_run_says_how_good_it_is(run):
@@ -94,7 +94,9 @@ def test_the_callback_is_told_about_every_step(folder):
         def fold_done(self, number, judged, *, skipped):
             told.append(("fold_done", number, judged.images, skipped))
 
-    other = kd.train("my_net.py", "input", epochs=2, callback=Callback(), run=folder / "own")
+    other = kd.train(
+        "my_net.py", "input", epochs=2, callback=Callback(), run=folder / "own", on="here"
+    )
     assert told == [
         ("run_started", 1, 2, 1),
         ("fold_started", 1),

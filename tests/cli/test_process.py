@@ -273,7 +273,11 @@ def test_no_command_leaves_temporary_files(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "jobs"),
-    [(signal.SIGTERM, "2"), pytest.param(signal.SIGINT, "1", marks=pytest.mark.slow)],
+    [
+        (signal.SIGINT, "2"),
+        pytest.param(signal.SIGTERM, "2", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "1", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_command_leaves_no_temporary_files(number, jobs, data, tmp_path):
     """The workers ignore signals that are sent to the whole group."""

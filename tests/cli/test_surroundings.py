@@ -28,7 +28,7 @@ from kaggle_digits.training.fit import resolve_precision
 from tests import kaggle_server, product
 from tests.helpers import PIXELS, ROWS, write_competition
 
-TRAIN = ("train", "--recipe", "fast", "--epochs", "1", "--batch-size", "16")
+TRAIN = ("train", "--recipe", "dense", "--epochs", "1", "--batch-size", "16")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,13 @@ def test_settings_of_keras_change_no_network_of_the_library(tmp_path):
     assert done.stdout == f"{{'float32'}} {find_recipe('bn20').network().layers[3].output.shape}\n"
 
 
-@pytest.mark.parametrize("content", ['{"floatx": "int8"}', '{"epsilon": 1}', "[]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"floatx": "int8"}',
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ('{"epsilon": 1}', "[]")),
+    ],
+)
 def test_settings_that_keras_cannot_read_are_named(content, data, tmp_path):
     home = home_with(tmp_path / "home", content)
     done = product.run(*TRAIN, "--input", data, cwd=tmp_path, code=2, HOME=home)

@@ -136,7 +136,11 @@ def answering(request, said, run, deslanting):
     return deslants, (1, 2), expected
 
 
-@pytest.mark.parametrize("answering", ["single", "deslanting-ensemble"], indirect=True)
+@pytest.mark.parametrize(
+    "answering",
+    [pytest.param("single", marks=pytest.mark.slow), "deslanting-ensemble"],
+    indirect=True,
+)
 @pytest.mark.parametrize("name", exporting.FORMATS)
 @pytest.mark.usefixtures("at_once")
 def test_every_format_answers_like_the_run(name, answering, tmp_path):

@@ -115,7 +115,7 @@ def test_leaks_in_the_input_folder_count_for_a_run_kept_elsewhere(tmp_path):
     assert declared.strip().endswith("--declared-external")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_competition_is_recognised_by_its_form_whatever_the_split(seed, tmp_path):
     data = write_split(tmp_path / "data", seed=seed)
     splits = load(data)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import kaggle_digits as kd
 from kaggle_digits.backend import cores
+from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.pipeline import NullCallback
+from kaggle_digits.training.executors import Task
+from kaggle_digits.training.executors.processes import Processes
 from tests import product
 from tests.helpers import write_competition
 
@@ -125,7 +131,7 @@ def test_a_run_of_an_earlier_version_resumes_with_its_threads(threads, data, tmp
     assert list((tmp_path / "runs").iterdir()) == [run]
 
 
-def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
+def test_sigkill_of_all_then_of_one(data, undisturbed, tmp_path):
     process, pids = begun(tmp_path, data)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -141,36 +147,31 @@ def test_sigkill_of_all_then_of_one_then_ctrl_c(data, undisturbed, tmp_path):
     assert "If memory ran out, add --jobs with a smaller number" in text
     assert "Traceback" not in text
 
-    process = product.started(*DENSE, "--input", data, cwd=tmp_path)
-    product.read_until(process, "epoch ")
-    pids = workers_of(process.pid)
-    process.send_signal(signal.SIGINT)
-    _, text = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
-    assert "Traceback" not in text
-    assert gone(pids)
-
     product.run(*DENSE, "--input", data, cwd=tmp_path)
     assert same(tmp_path, undisturbed)
     assert not list((tmp_path / "run").glob(".*.tmp*"))
 
 
-def test_what_a_fold_raises_arrives(data, tmp_path):
-    failed = product.run(*DENSE, "--learning-rate", "1e38", "--input", data, cwd=tmp_path, code=2)
-    assert "training diverged at a learning rate of 1e+38" in failed.stderr
-    assert "Traceback" not in failed.stderr
+def fail(folder, splits, number, watcher):
+    """Stand for the training of a fold, in a worker that need not start Keras."""
+    del folder, watcher
+    if number == 1:
+        raise InputError(f"--some-option does not fit {len(splits.train)} images.")
+    if number == 2:
+        raise ValueError("no words")
+    os._exit(3)
 
 
-def test_what_is_wrong_with_a_fold_arrives_in_words(data, tmp_path):
-    process, _ = begun(tmp_path, data)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    histories = list((tmp_path / "run").glob("fold-*/history.csv"))
-    assert histories
-    for path in histories:
-        path.unlink()
-    failed = product.run(*DENSE, "--input", data, cwd=tmp_path, code=2)
-    assert "history.csv cannot be read: No such file or directory" in failed.stderr
-    assert "To train this fold again, remove run/fold-" in failed.stderr
-    assert "Traceback" not in failed.stderr
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (1, InputError, "--some-option does not fit 240 images."),
+        (2, OutsideError, "fold 2 failed: unexpected ValueError: no words. Every finished epoch"),
+        (3, OutsideError, "the process that trained fold 3 ended with status 3. Every finished"),
+    ],
+)
+def test_what_goes_wrong_with_a_fold_arrives_in_words(number, kind, message, data, tmp_path):
+    task = Task(fail, tmp_path, kd.load(data), batch_splits=1, threads=1)
+    with pytest.raises(kind, match=re.escape(message)):
+        list(Processes(1).train_folds(task, [number], NullCallback()))
+    assert not list(tmp_path.iterdir())

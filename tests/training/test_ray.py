@@ -87,13 +87,15 @@ def wait_until_nothing_trains() -> None:
 
 
 @needs_ray
-def test_one_node_gives_the_same_and_leaves_nothing(data, undisturbed, tmp_path):
+def test_one_node_gives_the_same_and_leaves_nothing(data, tmp_path):
+    dense = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "2", "--run", "run")
+    short = (*dense, "--submission", "out.csv", "--input", data)
+    (tmp_path / "here").mkdir()
+    product.run(*short, "--on", "here", cwd=tmp_path / "here")
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as scratch:
-        product.run(
-            *DENSE, "--on", "ray", "--input", data, cwd=tmp_path, timeout=SECONDS, TMPDIR=scratch
-        )
+        product.run(*short, "--on", "ray", cwd=tmp_path, timeout=SECONDS, TMPDIR=scratch)
         assert not list(Path(scratch).iterdir())
-    assert_same(tmp_path, undisturbed)
+    assert_same(tmp_path, tmp_path / "here")
 
 
 @needs_ray

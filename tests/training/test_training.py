@@ -191,6 +191,14 @@ def test_goes_on_after_the_last_checkpoint(data, tmp_path):
     assert weights(model) == whole
 
 
+def test_a_checkpoint_without_its_history_is_named(data, tmp_path):
+    stop_before(2, data, tmp_path)
+    (tmp_path / "history.csv").unlink()
+    with pytest.raises(InputError, match=r"history\.csv cannot be read: No such file") as error:
+        fitted(data, tmp_path)
+    assert f"To train this fold again, remove {tmp_path}" in str(error.value)
+
+
 def test_divergence_is_named(data, tmp_path):
     settings = replace(SCHEDULE, learning_rate=math.inf, schedule="constant")
     with pytest.raises(InputError, match=r"the loss is nan in epoch \d: training diverged"):
