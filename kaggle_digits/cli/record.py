@@ -37,6 +37,15 @@ def command(
         ),
     ] = None,
     folds: options.Folds = 5,
+    pseudo_labels: Annotated[
+        bool,
+        typer.Option(
+            "--pseudo-labels",
+            help="Train every member a second time, also on the test images whose class the first "
+            "round is sure of, and average the second round.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = False,
     precision: options.ChosenPrecision = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
@@ -89,13 +98,14 @@ def command(
             f"seed{seed}" if seed else "",
             precision.value if precision else "",
             f"n{limit}" if limit else "",
+            "pseudo" if pseudo_labels else "",
             *(find(member).name for member in chosen if members is not None),
         )
         if part
     )
     csv = submission or options.SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)  # fail before hours of work
-    train = _images(input_, limit, seed, chosen)
+    train, test_images = _load_images(input_, limit, seed, chosen)
     config = TrainConfig(
         recipe=find(chosen[0]),
         folds=folds,
@@ -108,21 +118,25 @@ def command(
         storage=storage,
         log=tuple(log or ()),
     )
-    plan = _plan(options.RUNS / name / "plan.json", allowed, train, config, chosen)
+    pseudo_labelled = test_images if pseudo_labels else 0
+    path = options.RUNS / name / "plan.json"
+    plan = _plan(path, allowed, train, config, chosen, pseudo_labelled)
     if plan_only:
         return
     runs = [
-        _trained(member, plan, replace(config, seed=seed + repeat), input_)
+        run
         for repeat in range(plan.seeds)
-        for member in plan.members
+        for run in _train_members(plan, replace(config, seed=seed + repeat), input_)
     ]
     blend = results.ensemble(runs)
     blend.write_submission(csv)
     ensemble.report(blend, csv, as_json=False)
 
 
-def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) -> "Dataset":
-    """Load the training images.
+def _load_images(
+    input_: Path, limit: int | None, seed: int, members: Sequence[str]
+) -> "tuple[Dataset, int]":
+    """Return the training images and the number of test images.
 
     Raises:
         InputError: the members need images of another shape, or there are too few images.
@@ -132,11 +146,11 @@ def _images(input_: Path, limit: int | None, seed: int, members: Sequence[str]) 
     from kaggle_digits.datasets.advice import add_advice
     from kaggle_digits.training import cross_validation, planning
 
-    train = datasets.load(input_).train
-    planning.require_members(members, train)
+    splits = datasets.load(input_)
+    planning.require_members(members, splits.train)
     with add_advice(input_):
-        cross_validation.require_all_classes(train)
-    return cross_validation.subsample(train, limit, seed)
+        cross_validation.require_all_classes(splits.train)
+    return cross_validation.subsample(splits.train, limit, seed), len(splits.test)
 
 
 def _plan(
@@ -145,13 +159,14 @@ def _plan(
     train: "Dataset",
     config: "TrainConfig",
     members: Sequence[str],
+    pseudo_labelled: int,
 ) -> "Plan":
     from kaggle_digits import pipeline
     from kaggle_digits.training import planning
 
     folds = config.folds
     trainings = planning.configure_members(len(train), folds, config.precision, members)
-    made_for = planning.circumstances(train, trainings)
+    made_for = planning.circumstances(train, trainings, pseudo_labelled)
     plan = planning.load_plan(path, made_for)
     if plan is None:
         typer.echo(
@@ -166,12 +181,15 @@ def _plan(
             seconds,
             planning.count_flop_of_members(members),
             pipeline.count_jobs(config, train),
+            pseudo_labelled,
         )
         planning.save_plan(path, plan, made_for)
-    models = plan.folds * plan.seeds * len(plan.members)
+    rounds = 2 if plan.pseudo_labels else 1
+    models = rounds * plan.folds * plan.seeds * len(plan.members)
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
-        f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models\n"
+        f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models"
+        f"{' in two rounds, the second with pseudo-labels' if rounds > 1 else ''}\n"
         f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
         f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here\n"
         f"Expected     {_describe_expected(plan, len(train))}\n"
@@ -195,13 +213,22 @@ def _describe_expected(plan: "Plan", images: int) -> str:
     )
 
 
-def _trained(member: str, plan: "Plan", config: "TrainConfig", input_: Path) -> Path:
-    """Cross-validate one member and return its run's folder.
+def _train_members(plan: "Plan", config: "TrainConfig", input_: Path) -> list[Path]:
+    """Cross-validate the members and return their runs' folders: those of the last round.
 
     Each member has its own run, so that a larger budget reuses what a smaller one trained.
     """
     from kaggle_digits.cli.running import train_and_report
     from kaggle_digits.recipes import find
 
-    config = replace(config, recipe=find(member), folds=plan.folds, epochs=plan.epochs)
-    return train_and_report(config, input_, as_json=False)
+    config = replace(config, folds=plan.folds, epochs=plan.epochs)
+
+    def train(pseudo_labels: tuple[Path, ...]) -> list[Path]:
+        configs = [
+            replace(config, recipe=find(member), pseudo_labels=pseudo_labels)
+            for member in plan.members
+        ]
+        return [train_and_report(one, input_, as_json=False) for one in configs]
+
+    runs = train(())
+    return train(tuple(runs)) if plan.pseudo_labels else runs

@@ -60,6 +60,8 @@ class Plan:
         flop: FLOP of the whole training.
         rate: training speed in FLOP per second, from the measurement.
         seconds: estimated time in seconds.
+        pseudo_labels: whether every member is trained a second time, also on the test images that
+            the first round is sure of.
 
     """
 
@@ -70,6 +72,7 @@ class Plan:
     flop: float
     rate: float
     seconds: float
+    pseudo_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ def make_plan(
     seconds: dict[str, float],
     flop: dict[str, float],
     jobs: int = 1,
+    pseudo_labelled: int = 0,
 ) -> Plan:
     """Return the largest plan that fits the budget.
 
@@ -215,6 +219,8 @@ def make_plan(
         seconds: seconds per image and epoch, by member, the most useful member first.
         flop: FLOP per image and epoch, by member.
         jobs: number of folds trained at the same time.
+        pseudo_labelled: number of test images that a second round is also trained on; 0 plans one
+            round.
 
     Raises:
         InputError: not even one member of four epochs fits.
@@ -224,12 +230,15 @@ def make_plan(
     most = find(all_members[0]).training.for_images(_images_of_a_fold(images, folds)).epochs
 
     def plan(members: tuple[str, ...], seeds: int, epochs: int) -> Plan:
-        seen = images * (folds - 1) * seeds * epochs  # every fold trains on all but its own images
+        # In each round, every fold trains on all training images but its own.
+        rounds = 2 if pseudo_labelled else 1
+        seen = (rounds * images * (folds - 1) + folds * pseudo_labelled) * seeds * epochs
         total = seen * sum(flop[name] for name in members)
         share = math.ceil(folds / jobs) / folds  # of the time of folds in turn
         trained = share * seen * sum(seconds[name] for name in members)
-        whole = trained + share * folds * seeds * len(members) * SECONDS_A_MODEL
-        return Plan(members, folds, seeds, epochs, total, total / trained, whole)
+        models = rounds * folds * seeds * len(members)
+        whole = trained + share * models * SECONDS_A_MODEL
+        return Plan(members, folds, seeds, epochs, total, total / trained, whole, rounds > 1)
 
     if budget is None:
         return plan(all_members, 3, most)
@@ -269,6 +278,7 @@ def find_measured_errors(plan: Plan, images: int) -> tuple[int, int] | None:
         and plan.epochs >= MEASURED_EPOCHS
         and plan.folds >= MEASURED_FOLDS
         and plan.seeds == 1
+        and not plan.pseudo_labels
     )
     return MEASURED_ERRORS.get(plan.members) if measured else None
 
@@ -285,13 +295,24 @@ def _describe_too_short(budget: Budget, smallest: Plan) -> str:
     )
 
 
-def circumstances(train: Dataset, trainings: dict[str, Training]) -> dict[str, Any]:
-    """Return what a plan depends on: other images, members or settings need another plan."""
+def circumstances(
+    train: Dataset, trainings: dict[str, Training], pseudo_labelled: int = 0
+) -> dict[str, Any]:
+    """Return what a plan depends on: other images, members or settings need another plan.
+
+    Args:
+        train: the training images.
+        trainings: settings from `configure_members`.
+        pseudo_labelled: number of test images that a second round is also trained on; 0 for none.
+
+    """
     made_for: dict[str, Any] = {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
         "members": {name: asdict(training) for name, training in trainings.items()},
     }
+    if pseudo_labelled:
+        made_for["pseudo_labelled"] = pseudo_labelled
     own = {name: file for name in trainings if (file := find(name).file) is not None}
     if own:
         made_for["recipe_sha256"] = {name: files.sha256_of(file) for name, file in own.items()}

@@ -91,6 +91,19 @@ def test_more_time_first_brings_enough_epochs_then_members_then_all_epochs_then_
     assert plans[-1].seeds > 1
 
 
+def test_a_second_round_with_pseudo_labels_is_planned():
+    seconds = {name: flop / RATE for name, flop in FLOP.items()}
+    found = planning.make_plan(planning.Budget(3600, "s"), 42_000, 5, seconds, FLOP, 1, 28_000)
+    assert found.pseudo_labels
+    images = 42_000 * 4 + 42_000 * 4 + 28_000 * 5
+    assert found.flop == images * found.epochs * len(found.members) * 1e7
+    models = 2 * 5 * len(found.members)
+    assert found.seconds == pytest.approx(found.flop / RATE + models * planning.SECONDS_A_MODEL)
+    assert found.seconds <= planning.RESERVE * 3600
+    once = plan(3600)
+    assert (len(once.members), once.epochs) > (len(found.members), found.epochs)
+
+
 def test_a_faster_machine_trains_longer():
     assert plan(240, rate=2 * RATE).epochs > plan(240).epochs
 
@@ -133,6 +146,7 @@ def test_errors_are_expected_of_measured_plans_only():
         replace(pair, epochs=14),
         replace(pair, folds=4),
         replace(pair, seeds=2),
+        replace(pair, pseudo_labels=True),
         replace(pair, members=planning.MEMBERS),
         replace(pair, members=("record-width", "record-5")),
     ):
@@ -268,3 +282,29 @@ def test_what_cannot_work_is_said_before_anything_is_measured(options, expected,
     done = product.call("record", "--input", data, *options, cwd=tmp_path, code=2)
     assert expected in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_second_round_learns_from_the_first(tmp_path, monkeypatch):
+    for name in planning.MEMBERS[:2]:
+        network = partial(untrained.tiny_network, (28, 28, 1), 4)
+        monkeypatch.setitem(recipes.RECIPES, name, replace(find(name), network=network))
+    data = write_competition(tmp_path / "data", train=120, test=20)
+    small = planning.Plan(planning.MEMBERS[:2], 2, 1, 1, 1e9, 1e9, 60.0, pseudo_labels=True)
+    train = load(data).train
+    trainings = planning.configure_members(len(train), 2, None)
+    made_for = planning.circumstances(train, trainings, 20)
+    path = tmp_path / "runs" / "record-1m-2-fold-pseudo" / "plan.json"
+    planning.save_plan(path, small, made_for)
+    record = ("record", "--budget", "1m", "--folds", "2", "--pseudo-labels", "--input", data)
+    with untrained.training_takes_no_time():
+        done = product.call(*record, cwd=tmp_path)
+    assert "8 models in two rounds, the second with pseudo-labels" in done.stderr
+    runs = {path.parent.name for path in (tmp_path / "runs").glob("*/pseudo-labels.npy")}
+    assert len(runs) == 2
+    assert all("-pseudo-" in name and f"runs/{name}" in done.stdout for name in runs)
+    blended = done.stdout[done.stdout.index("= mean") :]
+    assert (tmp_path / "submissions" / "record-1m-2-fold-pseudo.csv").exists()
+    with untrained.training_takes_no_time():
+        again = product.call(*record, cwd=tmp_path)
+    assert "epoch" not in again.stderr.replace("1 epochs", "")  # all four runs are finished
+    assert again.stdout.endswith(blended)
