@@ -135,7 +135,7 @@ def _run(
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])
-    teachers = settings.get("pseudo_labels", ())
+    teachers = settings.get("pseudo_labels") or ()
     teachers = [teachers] if isinstance(teachers, str | Path) else teachers
     settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
     known = {field.name for field in fields(TrainConfig)}
@@ -235,7 +235,7 @@ def run_training(
     train = cross_validation.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
-    labels = _make_pseudo_labels(config, splits, assignment)
+    labels = _make_pseudo_labels(config, splits, assignment, excluded)
     images = min(cross_validation.count_images(assignment, config.folds, labels))
     name = find_earlier(config, name_run(config, splits, excluded, labels))
     folder = config.run or RUNS / name
@@ -300,15 +300,30 @@ def _assign_folds(
 
 
 def _make_pseudo_labels(
-    config: TrainConfig, splits: Splits, assignment: cross_validation.FoldIds
+    config: TrainConfig,
+    splits: Splits,
+    assignment: cross_validation.FoldIds,
+    excluded: tuple[int, ...],
 ) -> PseudoLabels | None:
     if not config.pseudo_labels:
         return None
+    if config.run is not None and config.run.resolve() in [
+        path.resolve() for path in config.pseudo_labels
+    ]:
+        raise InputError(
+            f"--run and --pseudo-labels both name {config.run}. Expected a new run, which gets its "
+            "labels from a finished one."
+        )
     members = range(1, config.folds * config.seeds + 1)
     held_out = [
         cross_validation.split_rows(assignment, config.folds, number)[1] for number in members
     ]
-    return make_pseudo_labels([runs.Run(path) for path in config.pseudo_labels], splits, held_out)
+    return make_pseudo_labels(
+        [runs.Run(path) for path in config.pseudo_labels],
+        splits,
+        held_out,
+        suspects.hash_ids(excluded) if excluded else None,
+    )
 
 
 class NullCallback:

@@ -191,8 +191,9 @@ PseudoLabels = Annotated[
     typer.Option(
         "--pseudo-labels",
         metavar="RUN",
-        help="Also train on the test images whose class this finished run with the same folds is "
-        "sure of; may be repeated: the runs are averaged.  [default: none]",
+        help="Also train on the test images that this finished run with the same folds gives a "
+        "calibrated probability of 0.95 or more; may be repeated: the runs are averaged.  "
+        "[default: none]",
         rich_help_panel=DATA,
     ),
 ]

@@ -37,12 +37,12 @@ def command(
         ),
     ] = None,
     folds: options.Folds = 5,
-    pseudo_labels: Annotated[
+    self_training: Annotated[
         bool,
         typer.Option(
-            "--pseudo-labels",
-            help="Train every member a second time, also on the test images whose class the first "
-            "round is sure of, and average the second round.",
+            "--self-training",
+            help="Train every member a second time, with pseudo-labels from the first round, and "
+            "average the second round.",
             rich_help_panel=options.TRAINING,
         ),
     ] = False,
@@ -98,7 +98,7 @@ def command(
             f"seed{seed}" if seed else "",
             precision.value if precision else "",
             f"n{limit}" if limit else "",
-            "pseudo" if pseudo_labels else "",
+            "self-training" if self_training else "",
             *(find(member).name for member in chosen if members is not None),
         )
         if part
@@ -118,7 +118,7 @@ def command(
         storage=storage,
         log=tuple(log or ()),
     )
-    pseudo_labelled = test_images if pseudo_labels else 0
+    pseudo_labelled = test_images if self_training else 0
     path = options.RUNS / name / "plan.json"
     plan = _plan(path, allowed, train, config, chosen, pseudo_labelled)
     if plan_only:
@@ -184,7 +184,7 @@ def _plan(
             pseudo_labelled,
         )
         planning.save_plan(path, plan, made_for)
-    rounds = 2 if plan.pseudo_labels else 1
+    rounds = 2 if plan.self_training else 1
     models = rounds * plan.folds * plan.seeds * len(plan.members)
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
@@ -224,11 +224,11 @@ def _train_members(plan: "Plan", config: "TrainConfig", input_: Path) -> list[Pa
     config = replace(config, folds=plan.folds, epochs=plan.epochs)
 
     def train(pseudo_labels: tuple[Path, ...]) -> list[Path]:
-        configs = [
-            replace(config, recipe=find(member), pseudo_labels=pseudo_labels)
-            for member in plan.members
-        ]
-        return [train_and_report(one, input_, as_json=False) for one in configs]
+        runs = []
+        for member in plan.members:
+            chosen = replace(config, recipe=find(member), pseudo_labels=pseudo_labels)
+            runs.append(train_and_report(chosen, input_, as_json=False))
+        return runs
 
     runs = train(())
-    return train(tuple(runs)) if plan.pseudo_labels else runs
+    return train(tuple(runs)) if plan.self_training else runs

@@ -13,6 +13,7 @@ from kaggle_digits.errors import InputError
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.intp]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 DIGITS = tuple("0123456789")
@@ -61,7 +62,7 @@ class Dataset:
             return None
         return tuple(np.bincount(self.labels, minlength=len(self.class_names)).tolist())
 
-    def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
+    def take(self, rows: Rows) -> "Dataset":
         """Return the images at ``rows`` (int ``[m]``), in that order."""
         labels = None if self.labels is None else self.labels[rows]
         return Dataset(self.images[rows], labels, self.ids[rows], self.class_names)

@@ -16,7 +16,7 @@ from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.history import Epoch, read_history
-from kaggle_digits.training.pseudo_labels import count_labelled
+from kaggle_digits.training.pseudo_labels import count_labelled, read_pseudo_labels
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation import Floats, Integers
@@ -100,7 +100,7 @@ class RunFacts:
         test_images: number of test images.
         test_fingerprint: SHA-256 of the test images.
         test_images_in_train: number of test images among the training images; None if unknown.
-        pseudo_labelled_images: number of test images that each model is trained on, the smallest.
+        pseudo_labelled_images: smallest number of test images that a model is trained on.
         class_counts: training images of each class; None without the data.
         class_names: class names in the order of the labels.
         public_score: best public leaderboard score; None if there is none.
@@ -297,9 +297,9 @@ def _count_trained_images(run: Run, test_images: int) -> int:
     fold_ids = _read_fold_ids(run)
     if fold_ids is None:
         return 0
-    own: int = sum(cross_validation.count_images(fold_ids, run.facts.settings.folds, None))
+    own: int = sum(cross_validation.count_images(fold_ids, run.facts.settings.folds))
     try:
-        labels = cross_validation.read_pseudo_labels(run, test_images)
+        labels = read_pseudo_labels(run, test_images)
     except InputError:
         return 0
     return own if labels is None else own + int(count_labelled(labels).sum())

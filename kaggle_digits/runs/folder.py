@@ -79,7 +79,7 @@ class Settings:
             shared all cores.
         excluded_images: number of images that are held out like the others, but never trained on.
         excluded_sha256: SHA-256 of their ids, from `evaluation.suspects.hash_ids`; None for none.
-        pseudo_labelled_images: number of test images that each model is trained on, the smallest.
+        pseudo_labelled_images: smallest number of test images that a model is trained on.
         pseudo_labels_sha256: SHA-256 of their labels; None for none.
 
     """
@@ -183,7 +183,7 @@ class Run(RunFolder):
         except ValueError as error:
             raise InputError(
                 f"{self.folder / 'run.json'} holds settings that this version does not know: "
-                f"{error}. Resume the run with the version that wrote it, or choose another --run."
+                f"{error}. Use the version that wrote it, or another run."
             ) from error
 
     @property
@@ -276,9 +276,20 @@ class Run(RunFolder):
             )
         return arrays
 
-    def fold_arrays(self, number: int, name: str, forms: dict[str, Form]) -> "dict[str, Array]":
-        """Return the arrays of a fold's ``oof.npz`` or ``test.npz``."""
-        advice = (
+    def fold_arrays(
+        self, number: int, name: str, forms: dict[str, Form], advice: str | None = None
+    ) -> "dict[str, Array]":
+        """Return the arrays of a fold's ``oof.npz`` or ``test.npz``.
+
+        Args:
+            number: number of the fold.
+            name: ``oof`` or ``test``.
+            forms: the names of the arrays, each with its required form.
+            advice: end of the message about a damaged file; None for the command that trains the
+                run.
+
+        """
+        advice = advice or (
             f"Remove the folder {self.fold(number)} and run the same command again: it trains this "
             "fold again."
         )
@@ -340,6 +351,8 @@ class Run(RunFolder):
 
     def count_trained_on(self, images: "Images") -> int | None:
         """Return how many of ``images`` this run was trained on; None if it has no record.
+
+        Test images with pseudo-labels do not count: their true labels were not used.
 
         Args:
             images: uint8 ``[n, height, width, channels]``.

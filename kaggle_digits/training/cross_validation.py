@@ -15,25 +15,25 @@ import numpy.typing as npt
 from kaggle_digits import files, submissions
 from kaggle_digits.backend import share_cores, start_keras
 from kaggle_digits.datasets.advice import DataError
-from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Splits
+from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Rows, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Integers, Scores, ensembling, scores
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
+from kaggle_digits.runs.folder import REWRITTEN
 from kaggle_digits.runs.safe_folder import DamagedRunError
 from kaggle_digits.training import fit
 from kaggle_digits.training.executors import Executor, FoldsCallback, Task
 from kaggle_digits.training.pseudo_labels import (
+    PSEUDO_LABELS,
     PseudoLabels,
-    Rows,
     add_pseudo_labelled,
     count_labelled,
+    read_pseudo_labels,
 )
 
 FoldIds = npt.NDArray[np.int16]
-PSEUDO_LABELS = "pseudo-labels.npy"
-REWRITTEN = "Run the same command again: it rewrites the file."
 FOLD_IDS = Form("int16", ("seeds", "images"))
 
 
@@ -176,7 +176,7 @@ def split_rows(assignment: FoldIds, folds: int, number: int) -> tuple[Rows, Rows
 
 
 def count_images(
-    assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels | None
+    assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels | None = None
 ) -> tuple[int, ...]:
     """Return the number of images that each model is trained on.
 
@@ -361,20 +361,6 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     seconds = sum(epoch.seconds for epoch in history) + time.perf_counter() - started
     mark = {"seconds": round(seconds, 1), "scores": fold_scores and asdict(fold_scores)}
     files.write_json(run.fold(number) / "finished.json", mark)
-
-
-def read_pseudo_labels(run: Run, test_images: int) -> PseudoLabels | None:
-    """Return the pseudo-labels of ``run``, int16 ``[models, test images]``; None if it has none.
-
-    Raises:
-        InputError: the file is missing or damaged.
-
-    """
-    settings = run.settings
-    if settings.pseudo_labels_sha256 is None:
-        return None
-    form = Form("int16", (settings.members, test_images))
-    return read_array(run.inside(PSEUDO_LABELS), form, advice=REWRITTEN)
 
 
 def _save_predictions(

@@ -60,8 +60,8 @@ class Plan:
         flop: FLOP of the whole training.
         rate: training speed in FLOP per second, from the measurement.
         seconds: estimated time in seconds.
-        pseudo_labels: whether every member is trained a second time, also on the test images that
-            the first round is sure of.
+        self_training: whether every member is trained a second time, also on the test images that
+            the first round labels.
 
     """
 
@@ -72,7 +72,7 @@ class Plan:
     flop: float
     rate: float
     seconds: float
-    pseudo_labels: bool = False
+    self_training: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,7 @@ def find_measured_errors(plan: Plan, images: int) -> tuple[int, int] | None:
         and plan.epochs >= MEASURED_EPOCHS
         and plan.folds >= MEASURED_FOLDS
         and plan.seeds == 1
-        and not plan.pseudo_labels
+        and not plan.self_training
     )
     return MEASURED_ERRORS.get(plan.members) if measured else None
 

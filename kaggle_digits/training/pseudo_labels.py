@@ -1,7 +1,8 @@
-"""Pseudo-labels (Lee, 2013): train on the test images whose class finished runs are sure of.
+"""Pseudo-labels (Lee, 2013): train on test images with the class that finished runs predict.
 
-The model of a fold gets its labels from the models of the same fold alone. These did not see the
-images that the fold holds out either, so out-of-fold scores stay honest.
+Only test images of which these runs, the teachers, are certain get a label. The model of a fold
+gets its labels from the teachers' models of the same fold. These were not trained on the images
+that the fold holds out either. From the held-out labels comes one number, the temperature.
 """
 
 import hashlib
@@ -10,61 +11,96 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.datasets.dataset import Dataset, Labels, Rows, Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import ensembling
-from kaggle_digits.formats.arrays import Form
+from kaggle_digits.evaluation import check_probabilities, ensembling
+from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.runs import Run
+from kaggle_digits.runs.folder import REWRITTEN
+from kaggle_digits.runs.safe_folder import DamagedRunError
 
-SURE = 0.95  # least calibrated probability of an image that gets a label
-UNSURE = -1
+PSEUDO_LABELS = "pseudo-labels.npy"
+MIN_PROBABILITY = 0.95  # calibrated, of an image that gets a label
+UNLABELLED = -1
 
 PseudoLabels = npt.NDArray[np.int16]
-Rows = npt.NDArray[np.intp]
 
 
 def make_pseudo_labels(
-    teachers: Sequence[Run], splits: Splits, held_out: Sequence[Rows]
+    teachers: Sequence[Run],
+    splits: Splits,
+    held_out: Sequence[Rows],
+    excluded_sha256: str | None = None,
 ) -> PseudoLabels:
     """Label the test images for each model of a run.
 
     The teachers' probabilities are averaged, and calibrated with the temperature that gives the
     lowest log loss on the images that the fold holds out. Images whose calibrated probability is
-    below `SURE` get no label.
+    below `MIN_PROBABILITY` get no label.
 
     Args:
         teachers: finished runs with the same data and the same folds.
         splits: the images of the run.
         held_out: for each model, the rows of the training images that it holds out, int ``[m]``.
+        excluded_sha256: SHA-256 of the ids that the run excludes from training; None for none.
 
     Returns:
-        int16 ``[models, test images]``: the class, or `UNSURE`.
+        int16 ``[models, test images]``: the class, or `UNLABELLED`.
 
     Raises:
-        InputError: a teacher is not finished, has other data or other folds, or is damaged; or
-            nothing is held out.
+        InputError: a teacher is not finished, has other data, folds or excluded images, or is
+            damaged; nothing is held out; or a model would get no label.
 
     """
     if not all(len(rows) for rows in held_out):
         raise InputError(
-            "--pseudo-labels needs held-out images, which tell how sure the given runs are. "
-            "Received a run that holds out none. Use cv, or train with a --validation-split above "
-            "0, for both."
+            "--pseudo-labels needs held-out images to calibrate the given runs. Received "
+            "--validation-split 0. Use cv, or a --validation-split above 0, for those runs and for "
+            "this one."
         )
+    _require_different(teachers)
     for teacher in teachers:
-        _require_same_data(teacher, splits, len(held_out))
-    return np.stack(
+        _require_fit(teacher, splits, len(held_out), excluded_sha256)
+    labels = np.stack(
         [_label(teachers, splits, rows, number) for number, rows in enumerate(held_out, start=1)]
     )
+    if not count_labelled(labels).min():
+        raise InputError(
+            f"--pseudo-labels: a model of {_name(teachers)} gives none of the {len(splits.test):,} "
+            f"test images a calibrated probability of {MIN_PROBABILITY} or more, so there is "
+            "nothing to train on. Name runs with a better network or more epochs."
+        )
+    return labels
 
 
-def _require_same_data(teacher: Run, splits: Splits, models: int) -> None:
+def _name(teachers: Sequence[Run]) -> str:
+    return " and ".join(str(teacher.folder) for teacher in teachers)
+
+
+def _require_different(teachers: Sequence[Run]) -> None:
+    folders = [teacher.folder.resolve() for teacher in teachers]
+    for teacher, folder in zip(teachers, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise InputError(
+                f"--pseudo-labels names {teacher.folder} more than once. Expected different runs."
+            )
+
+
+def _require_fit(teacher: Run, splits: Splits, models: int, excluded_sha256: str | None) -> None:
+    """Raise an InputError unless ``teacher`` can label test images for a run of these images."""
     teacher.require_finished()
     settings = teacher.settings
+    named = f"--pseudo-labels {teacher.folder}"
+    if settings.pseudo_labels_sha256 is not None:
+        raise InputError(
+            f"{named} was itself trained with pseudo-labels, so its probabilities of the test "
+            "images are too high. Name the runs that it got its labels from."
+        )
     if teacher.members != models:
         raise InputError(
-            f"--pseudo-labels {teacher.folder} has {teacher.members} models. Expected {models}, as "
-            "many as this run has. Use the same --folds and --seeds for both."
+            f"{named} was made by `{settings.command}` and has {teacher.members} models. Expected "
+            f"{models}, as many as this run has. Use the same command, --folds and --seeds for "
+            "both."
         )
     for name, data, fingerprint in (
         ("training", splits.train, settings.train_fingerprint),
@@ -72,35 +108,72 @@ def _require_same_data(teacher: Run, splits: Splits, models: int) -> None:
     ):
         if data.fingerprint != fingerprint:
             raise InputError(
-                f"--pseudo-labels {teacher.folder} was made with other {name} images. Expected a "
-                "run with the same data. Use the same --input and --limit for both."
+                f"{named} was made with other {name} images. Expected a run with the same data. "
+                "Use the same --input, --limit and --seed for both."
             )
+    if settings.excluded_sha256 != excluded_sha256:
+        raise InputError(
+            f"{named} excludes {settings.excluded_images:,} training images, this run excludes "
+            "others. Use the same --exclude for both."
+        )
 
 
 def _label(teachers: Sequence[Run], splits: Splits, held_out: Rows, number: int) -> PseudoLabels:
     """Return the labels for the model ``number``, int16 ``[test images]``."""
     labels = splits.train.labels
     assert labels is not None  # noqa: S101 — training data is labelled by contract
-    classes = len(splits.train.class_names)
-    oof_forms = {
-        "rows": Form("integer", ("images",)),
-        "probabilities": Form("floating", ("images", classes)),
-    }
-    test_forms = {"probabilities": Form("floating", (len(splits.test), classes))}
-    oof, test = [], []
-    for teacher in teachers:
-        fold = teacher.fold_arrays(number, "oof", oof_forms)
-        if not np.array_equal(fold["rows"], held_out):
-            raise InputError(
-                f"--pseudo-labels {teacher.folder} holds out other images in fold {number} than "
-                "this run, which would score its models on images that their teacher was trained "
-                "on. Expected the same folds. Use the same --folds, --seeds and --seed for both."
-            )
-        oof.append(fold["probabilities"])
-        test.append(teacher.fold_arrays(number, "test", test_forms)["probabilities"])
-    temperatures = ensembling.find_temperatures([ensembling.mean(oof)], labels[held_out])
-    sure = ensembling.calibrate([ensembling.mean(test)], temperatures)[0]
-    return np.where(sure.max(axis=1) >= SURE, sure.argmax(axis=1), UNSURE).astype(np.int16)
+    oof = ensembling.mean([_read_oof(teacher, splits, held_out, number) for teacher in teachers])
+    test = ensembling.mean([_read_test(teacher, splits, number) for teacher in teachers])
+    probabilities = ensembling.calibrate([test], [_find_temperature(oof, labels[held_out])])[0]
+    certain = probabilities.max(axis=1) >= MIN_PROBABILITY
+    return np.where(certain, probabilities.argmax(axis=1), UNLABELLED).astype(np.int16)
+
+
+def _find_temperature(oof: ensembling.Probabilities, labels: Labels) -> float:
+    if (oof.argmax(axis=1) == labels).all():
+        return 1.0  # the log loss falls with the temperature down to 0
+    return float(ensembling.find_temperatures([oof], labels)[0])
+
+
+def _read_oof(
+    teacher: Run, splits: Splits, held_out: Rows, number: int
+) -> ensembling.Probabilities:
+    """Return the teacher's probabilities of the held-out images, float ``[m, classes]``."""
+    forms = {"rows": Form("integer", ("images",)), "probabilities": _form("images", splits)}
+    fold = teacher.fold_arrays(number, "oof", forms, _advise(teacher))
+    if not np.array_equal(fold["rows"], held_out):
+        raise InputError(
+            f"--pseudo-labels {teacher.folder} holds out other images in fold {number} than this "
+            "run. Its labels would tell the model about images that it is scored on. Use the same "
+            "--folds, --seeds, --seed and --validation-split for both."
+        )
+    return _check(teacher, number, "oof", fold["probabilities"])
+
+
+def _read_test(teacher: Run, splits: Splits, number: int) -> ensembling.Probabilities:
+    """Return the teacher's probabilities of the test images, float ``[test images, classes]``."""
+    forms = {"probabilities": _form(len(splits.test), splits)}
+    fold = teacher.fold_arrays(number, "test", forms, _advise(teacher))
+    return _check(teacher, number, "test", fold["probabilities"])
+
+
+def _form(images: int | str, splits: Splits) -> Form:
+    return Form("floating", (images, len(splits.train.class_names)))
+
+
+def _check(
+    teacher: Run, number: int, name: str, probabilities: ensembling.Probabilities
+) -> ensembling.Probabilities:
+    path = teacher.fold(number) / f"{name}.npz"
+    check_probabilities(probabilities, name=f"--pseudo-labels: probabilities in {path}")
+    return probabilities
+
+
+def _advise(teacher: Run) -> str:
+    return (
+        f"--pseudo-labels needs this file. Remove its folder and repeat the command that made "
+        f"{teacher.folder}: {teacher.facts.command}"
+    )
 
 
 def add_pseudo_labelled(train: Dataset, test: Dataset, labels: PseudoLabels) -> Dataset:
@@ -113,7 +186,7 @@ def add_pseudo_labelled(train: Dataset, test: Dataset, labels: PseudoLabels) -> 
 
     """
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
-    rows = np.flatnonzero(labels != UNSURE)
+    rows = np.flatnonzero(labels != UNLABELLED)
     return Dataset(
         np.concatenate([train.images, test.images[rows]]),
         np.concatenate([train.labels, labels[rows].astype(np.uint8)]),
@@ -122,9 +195,28 @@ def add_pseudo_labelled(train: Dataset, test: Dataset, labels: PseudoLabels) -> 
     )
 
 
+def read_pseudo_labels(run: Run, test_images: int) -> PseudoLabels | None:
+    """Return the pseudo-labels of ``run``, int16 ``[models, test images]``; None if it has none.
+
+    Raises:
+        InputError: the file is missing or damaged.
+
+    """
+    settings = run.settings
+    if settings.pseudo_labels_sha256 is None:
+        return None
+    form = Form("int16", (settings.members, test_images))
+    path = run.inside(PSEUDO_LABELS)
+    labels: PseudoLabels = read_array(path, form, advice=REWRITTEN)
+    if hash_pseudo_labels(labels) != settings.pseudo_labels_sha256:
+        reason = "it has other labels than run.json was written for"
+        raise DamagedRunError(path, reason, REWRITTEN)
+    return labels
+
+
 def count_labelled(labels: PseudoLabels) -> npt.NDArray[np.intp]:
     """Return the number of labelled test images of each model, int ``[models]``."""
-    return np.asarray((labels != UNSURE).sum(axis=1))
+    return np.asarray((labels != UNLABELLED).sum(axis=1))
 
 
 def describe_pseudo_labels(labels: PseudoLabels) -> str:
@@ -132,10 +224,7 @@ def describe_pseudo_labels(labels: PseudoLabels) -> str:
     counts = count_labelled(labels)
     few, many = f"{counts.min():,}", f"{counts.max():,}"
     number = few if few == many else f"{few} to {many}"
-    return (
-        f"each model is also trained on {number} of the {labels.shape[1]:,} test images, those "
-        "with a sure pseudo-label."
-    )
+    return f"each model is also trained on {number} of the {labels.shape[1]:,} test images."
 
 
 def hash_pseudo_labels(labels: PseudoLabels) -> str:

@@ -14,7 +14,7 @@ from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
-from kaggle_digits.training import planning
+from kaggle_digits.training import planning, pseudo_labels
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.transforms.deslanting import Deslant
 from tests import own_network, product, untrained
@@ -94,7 +94,7 @@ def test_more_time_first_brings_enough_epochs_then_members_then_all_epochs_then_
 def test_a_second_round_with_pseudo_labels_is_planned():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
     found = planning.make_plan(planning.Budget(3600, "s"), 42_000, 5, seconds, FLOP, 1, 28_000)
-    assert found.pseudo_labels
+    assert found.self_training
     images = 42_000 * 4 + 42_000 * 4 + 28_000 * 5
     assert found.flop == images * found.epochs * len(found.members) * 1e7
     models = 2 * 5 * len(found.members)
@@ -146,7 +146,7 @@ def test_errors_are_expected_of_measured_plans_only():
         replace(pair, epochs=14),
         replace(pair, folds=4),
         replace(pair, seeds=2),
-        replace(pair, pseudo_labels=True),
+        replace(pair, self_training=True),
         replace(pair, members=planning.MEMBERS),
         replace(pair, members=("record-width", "record-5")),
     ):
@@ -285,17 +285,18 @@ def test_what_cannot_work_is_said_before_anything_is_measured(options, expected,
 
 
 def test_the_second_round_learns_from_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, "MIN_PROBABILITY", 0.0)  # the answers here are random
     for name in planning.MEMBERS[:2]:
         network = partial(untrained.tiny_network, (28, 28, 1), 4)
         monkeypatch.setitem(recipes.RECIPES, name, replace(find(name), network=network))
     data = write_competition(tmp_path / "data", train=120, test=20)
-    small = planning.Plan(planning.MEMBERS[:2], 2, 1, 1, 1e9, 1e9, 60.0, pseudo_labels=True)
+    small = planning.Plan(planning.MEMBERS[:2], 2, 1, 1, 1e9, 1e9, 60.0, self_training=True)
     train = load(data).train
     trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings, 20)
-    path = tmp_path / "runs" / "record-1m-2-fold-pseudo" / "plan.json"
+    path = tmp_path / "runs" / "record-1m-2-fold-self-training" / "plan.json"
     planning.save_plan(path, small, made_for)
-    record = ("record", "--budget", "1m", "--folds", "2", "--pseudo-labels", "--input", data)
+    record = ("record", "--budget", "1m", "--folds", "2", "--self-training", "--input", data)
     with untrained.training_takes_no_time():
         done = product.call(*record, cwd=tmp_path)
     assert "8 models in two rounds, the second with pseudo-labels" in done.stderr
@@ -303,7 +304,7 @@ def test_the_second_round_learns_from_the_first(tmp_path, monkeypatch):
     assert len(runs) == 2
     assert all("-pseudo-" in name and f"runs/{name}" in done.stdout for name in runs)
     blended = done.stdout[done.stdout.index("= mean") :]
-    assert (tmp_path / "submissions" / "record-1m-2-fold-pseudo.csv").exists()
+    assert (tmp_path / "submissions" / "record-1m-2-fold-self-training.csv").exists()
     with untrained.training_takes_no_time():
         again = product.call(*record, cwd=tmp_path)
     assert "epoch" not in again.stderr.replace("1 epochs", "")  # all four runs are finished

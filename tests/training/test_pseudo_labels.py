@@ -1,8 +1,9 @@
-"""Pseudo-labels: test images that finished runs are sure of are trained on, fold by fold."""
+"""Pseudo-labels: test images are trained on with the class that finished runs predict."""
 
 import json
 import shutil
 import signal
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ import pytest
 import kaggle_digits as kd
 from kaggle_digits import files
 from kaggle_digits.runs import Run
-from kaggle_digits.training import cross_validation, fit
-from kaggle_digits.training.pseudo_labels import UNSURE, make_pseudo_labels
+from kaggle_digits.training import cross_validation, fit, pseudo_labels
+from kaggle_digits.training.pseudo_labels import UNLABELLED as NO
+from kaggle_digits.training.pseudo_labels import make_pseudo_labels
 from tests import product
 from tests.helpers import write_competition
 from tests.untrained import training_takes_no_time
 
 CV = ("cv", "--recipe", "dense", "--epochs", "1")
+ONE = ("train", "--recipe", "dense", "--epochs", "1")
 TRAIN, TEST, CLASSES = 90, 20, 10
 
 
@@ -28,6 +31,7 @@ def folder(tmp_path_factory):
     with training_takes_no_time():
         for name, seeds in (("a", "1"), ("b", "1"), ("twice", "2")):
             product.call(*CV, "--folds", "3", "--seeds", seeds, "--run", name, cwd=folder)
+        product.call(*ONE, "--run", "one", cwd=folder)
     return folder
 
 
@@ -88,32 +92,43 @@ def held_out(splits):
     return [cross_validation.split_rows(folds, 3, number)[1] for number in (1, 2, 3)]
 
 
-def test_each_fold_learns_what_the_same_fold_is_sure_of(copied):
+def test_each_fold_gets_the_labels_of_the_same_fold(copied):
     splits, copy = copied
-    # Of 30 held-out images, 24 are right at 0.8: the teacher is as sure as it should be.
+    # Of 30 held-out images, 24 are right at 0.8: the probabilities are right as they are.
     teacher = copy("t", right=0.8, oof=0.8, test=([0.96], [0.94, 0.96], [0.96, 0.96, 0.94]))
     made = make_pseudo_labels([teacher], splits, held_out(splits))
     assert made.dtype == np.int16
     assert made.shape == (3, TEST)
-    assert made[:, :3].tolist() == [[1, UNSURE, UNSURE], [UNSURE, 2, UNSURE], [3, 3, UNSURE]]
-    assert (made[:, 3:] == UNSURE).all()
+    assert made[:, :3].tolist() == [
+        [1, NO, NO],
+        [NO, 2, NO],
+        [3, 3, NO],
+    ]
+    assert (made[:, 3:] == NO).all()
 
 
-@pytest.mark.parametrize(("test", "label"), [(0.80, UNSURE), (0.83, 1)])
-def test_a_teacher_that_is_too_unsure_is_calibrated(test, label, copied):
+@pytest.mark.parametrize(("test", "label"), [(0.80, NO), (0.83, 1)])
+def test_a_teacher_with_low_probabilities_is_calibrated(test, label, copied):
     """28 of 30 right at odds of √14: the temperature is 1/2, and 0.83 means odds of 24."""
     splits, copy = copied
     odds = np.sqrt(28 / 2)
-    teacher = copy("t", right=28 / 30, oof=odds / (1 + odds), test=([test], [], []))
+    teacher = copy("t", right=28 / 30, oof=odds / (1 + odds), test=([test, 0.99], [0.99], [0.99]))
     assert make_pseudo_labels([teacher], splits, held_out(splits))[0, 0] == label
+
+
+def test_a_teacher_without_errors_is_not_calibrated(copied):
+    splits, copy = copied
+    teacher = copy("t", right=1, oof=0.6, test=([0.94, 0.96], [0.96], [0.96]))
+    made = make_pseudo_labels([teacher], splits, held_out(splits))
+    assert made[0, :3].tolist() == [NO, 1, NO]
 
 
 def test_several_teachers_are_averaged(copied):
     splits, copy = copied
-    first = copy("one", right=0.8, oof=0.8, test=([0.99, 0.99], [], []))
-    second = copy("two", right=0.8, oof=0.8, test=([0.90, 0.92], [], []))
+    first = copy("one", right=0.8, oof=0.8, test=([0.99, 0.99], [0.99], [0.99]))
+    second = copy("two", right=0.8, oof=0.8, test=([0.90, 0.92], [0.99], [0.99]))
     made = make_pseudo_labels([first, second], splits, held_out(splits))
-    assert made[0, :2].tolist() == [UNSURE, 1]  # 0.945 and 0.955
+    assert made[0, :2].tolist() == [NO, 1]  # 0.945 and 0.955
 
 
 def test_a_model_is_trained_on_the_labelled_test_images_too(folder, copied, monkeypatch):
@@ -135,7 +150,7 @@ def test_a_model_is_trained_on_the_labelled_test_images_too(folder, copied, monk
         done = product.call(*command, "--run", "student", cwd=folder)
     assert len(seen) == 3
     for (train, judged), rows, labels in zip(seen, held_out(splits), expected, strict=True):
-        labelled = np.flatnonzero(labels != UNSURE)
+        labelled = np.flatnonzero(labels != NO)
         own = len(train) - len(labelled)
         assert own == TRAIN - len(rows)
         assert not set(train.ids[:own].tolist()) & set(splits.train.ids[rows].tolist())
@@ -154,11 +169,15 @@ def test_a_model_is_trained_on_the_labelled_test_images_too(folder, copied, monk
     assert f"runs/dense-3-fold-e1-pseudo-{settings['pseudo_labels_sha256'][:6]}-" in named
 
 
-def test_a_notebook_names_one_run_or_several(folder, tmp_path):
+def test_a_notebook_names_one_run_or_several(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, "MIN_PROBABILITY", 0.0)  # the answers here are random
     options = {"folds": 3, "epochs": 1, "submission": tmp_path / "s.csv"}
     with training_takes_no_time():
         one = kd.cross_validate(
             "dense", folder / "input", pseudo_labels=folder / "a", run=tmp_path / "1", **options
+        )
+        none = kd.cross_validate(
+            "dense", folder / "input", pseudo_labels=None, run=tmp_path / "0", **options
         )
         two = kd.cross_validate(
             "dense", folder / "input", pseudo_labels=[str(folder / "a"), str(folder / "b")],
@@ -166,6 +185,7 @@ def test_a_notebook_names_one_run_or_several(folder, tmp_path):
         )  # fmt: skip
     assert (one.folder / "pseudo-labels.npy").exists()
     assert (two.folder / "pseudo-labels.npy").exists()
+    assert not (none.folder / "pseudo-labels.npy").exists()
 
 
 @pytest.mark.parametrize(
@@ -176,8 +196,13 @@ def test_a_notebook_names_one_run_or_several(folder, tmp_path):
             ["--pseudo-labels", "a", "--seed", "1"],
             "a holds out other images in fold 1 than this run",
         ),
-        (["--pseudo-labels", "twice"], "twice has 6 models. Expected 3, as many as this run has."),
+        (["--pseudo-labels", "twice"], "twice was made by `cv` and has 6 models. Expected 3"),
+        (["--pseudo-labels", "one"], "one was made by `train` and has 1 models. Expected 3"),
         (["--pseudo-labels", "a", "--limit", "60"], "a was made with other training images."),
+        (["--pseudo-labels", "a", "--exclude", "ids.csv"], "a excludes 0 training images, this"),
+        (["--pseudo-labels", "a", "--pseudo-labels", "./a"], "names a more than once."),
+        (["--pseudo-labels", "a"], "none of the 20 test images a calibrated probability of 0.95"),
+        (["--pseudo-labels", "learner"], "learner was itself trained with pseudo-labels"),
         (["--pseudo-labels", "a", "--input", "other"], "a was made with other test images."),
         (["--pseudo-labels", "half"], "half is not finished. Resume it with the command"),
     ],
@@ -189,24 +214,62 @@ def test_runs_that_cannot_teach_are_refused_in_words(options, message, folder):
         (folder / "other" / "test.csv").write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n")
         shutil.copytree(folder / "a", folder / "half")
         Run(folder / "half").update(state="running")
+        shutil.copytree(folder / "a", folder / "learner")
+        settings = asdict(Run(folder / "a").settings) | {"pseudo_labels_sha256": "0" * 64}
+        Run(folder / "learner").update(settings=settings)
+        (folder / "ids.csv").write_text("id\n1\n")
     done = product.call(*CV, "--folds", "3", *options, "--run", "bad", cwd=folder, code=2)
     assert message in " ".join(done.stderr.split())
     assert not (folder / "bad").exists()
 
 
-def test_a_run_without_held_out_images_has_no_pseudo_labels(folder):
-    train = ("train", "--recipe", "dense", "--epochs", "1", "--validation-split", "0")
-    done = product.call(*train, "--run", "bad", "--pseudo-labels", "a", cwd=folder, code=2)
-    assert "--pseudo-labels needs held-out images" in done.stderr
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--validation-split", "0", "--run", "bad"], "--pseudo-labels needs held-out images"),
+        (["--validation-split", "0.3", "--run", "bad"], "one holds out other images in fold 1"),
+        (["--run", "one"], "--run and --pseudo-labels both name one. Expected a new run"),
+    ],
+)
+def test_a_split_that_does_not_fit_is_refused(options, message, folder):
+    done = product.call(*ONE, *options, "--pseudo-labels", "one", cwd=folder, code=2)
+    assert message in done.stderr
 
 
-def test_a_damaged_teacher_is_named(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"PK"), "is not an .npz file, or is truncated"),
+        (
+            lambda path: files.write_npz(path, probabilities=np.full((TEST, CLASSES), np.nan)),
+            "--pseudo-labels: probabilities in",
+        ),
+    ],
+)
+def test_a_damaged_teacher_is_named(damage, message, folder, tmp_path):
     shutil.copytree(folder / "a", tmp_path / "a")
-    (tmp_path / "a" / "fold-2" / "test.npz").write_bytes(b"PK")
+    damage(tmp_path / "a" / "fold-2" / "test.npz")
     done = product.call(
         *CV, "--folds", "3", "--pseudo-labels", tmp_path / "a", "--run", "bad", cwd=folder, code=2
     )
-    assert "fold-2/test.npz is not an .npz file, or is truncated" in done.stderr
+    assert message in done.stderr
+    assert "a/fold-2/test.npz" in done.stderr
+
+
+def test_labels_that_were_changed_in_the_run_are_noticed(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudo_labels, "MIN_PROBABILITY", 0.0)
+    with training_takes_no_time():
+        run = kd.cross_validate(
+            "dense", folder / "input", folds=3, epochs=1, pseudo_labels=folder / "a",
+            run=tmp_path / "r", submission=tmp_path / "r.csv",
+        )  # fmt: skip
+    path = run.folder / "pseudo-labels.npy"
+    labels = np.load(path)
+    assert (pseudo_labels.read_pseudo_labels(Run(run.folder), TEST) == labels).all()
+    labels[0, 0] = 3 if labels[0, 0] != 3 else 4
+    np.save(path, labels)
+    with pytest.raises(kd.InputError, match=r"it has other labels than run\.json was written for"):
+        pseudo_labels.read_pseudo_labels(Run(run.folder), TEST)
 
 
 @pytest.mark.slow

@@ -35,8 +35,9 @@ from kaggle_digits.training.executors.ray_worker import (
 )
 from kaggle_digits.training.fit import FoldCallback
 from kaggle_digits.training.history import Epoch
+from kaggle_digits.training.pseudo_labels import PSEUDO_LABELS
 
-RUN_FILES = ("run.json", "folds.npy", "pseudo-labels.npy", RECIPE_FILE)
+RUN_FILES = ("run.json", "folds.npy", PSEUDO_LABELS, RECIPE_FILE)
 MAX_LOSSES = 5  # of a fold without a finished epoch between them
 
 
