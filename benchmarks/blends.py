@@ -21,7 +21,7 @@ from kaggle_digits.evaluation import ensembling
 from kaggle_digits.evaluation.metrics import Integers
 from kaggle_digits.recipes import find_built_in
 from kaggle_digits.runs import predictions
-from kaggle_digits.training import planning
+from kaggle_digits.training import cross_validation, planning
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def count_flop(run: runs.Run) -> float:
     settings = run.settings
     recipe = find_built_in(settings.recipe)
     recipe.training.start_keras()
-    trained = settings.seeds * (settings.folds - 1) * len(run.arrays("oof")["ids"])
+    trained = sum(cross_validation.count_run_images(run))
     return planning.count_flop(recipe.network()) * trained * settings.training.epochs
 
 

@@ -16,7 +16,6 @@ from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.history import Epoch, read_history
-from kaggle_digits.training.pseudo_labels import count_labelled, read_pseudo_labels
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation import Floats, Integers
@@ -170,8 +169,7 @@ def gather_run(
         left_out.append(f"No learning curves: {error}")
     score = _best_score(run, entries)
     accuracy = held_out.scores.accuracy if held_out else None
-    test_images = len(run.arrays("test")["ids"])
-    trained = _count_trained_images(run, test_images)
+    trained = _count_trained_images(run)
     return RunFacts(
         run=str(run.folder),
         recipe=settings.recipe,
@@ -182,7 +180,7 @@ def gather_run(
         seconds=(run.metrics or {}).get("seconds"),
         flop=_count_flop(run, trained * settings.training.epochs) if count_flop else None,
         train_images=_count_images(run),
-        test_images=test_images,
+        test_images=len(run.arrays("test")["ids"]),
         test_fingerprint=settings.test_fingerprint,
         test_images_in_train=run.test_images_in_train,
         pseudo_labelled_images=settings.pseudo_labelled_images,
@@ -277,32 +275,23 @@ def _best_score(run: Run, entries: "Sequence[Entry]") -> float | None:
     return max((score for score in scores if score is not None), default=None)
 
 
-def _read_fold_ids(run: Run) -> "cross_validation.FoldIds | None":
-    """Return ``folds.npy``, int16 ``[seeds, images]``; None if it is missing or damaged."""
+def _count_images(run: Run) -> int | None:
+    """Return the number of training images; None if ``folds.npy`` is missing or damaged."""
     try:
         if not run.has("folds.npy"):
             return None
-        return read_array(run.inside("folds.npy"), cross_validation.FOLD_IDS, advice="")
+        path = run.inside("folds.npy")
+        return int(read_array(path, cross_validation.FOLD_IDS, advice="").shape[1])
     except InputError:
         return None
 
 
-def _count_images(run: Run) -> int | None:
-    fold_ids = _read_fold_ids(run)
-    return None if fold_ids is None else int(fold_ids.shape[1])
-
-
-def _count_trained_images(run: Run, test_images: int) -> int:
+def _count_trained_images(run: Run) -> int:
     """Return the images of one epoch, summed over the models; 0 if unknown."""
-    fold_ids = _read_fold_ids(run)
-    if fold_ids is None:
-        return 0
-    own: int = sum(cross_validation.count_images(fold_ids, run.facts.settings.folds))
     try:
-        labels = read_pseudo_labels(run, test_images)
+        return sum(cross_validation.count_run_images(run))
     except InputError:
         return 0
-    return own if labels is None else own + int(count_labelled(labels).sum())
 
 
 def _count_flop(run: Run, images: int) -> float | None:

@@ -192,6 +192,20 @@ def count_images(
     return tuple(int(own + more) for own, more in zip(images, labelled, strict=True))
 
 
+def count_run_images(run: Run) -> tuple[int, ...]:
+    """Return the number of images that each model of a finished run was trained on.
+
+    Raises:
+        InputError: the run is not finished, or one of its files is missing or damaged.
+
+    """
+    settings = run.settings
+    form = Form("int16", (settings.seeds, "images"))
+    assignment = read_array(run.inside("folds.npy"), form, advice=REWRITTEN)
+    labels = read_pseudo_labels(run, len(run.arrays("test")["ids"]))
+    return count_images(assignment, settings.folds, labels)
+
+
 def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
     """Return a stratified subset of ``limit`` images in their original order; all for None.
 
