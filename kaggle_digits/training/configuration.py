@@ -45,8 +45,8 @@ class TrainConfig:
         limit: size of the stratified subset of training images; None uses all.
         exclude: CSV with the ids of images that no model is trained on, in its column ``id``. They
             are held out and scored like the others, so that runs can be compared.
-        pseudo_labels: folders of finished runs with the same data and folds. The test images whose
-            class they are sure of are trained on as well.
+        pseudo_labels: folders of finished runs with the same data and folds. The test images that
+            they give a calibrated probability of at least 0.95 are trained on as well.
         on: where to train: ``here`` (in this process), ``processes`` or ``ray``. None trains here
             if one fold is trained at a time, else in processes.
         jobs: number of folds trained at the same time. None chooses it from the cores and the
@@ -86,8 +86,8 @@ class TrainConfig:
 def name_run(
     config: TrainConfig,
     splits: Splits,
-    excluded: tuple[int, ...] = (),
-    pseudo_labels: PseudoLabels | None = None,
+    excluded: tuple[int, ...],
+    pseudo_labels: PseudoLabels | None,
 ) -> str:
     """Return a name for the run: unique for its settings, short for common ones."""
     split = config.validation_split
