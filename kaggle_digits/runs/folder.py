@@ -79,7 +79,7 @@ class Settings:
             shared all cores.
         excluded_images: number of images that are held out like the others, but never trained on.
         excluded_sha256: SHA-256 of their ids, from `evaluation.suspects.hash_ids`; None for none.
-        pseudo_labelled_images: smallest number of test images that a model is trained on; 0 for none.
+        pseudo_labelled_images: smallest number of test images that a model is trained on.
         pseudo_labels_sha256: SHA-256 of their labels; None for none.
 
     """
