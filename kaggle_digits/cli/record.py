@@ -203,13 +203,13 @@ def _describe_expected(plan: "Plan", images: int) -> str:
     from kaggle_digits.recipes.recipe import SPLIT
     from kaggle_digits.training import planning
 
-    measured = planning.find_measured_errors(plan, images)
-    if not measured:
+    expected = planning.expect_errors(plan, images)
+    if expected is None:
         return "unknown: no such plan was measured"
-    errors, standard_error = measured
+    errors, standard_error = expected
     return (
-        f"{errors} ± {standard_error} errors in {images:,} images, out-of-fold, as measured on "
-        f"{SPLIT}"
+        f"{errors} ± {standard_error} errors in {images:,} images, out-of-fold, from plans "
+        f"measured on {SPLIT}"
     )
 
 

@@ -25,19 +25,12 @@ from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.training import cross_validation, fit
 
-# In the order of their measured gain over the members before them. The last one gains nothing
-# beside deslanted members.
+# In the order of their measured gain over the members before them. The last two gain nothing that
+# could be measured.
 MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
-# Errors and their standard error, out-of-fold on the images of `SPLIT`, seed 0 (docs/results.md).
-MEASURED_ERRORS = {
-    MEMBERS[:1]: (152, 12),
-    MEMBERS[:2]: (132, 11),
-    MEMBERS[:3]: (137, 12),
-}
-MEASURED_IMAGES = 42_000
-MEASURED_EPOCHS = 15  # of each member, at least
-MEASURED_FOLDS = 5  # at least
-ENOUGH_EPOCHS = 12  # beyond this, another member gains more than further epochs of the first
+# What gains more than the next thing in this list: so many epochs of the first member, a second
+# member, so many epochs of both, the other members, all epochs of the recipes, repetitions.
+FIRST_EPOCHS, FIRST_MEMBERS, LATER_EPOCHS = 8, 2, 15
 MIN_EPOCHS = 4  # with fewer, the recipe `fast` is better
 SECONDS_A_MODEL = 12.0  # for building the graph, predicting and writing files
 RESERVE = (
@@ -73,6 +66,38 @@ class Plan:
     rate: float
     seconds: float
     self_training: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Errors of a plan, out-of-fold on the images of `SPLIT` with seed 0 (docs/results.md).
+
+    Attributes:
+        members: names of the recipes.
+        self_training: whether the second round of them was measured.
+        folds: number of folds.
+        epochs: number of epochs.
+        errors: number of errors in `MEASURED_IMAGES`.
+        standard_error: binomial standard error of ``errors``.
+
+    """
+
+    members: tuple[str, ...]
+    self_training: bool
+    folds: int
+    epochs: int
+    errors: int
+    standard_error: int
+
+
+MEASURED = (
+    Measured(MEMBERS[:1], self_training=False, folds=4, epochs=8, errors=178, standard_error=13),
+    Measured(MEMBERS[:1], self_training=False, folds=5, epochs=16, errors=152, standard_error=12),
+    Measured(MEMBERS[:2], self_training=False, folds=4, epochs=8, errors=145, standard_error=12),
+    Measured(MEMBERS[:2], self_training=False, folds=5, epochs=16, errors=132, standard_error=11),
+    Measured(MEMBERS[:3], self_training=False, folds=8, epochs=15, errors=137, standard_error=12),
+)
+MEASURED_IMAGES = 42_000
 
 
 @dataclass(frozen=True)
@@ -208,8 +233,8 @@ def make_plan(
 ) -> Plan:
     """Return the largest plan that fits the budget.
 
-    The budget is spent in this order: enough epochs of the first member, which gain more than
-    further members with few epochs (docs/LOG.md); the other members; the recipes' full number of
+    The budget is spent in the order of the measured gain (docs/LOG.md): `FIRST_EPOCHS` of the first
+    member; a second member; `LATER_EPOCHS` of both; the other members; the recipes' full number of
     epochs; repetitions with other splits.
 
     Args:
@@ -254,7 +279,9 @@ def make_plan(
     return max(
         fits,
         key=lambda plan: (
-            min(plan.epochs, ENOUGH_EPOCHS),
+            min(plan.epochs, FIRST_EPOCHS),
+            min(len(plan.members), FIRST_MEMBERS),
+            min(plan.epochs, LATER_EPOCHS),
             len(plan.members),
             plan.epochs,
             plan.seeds,
@@ -262,8 +289,11 @@ def make_plan(
     )
 
 
-def find_measured_errors(plan: Plan, images: int) -> tuple[int, int] | None:
-    """Find the out-of-fold errors that were measured for such a plan, and their standard error.
+def expect_errors(plan: Plan, images: int) -> tuple[int, int] | None:
+    """Return the out-of-fold errors to expect of a plan, and their standard error.
+
+    They are interpolated over the epochs between measured plans with the same members and as many
+    folds or fewer. Epochs beyond the measured ones are expected to gain nothing.
 
     Args:
         plan: a plan for ``images`` training images.
@@ -273,14 +303,23 @@ def find_measured_errors(plan: Plan, images: int) -> tuple[int, int] | None:
         The errors in ``images`` images; None if no such plan was measured.
 
     """
-    measured = (
-        images == MEASURED_IMAGES
-        and plan.epochs >= MEASURED_EPOCHS
-        and plan.folds >= MEASURED_FOLDS
-        and plan.seeds == 1
-        and not plan.self_training
+    measured = sorted(
+        (
+            found
+            for found in MEASURED
+            if (found.members, found.self_training) == (plan.members, plan.self_training)
+            and found.folds <= plan.folds
+        ),
+        key=lambda found: found.epochs,
     )
-    return MEASURED_ERRORS.get(plan.members) if measured else None
+    if images != MEASURED_IMAGES or plan.seeds != 1 or not measured:
+        return None
+    if plan.epochs < measured[0].epochs:
+        return None
+    epochs = [found.epochs for found in measured]
+    errors = np.interp(plan.epochs, epochs, [found.errors for found in measured])
+    error = np.interp(plan.epochs, epochs, [found.standard_error for found in measured])
+    return round(float(errors)), round(float(error))
 
 
 def _describe_too_short(budget: Budget, smallest: Plan) -> str:
