@@ -95,6 +95,7 @@ MEASURED = (
     Measured(MEMBERS[:1], self_training=False, folds=5, epochs=16, errors=152, standard_error=12),
     Measured(MEMBERS[:2], self_training=False, folds=4, epochs=8, errors=145, standard_error=12),
     Measured(MEMBERS[:2], self_training=False, folds=5, epochs=16, errors=132, standard_error=11),
+    Measured(MEMBERS[:2], self_training=True, folds=4, epochs=8, errors=141, standard_error=12),
     Measured(MEMBERS[:3], self_training=False, folds=8, epochs=15, errors=137, standard_error=12),
 )
 MEASURED_IMAGES = 42_000
