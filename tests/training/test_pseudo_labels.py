@@ -273,11 +273,10 @@ def test_labels_that_were_changed_in_the_run_are_noticed(folder, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_a_killed_student_ends_with_the_same_bytes(tmp_path):
-    data = write_competition(tmp_path / "input", train=240, test=60)
-    dense = ("cv", "--recipe", "dense", "--folds", "3", "--epochs", "12", "--batch-size", "4")
-    product.run(*dense, "--run", "teacher", "--input", data, cwd=tmp_path)
-    student = (*dense, "--pseudo-labels", "teacher", "--input", data, "--on", "here")
+def test_a_killed_student_ends_with_the_same_bytes(sample, tmp_path):
+    dense = ("cv", "--recipe", "dense", "--folds", "3", "--epochs", "12", "--limit", "240")
+    product.run(*dense, "--run", "teacher", "--input", sample, cwd=tmp_path)
+    student = (*dense, "--pseudo-labels", "teacher", "--input", sample, "--on", "here")
     product.run(*student, "--run", "whole", cwd=tmp_path)
     killed = product.started(*student, "--run", "killed", cwd=tmp_path)
     product.read_until(killed, "fold 2/3  epoch 1/12")
