@@ -149,7 +149,7 @@ def _run(
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None and in_notebook():
         callback = NotebookBars()
-    function = "cross_validate" if config.validation_split is None else "train"
+    function = {"cv": "cross_validate", "train": "train"}[config.command]
     result, _ = run_training(
         config,
         splits,
@@ -237,17 +237,17 @@ def run_training(
     assignment = _assign_folds(config, train, excluded)
     labels = _make_pseudo_labels(config, splits, assignment, excluded)
     images = min(cross_validation.count_images(assignment, config.folds, labels))
-    name = find_earlier(config, name_run(config, splits, excluded, labels))
+    new = make_settings(config, splits, images, excluded, labels)
+    name = find_earlier(config, name_run(config, splits, new))
     folder = config.run or RUNS / name
-    made = make_settings(config, splits, images, excluded, labels)
-    settings = resume_settings(folder, made, config)
+    settings = resume_settings(folder, new, config)
     csv = config.submission or SUBMISSIONS / f"{name}.csv"
     submissions.require_target(csv)
     with runs.open_for_training(
         folder, settings, class_names=train.class_names, command=command
     ) as run:
         tell(describe_few_images(settings.training, config, images))
-        tell(None if labels is None else describe_pseudo_labels(labels))
+        tell(describe_pseudo_labels(labels))
         run.keep_recipe(recipe)
         run.note_leaks(splits)
         threads = cross_validation.count_threads(settings)
@@ -304,12 +304,9 @@ def _make_pseudo_labels(
     splits: Splits,
     assignment: cross_validation.FoldIds,
     excluded: tuple[int, ...],
-) -> PseudoLabels | None:
-    if not config.pseudo_labels:
-        return None
-    if config.run is not None and config.run.resolve() in [
-        path.resolve() for path in config.pseudo_labels
-    ]:
+) -> PseudoLabels:
+    teachers = [path.resolve() for path in config.pseudo_labels]
+    if config.run is not None and config.run.resolve() in teachers:
         raise InputError(
             f"--run and --pseudo-labels both name {config.run}. Expected a new run, which gets its "
             "labels from a finished one."
@@ -322,7 +319,7 @@ def _make_pseudo_labels(
         [runs.Run(path) for path in config.pseudo_labels],
         splits,
         held_out,
-        suspects.hash_ids(excluded) if excluded else None,
+        suspects.hash_ids(excluded),
     )
 
 

@@ -89,6 +89,8 @@ def read_ids(path: Path) -> tuple[int, ...]:
     return tuple(sorted(ids))
 
 
-def hash_ids(ids: Iterable[int]) -> str:
-    """Return the SHA-256 of the ids, each on a line."""
+def hash_ids(ids: Sequence[int]) -> str | None:
+    """Return the SHA-256 of the ids, each on a line; None for no ids."""
+    if not ids:
+        return None
     return hashlib.sha256("".join(f"{id_}\n" for id_ in ids).encode()).hexdigest()

@@ -277,14 +277,14 @@ class Run(RunFolder):
         return arrays
 
     def fold_arrays(
-        self, number: int, name: str, forms: dict[str, Form], advice: str | None = None
+        self, number: int, name: str, images: int | None = None, advice: str | None = None
     ) -> "dict[str, Array]":
-        """Return the arrays of a fold's ``oof.npz`` or ``test.npz``.
+        """Return the arrays of a fold: probabilities and, out-of-fold, the rows of the images.
 
         Args:
             number: number of the fold.
             name: ``oof`` or ``test``.
-            forms: the names of the arrays, each with its required form.
+            images: number of images that the file must have; None for any.
             advice: end of the message about a damaged file; None for the command that trains the
                 run.
 
@@ -293,7 +293,10 @@ class Run(RunFolder):
             f"Remove the folder {self.fold(number)} and run the same command again: it trains this "
             "fold again."
         )
-        return self._read(f"fold-{number}/{name}.npz", forms, advice)
+        names = {"probabilities": Form("floating", (images or "images", len(self.class_names)))}
+        if name == "oof":
+            names["rows"] = Form("integer", ("images",))
+        return self._read(f"fold-{number}/{name}.npz", names, advice)
 
     def _read(
         self, name: str, names: dict[str, Form], advice: str = REWRITTEN

@@ -82,18 +82,19 @@ class TrainConfig:
     submission: Path | None = None
     log: tuple[str, ...] = ()
 
+    @property
+    def command(self) -> str:
+        """The command that trains in this way: ``cv``, or ``train`` for a single split."""
+        return "cv" if self.validation_split is None else "train"
 
-def name_run(
-    config: TrainConfig,
-    splits: Splits,
-    excluded: tuple[int, ...],
-    pseudo_labels: PseudoLabels | None,
-) -> str:
+
+def name_run(config: TrainConfig, splits: Splits, settings: runs.Settings) -> str:
     """Return a name for the run: unique for its settings, short for common ones."""
-    split = config.validation_split
+    split, excluded = config.validation_split, settings.excluded_sha256
+    labels = settings.pseudo_labels_sha256
     parts = [
         config.recipe.name,
-        f"{config.folds}-fold" if split is None else "train",
+        "train" if config.command == "train" else f"{config.folds}-fold",
         split is not None and split != DEFAULT_SPLIT and f"split{split:g}",
         config.seeds > 1 and f"{config.seeds}-seeds",
         config.seed and f"seed{config.seed}",
@@ -102,8 +103,8 @@ def name_run(
         config.learning_rate and f"lr{config.learning_rate:g}",
         config.precision,
         config.limit and f"n{config.limit}",
-        excluded and f"without{len(excluded)}-{suspects.hash_ids(excluded)[:6]}",
-        pseudo_labels is not None and f"pseudo-{hash_pseudo_labels(pseudo_labels)[:6]}",
+        excluded and f"without{settings.excluded_images}-{excluded[:6]}",
+        labels and f"pseudo-{labels[:6]}",
         not splits.is_competition and splits.source,
         backend_name() != "tensorflow" and backend_name(),
     ]
@@ -115,10 +116,15 @@ def find_earlier(config: TrainConfig, name: str) -> str:
 
     Such a name ends in the number of threads.
     """
-    if config.jobs is None or config.jobs == 1 or (RUNS / name / "run.json").exists():
-        return name
-    earlier = f"{name}-t{max(1, cores() // config.jobs)}"
-    return earlier if (RUNS / earlier / "run.json").exists() else name
+    jobs = config.jobs or 1
+    earlier = f"{name}-t{max(1, cores() // jobs)}"
+    if jobs > 1 and _has_run(earlier) and not _has_run(name):
+        return earlier
+    return name
+
+
+def _has_run(name: str) -> bool:
+    return (RUNS / name / "run.json").exists()
 
 
 def make_settings(
@@ -126,13 +132,12 @@ def make_settings(
     splits: Splits,
     images: int,
     excluded: tuple[int, ...],
-    pseudo_labels: PseudoLabels | None,
+    pseudo_labels: PseudoLabels,
 ) -> runs.Settings:
     """Return the settings of a new run, whose models train on at least ``images`` images."""
     recipe = config.recipe
-    labelled = 0 if pseudo_labels is None else int(count_labelled(pseudo_labels).min())
     return runs.Settings(
-        command="cv" if config.validation_split is None else "train",
+        command=config.command,
         recipe=recipe.name,
         training=adapt_training(config, images),
         deslant=recipe.deslant,
@@ -148,9 +153,9 @@ def make_settings(
         threads=recipe.training.threads_per_split,
         recipe_sha256=recipe.file_sha256,
         excluded_images=len(excluded),
-        excluded_sha256=suspects.hash_ids(excluded) if excluded else None,
-        pseudo_labelled_images=labelled,
-        pseudo_labels_sha256=None if pseudo_labels is None else hash_pseudo_labels(pseudo_labels),
+        excluded_sha256=suspects.hash_ids(excluded),
+        pseudo_labelled_images=int(count_labelled(pseudo_labels).min()),
+        pseudo_labels_sha256=hash_pseudo_labels(pseudo_labels),
     )
 
 

@@ -175,21 +175,20 @@ def split_rows(assignment: FoldIds, folds: int, number: int) -> tuple[Rows, Rows
     return np.flatnonzero(trained), np.flatnonzero(np.abs(assignment[repeat]) == fold + 1)
 
 
-def count_images(
-    assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels | None = None
-) -> tuple[int, ...]:
+def count_images(assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels) -> tuple[int, ...]:
     """Return the number of images that each model is trained on.
 
     Args:
         assignment: int16 ``[seeds, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
         folds: number of folds per seed.
-        pseudo_labels: int16 ``[models, test images]``, from `make_pseudo_labels`; None for none.
+        pseudo_labels: int16 ``[models, test images]``, from `make_pseudo_labels`.
 
     """
-    members = range(1, folds * len(assignment) + 1)
-    images = [len(split_rows(assignment, folds, number)[0]) for number in members]
-    labelled = [0] * len(images) if pseudo_labels is None else count_labelled(pseudo_labels)
-    return tuple(int(own + more) for own, more in zip(images, labelled, strict=True))
+    labelled = count_labelled(pseudo_labels)
+    return tuple(
+        len(split_rows(assignment, folds, number)[0]) + int(more)
+        for number, more in enumerate(labelled, start=1)
+    )
 
 
 def count_run_images(run: Run) -> tuple[int, ...]:
@@ -281,7 +280,7 @@ def train_run(
     assignment: FoldIds,
     watcher: TrainingCallback,
     executor: Executor,
-    pseudo_labels: PseudoLabels | None = None,
+    pseudo_labels: PseudoLabels,
 ) -> Result:
     """Train the unfinished folds of ``run``, gather the predictions and return the finished run.
 
@@ -291,7 +290,7 @@ def train_run(
         assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
         watcher: called after every step.
         executor: where the models are trained.
-        pseudo_labels: int16 ``[members, test images]``, from `make_pseudo_labels`; None for none.
+        pseudo_labels: int16 ``[members, test images]``, from `make_pseudo_labels`.
 
     Returns:
         The result, with all files of the run written.
@@ -299,7 +298,7 @@ def train_run(
     """
     settings = run.settings
     _save(run.folder / "folds.npy", assignment)
-    if pseudo_labels is not None:
+    if settings.pseudo_labelled_images:
         _save(run.folder / PSEUDO_LABELS, pseudo_labels)
     members = range(1, settings.members + 1)
     watcher.run_started(
@@ -354,10 +353,8 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
     start_keras(settings.training.batch_splits, settings.threads)
     assignment = read_array(folder / "folds.npy", FOLD_IDS, advice=REWRITTEN)
     kept, held_out = split_rows(assignment, settings.folds, number)
-    train = splits.train.take(kept)
     labels = read_pseudo_labels(run, len(splits.test))
-    if labels is not None:
-        train = add_pseudo_labelled(train, splits.test, labels[number - 1])
+    train = add_pseudo_labelled(splits.train.take(kept), splits.test, labels[number - 1])
     repeat, fold = divmod(number - 1, settings.folds)
     model, history = fit.train_model(
         run.recipe(trusted=True),
@@ -393,10 +390,9 @@ def _save_predictions(
 def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
     finished = [run.fold_scores(number) or {} for number in members]
-    shape = (len(splits.test), len(splits.train.class_names))
-    forms = {"probabilities": Form("floating", shape)}
+    images = len(splits.test)
     test = ensembling.blend(
-        np.stack([run.fold_arrays(k, "test", forms)["probabilities"] for k in members]), "mean"
+        np.stack([run.fold_arrays(k, "test", images)["probabilities"] for k in members]), "mean"
     )
     answers = {} if splits.test.labels is None else {"labels": splits.test.labels}
     files.write_npz(run.folder / "test.npz", ids=splits.test.ids, probabilities=test, **answers)
@@ -419,15 +415,11 @@ def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
 
 def _gather_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
     """Write ``oof.npz``: the probabilities of each held-out image, averaged over the seeds."""
-    forms = {
-        "rows": Form("integer", ("images",)),
-        "probabilities": Form("floating", ("images", len(train.class_names))),
-    }
     total = np.zeros((len(train), len(train.class_names)), np.float64)
     times = np.zeros(len(train), np.int64)
     for number in range(1, settings.members + 1):
         if run.has(f"fold-{number}/oof.npz"):
-            fold = run.fold_arrays(number, "oof", forms)
+            fold = run.fold_arrays(number, "oof")
             if not 0 <= fold["rows"].min() <= fold["rows"].max() < len(train):
                 path = run.fold(number) / "oof.npz"
                 raise DamagedRunError(path, f"it has rows beyond the {len(train):,} images")

@@ -1,8 +1,11 @@
 """Pseudo-labels (Lee, 2013): train on test images with the class that finished runs predict.
 
-Only test images of which these runs, the teachers, are certain get a label. The model of a fold
-gets its labels from the teachers' models of the same fold. These were not trained on the images
-that the fold holds out either. From the held-out labels comes one number, the temperature.
+These runs are the teachers. A test image gets a label if their mean probability of one class is
+high. The model of a fold gets its labels from the teachers' models of the same fold, which were not
+trained on the images that the fold holds out. The labels of the held-out images are used for one
+number only, the temperature of the calibration.
+
+A run without pseudo-labels has the same array, with no image labelled.
 """
 
 import hashlib
@@ -20,7 +23,7 @@ from kaggle_digits.runs.folder import REWRITTEN
 from kaggle_digits.runs.safe_folder import DamagedRunError
 
 PSEUDO_LABELS = "pseudo-labels.npy"
-MIN_PROBABILITY = 0.95  # calibrated, of an image that gets a label
+MIN_PROBABILITY = 0.95  # calibrated; an image with less gets no label
 UNLABELLED = -1
 
 PseudoLabels = npt.NDArray[np.int16]
@@ -39,7 +42,7 @@ def make_pseudo_labels(
     below `MIN_PROBABILITY` get no label.
 
     Args:
-        teachers: finished runs with the same data and the same folds.
+        teachers: finished runs with the same data and the same folds; none for no labels.
         splits: the images of the run.
         held_out: for each model, the rows of the training images that it holds out, int ``[m]``.
         excluded_sha256: SHA-256 of the ids that the run excludes from training; None for none.
@@ -52,6 +55,8 @@ def make_pseudo_labels(
             damaged; nothing is held out; or a model would get no label.
 
     """
+    if not teachers:
+        return label_none(len(held_out), len(splits.test))
     if not all(len(rows) for rows in held_out):
         raise InputError(
             "--pseudo-labels needs held-out images to calibrate the given runs. Received "
@@ -65,16 +70,18 @@ def make_pseudo_labels(
         [_label(teachers, splits, rows, number) for number, rows in enumerate(held_out, start=1)]
     )
     if not count_labelled(labels).min():
+        names = " and ".join(str(teacher.folder) for teacher in teachers)
         raise InputError(
-            f"--pseudo-labels: a model of {_name(teachers)} gives none of the {len(splits.test):,} "
+            f"--pseudo-labels: a model of {names} gives none of the {len(splits.test):,} "
             f"test images a calibrated probability of {MIN_PROBABILITY} or more, so there is "
             "nothing to train on. Name runs with a better network or more epochs."
         )
     return labels
 
 
-def _name(teachers: Sequence[Run]) -> str:
-    return " and ".join(str(teacher.folder) for teacher in teachers)
+def label_none(models: int, test_images: int) -> PseudoLabels:
+    """Return the labels of a run without pseudo-labels, int16 ``[models, test images]``."""
+    return np.full((models, test_images), UNLABELLED, np.int16)
 
 
 def _require_different(teachers: Sequence[Run]) -> None:
@@ -122,7 +129,7 @@ def _label(teachers: Sequence[Run], splits: Splits, held_out: Rows, number: int)
     """Return the labels for the model ``number``, int16 ``[test images]``."""
     labels = splits.train.labels
     assert labels is not None  # noqa: S101 — training data is labelled by contract
-    oof = ensembling.mean([_read_oof(teacher, splits, held_out, number) for teacher in teachers])
+    oof = ensembling.mean([_read_oof(teacher, held_out, number) for teacher in teachers])
     test = ensembling.mean([_read_test(teacher, splits, number) for teacher in teachers])
     probabilities = ensembling.calibrate([test], [_find_temperature(oof, labels[held_out])])[0]
     certain = probabilities.max(axis=1) >= MIN_PROBABILITY
@@ -135,12 +142,9 @@ def _find_temperature(oof: ensembling.Probabilities, labels: Labels) -> float:
     return float(ensembling.find_temperatures([oof], labels)[0])
 
 
-def _read_oof(
-    teacher: Run, splits: Splits, held_out: Rows, number: int
-) -> ensembling.Probabilities:
+def _read_oof(teacher: Run, held_out: Rows, number: int) -> ensembling.Probabilities:
     """Return the teacher's probabilities of the held-out images, float ``[m, classes]``."""
-    forms = {"rows": Form("integer", ("images",)), "probabilities": _form("images", splits)}
-    fold = teacher.fold_arrays(number, "oof", forms, _advise(teacher))
+    fold = teacher.fold_arrays(number, "oof", advice=_advise(teacher))
     if not np.array_equal(fold["rows"], held_out):
         raise InputError(
             f"--pseudo-labels {teacher.folder} holds out other images in fold {number} than this "
@@ -152,13 +156,8 @@ def _read_oof(
 
 def _read_test(teacher: Run, splits: Splits, number: int) -> ensembling.Probabilities:
     """Return the teacher's probabilities of the test images, float ``[test images, classes]``."""
-    forms = {"probabilities": _form(len(splits.test), splits)}
-    fold = teacher.fold_arrays(number, "test", forms, _advise(teacher))
+    fold = teacher.fold_arrays(number, "test", len(splits.test), _advise(teacher))
     return _check(teacher, number, "test", fold["probabilities"])
-
-
-def _form(images: int | str, splits: Splits) -> Form:
-    return Form("floating", (images, len(splits.train.class_names)))
 
 
 def _check(
@@ -187,6 +186,8 @@ def add_pseudo_labelled(train: Dataset, test: Dataset, labels: PseudoLabels) -> 
     """
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     rows = np.flatnonzero(labels != UNLABELLED)
+    if not len(rows):
+        return train  # without a copy of its images
     return Dataset(
         np.concatenate([train.images, test.images[rows]]),
         np.concatenate([train.labels, labels[rows].astype(np.uint8)]),
@@ -195,16 +196,16 @@ def add_pseudo_labelled(train: Dataset, test: Dataset, labels: PseudoLabels) -> 
     )
 
 
-def read_pseudo_labels(run: Run, test_images: int) -> PseudoLabels | None:
-    """Return the pseudo-labels of ``run``, int16 ``[models, test images]``; None if it has none.
+def read_pseudo_labels(run: Run, test_images: int) -> PseudoLabels:
+    """Return the pseudo-labels of ``run``, int16 ``[models, test images]``.
 
     Raises:
         InputError: the file is missing or damaged.
 
     """
     settings = run.settings
-    if settings.pseudo_labels_sha256 is None:
-        return None
+    if not settings.pseudo_labelled_images:
+        return label_none(settings.members, test_images)
     form = Form("int16", (settings.members, test_images))
     path = run.inside(PSEUDO_LABELS)
     labels: PseudoLabels = read_array(path, form, advice=REWRITTEN)
@@ -219,14 +220,18 @@ def count_labelled(labels: PseudoLabels) -> npt.NDArray[np.intp]:
     return np.asarray((labels != UNLABELLED).sum(axis=1))
 
 
-def describe_pseudo_labels(labels: PseudoLabels) -> str:
-    """Describe how many test images get a label."""
+def describe_pseudo_labels(labels: PseudoLabels) -> str | None:
+    """Describe how many test images get a label; None if none does."""
     counts = count_labelled(labels)
+    if not counts.any():
+        return None
     few, many = f"{counts.min():,}", f"{counts.max():,}"
     number = few if few == many else f"{few} to {many}"
     return f"each model is also trained on {number} of the {labels.shape[1]:,} test images."
 
 
-def hash_pseudo_labels(labels: PseudoLabels) -> str:
-    """Return the SHA-256 of the labels, the same on every machine."""
+def hash_pseudo_labels(labels: PseudoLabels) -> str | None:
+    """Return the SHA-256 of the labels, the same on every machine; None if no image has one."""
+    if not count_labelled(labels).any():
+        return None
     return hashlib.sha256(labels.astype("<i2").tobytes()).hexdigest()
