@@ -58,15 +58,10 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
 
     """
     name = backend_name()
-    if importlib.util.find_spec(name) is None:
-        raise InputError(
-            f"KERAS_BACKEND is {name!r}, which is not installed. Install it with "
-            f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
-        )
-    with quiet_stderr():
-        keras = _import_keras()
-        # Also for other backends: Keras imports it later for its data pipeline, with log output.
-        if importlib.util.find_spec("tensorflow"):
+    keras = import_keras()
+    # Also for other backends: Keras imports it later for its data pipeline, with log output.
+    if importlib.util.find_spec("tensorflow"):
+        with quiet_stderr():
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")  # hides warnings about retracing, one per fold
@@ -78,12 +73,30 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
     return keras
 
 
+def import_keras() -> Any:
+    """Import Keras as `start_keras` does, and return it. Nothing is computed.
+
+    Raises:
+        InputError: the backend is not installed, or Keras cannot read its own settings.
+
+    """
+    name = backend_name()
+    if importlib.util.find_spec(name) is None:
+        raise InputError(
+            f"KERAS_BACKEND is {name!r}, which is not installed. Install it with "
+            f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
+        )
+    with quiet_stderr():
+        return _import_keras()
+
+
 def reserve_process() -> None:
-    """Declare that this process runs only this program's commands, so that Keras starts faster.
+    """Declare that this process runs only this program's commands, so that imports take less time.
 
     Keras is then imported without pandas, matplotlib and scikit-learn, which saves a third of the
-    time, and takes no DataFrames. Later imports of these packages are not affected. Objects that
-    exist after the import are not searched for garbage: nearly all live as long as the process.
+    time, and scikit-learn without pandas; they take no DataFrames. Later imports of these packages
+    are not affected. Objects that exist after the import of Keras are not searched for garbage:
+    nearly all live as long as the process.
     """
     global _reserved  # noqa: PLW0603 — how this process imports Keras, as `sys.modules` is
     _reserved = True
@@ -93,9 +106,10 @@ _reserved = False
 
 
 @contextlib.contextmanager
-def _hiding(packages: tuple[str, ...]) -> Iterator[None]:
-    """Let imports of ``packages`` fail in the block, unless they are imported already."""
-    hidden: dict[str, Any] = {name: None for name in packages if name not in sys.modules}
+def hiding(*packages: str) -> Iterator[None]:
+    """In a reserved process let imports of ``packages`` fail in the block, if not yet imported."""
+    chosen = packages if _reserved else ()
+    hidden: dict[str, Any] = {name: None for name in chosen if name not in sys.modules}
     sys.modules.update(hidden)
     try:
         yield
@@ -118,9 +132,8 @@ def _pausing_garbage_collection() -> Iterator[None]:
 
 @functools.cache  # once, because a recipe may change the precision later
 def _import_keras() -> Any:
-    hidden = OPTIONAL_FOR_KERAS if _reserved else ()
     try:
-        with _hiding(hidden), _pausing_garbage_collection():
+        with hiding(*OPTIONAL_FOR_KERAS), _pausing_garbage_collection():
             import keras
     except (ValueError, TypeError, AttributeError, AssertionError, PermissionError) as error:
         # Keras raises these for a wrong keras.json; a broken installation raises others.

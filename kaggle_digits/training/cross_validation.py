@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files, submissions
-from kaggle_digits.backend import share_cores, start_keras
+from kaggle_digits.backend import hiding, share_cores, start_keras
 from kaggle_digits.datasets.advice import DataError
 from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Rows, Splits
 from kaggle_digits.errors import InputError
@@ -88,7 +88,8 @@ def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
         InputError: a class has fewer images than there are folds.
 
     """
-    from sklearn.model_selection import StratifiedKFold
+    with hiding("pandas"):
+        from sklearn.model_selection import StratifiedKFold
 
     _require_images_a_class(labels, folds, f"{folds} folds need")
     assignment = np.zeros((seeds, len(labels)), np.int16)
@@ -114,8 +115,6 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
         InputError: a class would be missing in one part.
 
     """
-    from sklearn.model_selection import train_test_split
-
     assignment = np.zeros((1, len(labels)), np.int16)
     if share:
         _require_images_a_class(labels, 2, "a validation split needs")
@@ -125,11 +124,20 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
                 f"--validation-split {share} of {len(labels)} images leaves one part with fewer "
                 f"images than the {classes} classes. Use more images or a share nearer to 0.5."
             )
-        _, held_out = train_test_split(
-            np.arange(len(labels)), test_size=share, stratify=labels, random_state=seed
-        )
+        _, held_out = _split_in_two(labels, seed, test_size=share)
         assignment[0, held_out] = 1
     return assignment
+
+
+def _split_in_two(labels: Labels, seed: int, **size: float) -> tuple[Rows, Rows]:
+    """Return the rows of two stratified parts; ``size`` is one of `train_test_split`."""
+    with hiding("pandas"):
+        from sklearn.model_selection import train_test_split
+
+    first, second = train_test_split(
+        np.arange(len(labels)), stratify=labels, random_state=seed, **size
+    )
+    return first, second
 
 
 def exclude(assignment: FoldIds, rows: Rows, folds: int) -> FoldIds:
@@ -214,8 +222,6 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
     """
     if limit is None or limit == len(train):
         return train
-    from sklearn.model_selection import train_test_split
-
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     classes = len(np.unique(train.labels))
     if not classes <= limit <= len(train) - classes:
@@ -223,9 +229,7 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
             f"--limit {limit} does not fit the data. Expected {classes} (one image per class) to "
             f"{len(train) - classes}, or no --limit for all {len(train)} images."
         )
-    chosen, _ = train_test_split(
-        np.arange(len(train)), train_size=limit, stratify=train.labels, random_state=seed
-    )
+    chosen, _ = _split_in_two(train.labels, seed, train_size=limit)
     return train.take(np.sort(chosen))
 
 

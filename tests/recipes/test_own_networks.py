@@ -1,6 +1,7 @@
 """Networks of one's own: found, checked, trained, resumed, and what is said of mistakes."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -58,6 +59,14 @@ def test_a_recipe_is_found_in_a_module(write, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     assert find("some_package_of_mine:OTHER").name == "my-net"
     assert "No module named 'no_such_module'" in said("no_such_module:RECIPE")
+
+
+def test_the_backend_is_chosen_before_a_module_may_import_keras(write, monkeypatch, tmp_path):
+    write(f"import os\nSEEN = os.environ['KERAS_BACKEND']\n{TEXT}", "package_that_looks.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    find("package_that_looks:RECIPE")
+    assert sys.modules["package_that_looks"].SEEN == "tensorflow"
 
 
 def test_a_recipe_is_found_by_its_entry_point(write, monkeypatch, tmp_path):
@@ -135,7 +144,7 @@ def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
     check_network(find(write(TEXT)), 10)
 
 
-CV = ("cv", "--folds", "2", "--limit", "200")
+CV = ("cv", "--folds", "2", "--limit", "200", "--epochs", "4")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +192,7 @@ def test_the_copy_in_the_run_is_not_run_once_it_is_changed(trained, tmp_path):
 def test_a_killed_run_ends_with_the_same_bytes(trained):
     command = (*CV, "--recipe", "my_net.py", "--run", "runs/killed")
     process = product.started(*command, cwd=trained)
-    product.read_until(process, "epoch 2/8")
+    product.read_until(process, "epoch 2/4")
     process.kill()
     process.communicate()
     assert json.loads((trained / "runs/killed/run.json").read_text())["state"] == "running"

@@ -14,7 +14,7 @@ from kaggle_digits.backend import seed_everything, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.recipes import RECIPES, Recipe
 from kaggle_digits.training import fit
-from tests import product
+from tests import own_network, product
 
 IMAGES = 24
 TOLERANCE = 1e-4
@@ -84,3 +84,27 @@ def test_commands_import_keras_without_what_they_do_not_use():
         "assert gc.isenabled() and gc.get_freeze_count() > 100_000\n"
     )
     subprocess.run([sys.executable, "-c", code], env=product.environment(), check=True)
+
+
+def test_a_file_that_imports_keras_gets_the_same_keras(tmp_path):
+    """In a home whose keras.json names another backend."""
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text('{"backend": "torch", "floatx": "float64"}')
+    (tmp_path / "my_net.py").write_text(own_network.TEXT)
+    code = (
+        "from kaggle_digits import backend, recipes\n"
+        "import sys\n"
+        "backend.reserve_process()\n"
+        "recipes.find('./my_net.py')\n"
+        "import keras\n"
+        "print(keras.backend.backend(), keras.config.floatx(), 'pandas' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=product.environment(HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "tensorflow float32 False\n", done.stderr
