@@ -129,11 +129,10 @@ def test_a_folder_that_is_not_utf8_trains_and_is_listed(data, odd_folder):
     assert "finished earlier" in again.stderr
     root = odd_folder / "runs"
     assert "caf\\udce9/runs/r" in product.run("runs", "--folder", root, cwd=odd_folder).stdout
-    [row] = json.loads(product.run("runs", "--folder", root, "--json", cwd=odd_folder).stdout)
+    [row] = json.loads(product.call("runs", "--folder", root, "--json", cwd=odd_folder).stdout)
     assert row["run"] == str(root / "r")
-    assert (
-        "source" in product.run("data", "check", "--input", paths["--input"], cwd=Path("/")).stdout
-    )
+    check = ("data", "check", "--input", paths["--input"])
+    assert "source" in product.call(*check, cwd=Path("/")).stdout
 
 
 def test_a_submission_from_a_folder_that_is_not_utf8(odd_folder):

@@ -20,8 +20,9 @@ from kaggle_digits.training.executors.processes import Processes
 from tests import product
 from tests.helpers import write_competition
 
-CV = ("cv", "--folds", "3", "--jobs", "2", "--epochs", "3", "--batch-size", "4")
-DENSE = (*CV, "--recipe", "dense", "--run", "run", "--submission", "out.csv")
+CV = ("cv", "--folds", "3", "--epochs", "3", "--batch-size", "4")
+ALONE = (*CV, "--recipe", "dense", "--run", "run", "--submission", "out.csv")
+DENSE = (*ALONE, "--jobs", "2")
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(data, tmp_path_factory):
-    """The folder of a run that nothing interrupted."""
+    """The folder of a run that nothing interrupted, in one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    product.run(*DENSE, "--input", data, cwd=folder)
+    product.run(*ALONE, "--on", "here", "--input", data, cwd=folder)
     return folder
 
 
@@ -72,15 +73,11 @@ def same(cwd: Path, undisturbed: Path) -> bool:
     return (cwd / "out.csv").read_bytes() == (undisturbed / "out.csv").read_bytes()
 
 
-def test_the_number_of_jobs_changes_no_byte(data, undisturbed, tmp_path):
+def test_the_number_of_jobs_is_no_setting(data, undisturbed):
     settings = json.loads((undisturbed / "run" / "run.json").read_text())["settings"]
     assert settings["threads"] == 2
     assert not {"jobs", "on"} & set(settings)
-    assert not list((undisturbed / "run").glob(".*.tmp*"))
-    alone = [option for option in DENSE if option not in {"--jobs", "2"}]
-    product.run(*alone, "--on", "here", "--input", data, cwd=tmp_path)
-    assert same(tmp_path, undisturbed)
-    again = product.call(*alone, "--on", "processes", "--input", data, cwd=undisturbed)
+    again = product.call(*ALONE, "--on", "processes", "--input", data, cwd=undisturbed)
     assert again.stderr.count("finished earlier") == 3  # it is the same run
 
 
@@ -95,7 +92,7 @@ print(os.environ.get("TF_NUM_INTRAOP_THREADS"), run.folder)
 """
 
 
-@pytest.mark.slow  # the number of jobs, above, is what changes most
+@pytest.mark.slow  # the number of jobs, below, is what changes most
 def test_neither_one_core_nor_another_recipe_before_it_changes_a_byte(data, undisturbed, tmp_path):
     """In a script without ``if __name__ == "__main__"``, which child processes must not repeat."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -131,7 +128,9 @@ def test_a_run_of_an_earlier_version_resumes_with_its_threads(threads, data, tmp
     assert list((tmp_path / "runs").iterdir()) == [run]
 
 
-def test_sigkill_of_all_then_of_one(data, undisturbed, tmp_path):
+def test_two_jobs_write_the_bytes_of_one_after_sigkill_of_all_and_of_one(
+    data, undisturbed, tmp_path
+):
     process, pids = begun(tmp_path, data)
     process.send_signal(signal.SIGKILL)
     process.communicate()
