@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 def trained(data, tmp_path_factory):
     """A folder with the finished run ``run``."""
     folder = tmp_path_factory.mktemp("trained")
-    product.run(*TRAIN, "--input", data, "--run", "run", cwd=folder)
+    product.call(*TRAIN, "--input", data, "--run", "run", cwd=folder)
     return folder
 
 

@@ -25,7 +25,7 @@ from kaggle_digits.kaggle_client.ledger import Ledger
 from kaggle_digits.recipes import find as find_recipe
 from kaggle_digits.training import planning
 from kaggle_digits.training.fit import resolve_precision
-from tests import kaggle_server, product
+from tests import kaggle_server, own_network, product
 from tests.helpers import PIXELS, ROWS, write_competition
 
 TRAIN = ("train", "--recipe", "dense", "--epochs", "1", "--batch-size", "16")
@@ -62,21 +62,37 @@ def test_settings_of_keras_change_no_number(data, tmp_path):
         np.testing.assert_allclose(odd["probabilities"], plain["probabilities"], atol=1e-4)
 
 
-def test_settings_of_keras_change_no_network_of_the_library(tmp_path):
-    code = (
-        "from kaggle_digits.recipes import find\n"
-        "network = find('bn20').network()\n"
-        "print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)\n"
-    )
+IMPORTING = """
+import gc, sys
+from kaggle_digits import backend
+from kaggle_digits.recipes import find
+backend.reserve_process()
+find("./my_net.py")
+import keras
+assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules)
+assert gc.isenabled() and gc.get_freeze_count() > 100_000
+print(keras.backend.backend(), keras.config.floatx())
+network = find("bn20").network()
+print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)
+import matplotlib, pandas, sklearn.model_selection
+assert pandas.DataFrame({"a": [1]}).a.sum() == 1
+"""
+
+
+def test_keras_is_imported_without_its_settings_and_what_is_not_used(tmp_path):
+    """Also by a recipe's file that imports it before anything else does."""
     home = home_with(tmp_path, json.dumps(ODD | {"floatx": "float64"}))
+    (tmp_path / "my_net.py").write_text(own_network.TEXT)
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", IMPORTING],
+        cwd=tmp_path,
         env=product.environment(HOME=home),
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert done.stdout == f"{{'float32'}} {find_recipe('bn20').network().layers[3].output.shape}\n"
+    shape = find_recipe("bn20").network().layers[3].output.shape
+    assert done.stdout == f"tensorflow float32\n{{'float32'}} {shape}\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from kaggle_digits.backend import seed_everything, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.recipes import RECIPES, Recipe
 from kaggle_digits.training import fit
-from tests import own_network, product
 
 IMAGES = 24
 TOLERANCE = 1e-4
@@ -69,42 +68,3 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         here = np.load(tmp_path / f"{name}.npy")
         there = np.load(tmp_path / f"{name}-{backend}.npy")
         np.testing.assert_allclose(there, here, atol=TOLERANCE, err_msg=name)
-
-
-def test_commands_import_keras_without_what_they_do_not_use():
-    code = (
-        "from kaggle_digits import backend\n"
-        "import sys\n"
-        "backend.reserve_process()\n"
-        "keras = backend.start_keras()\n"
-        "assert not {'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)\n"
-        "import matplotlib, pandas, sklearn.model_selection\n"
-        "assert pandas.DataFrame({'a': [1]}).a.sum() == 1\n"
-        "import gc\n"
-        "assert gc.isenabled() and gc.get_freeze_count() > 100_000\n"
-    )
-    subprocess.run([sys.executable, "-c", code], env=product.environment(), check=True)
-
-
-def test_a_file_that_imports_keras_gets_the_same_keras(tmp_path):
-    """In a home whose keras.json names another backend."""
-    (tmp_path / ".keras").mkdir()
-    (tmp_path / ".keras" / "keras.json").write_text('{"backend": "torch", "floatx": "float64"}')
-    (tmp_path / "my_net.py").write_text(own_network.TEXT)
-    code = (
-        "from kaggle_digits import backend, recipes\n"
-        "import sys\n"
-        "backend.reserve_process()\n"
-        "recipes.find('./my_net.py')\n"
-        "import keras\n"
-        "print(keras.backend.backend(), keras.config.floatx(), 'pandas' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=product.environment(HOME=str(tmp_path)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "tensorflow float32 False\n", done.stderr
