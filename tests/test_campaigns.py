@@ -43,7 +43,7 @@ from tests.runs.test_hostile_runs import CLASSES, settings
 
 KILLS = int(os.environ.get("CAMPAIGN_KILLS", "100"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0"))
-SHORT = 8  # kills in the normal suite, of the two commands that start at once
+SHORT = 3  # kills of each command that starts at once, in the normal suite
 SHARES = {"cv": 0.3, "cv --jobs 2": 0.2, "export": 0.1, "data get": 0.2, "submit": 0.2}
 CV = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "2", "--run", "run")
 
@@ -265,10 +265,10 @@ def kill_submit(campaign: Campaign, server: kaggle_server.Server, count: int) ->
 
 
 def test_kills_of_commands_that_start_at_once(archive, competition, tmp_path):
-    Campaign(data_get(archive), tmp_path / "get", SEED).kills(SHORT - 3)
+    Campaign(data_get(archive), tmp_path / "get", SEED).kills(SHORT)
     with kaggle_server.running() as server:
         campaign = Campaign(submit(competition, server), tmp_path / "submit", SEED)
-        kill_submit(campaign, server, 3)
+        kill_submit(campaign, server, SHORT)
 
 
 @pytest.mark.slow

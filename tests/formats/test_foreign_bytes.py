@@ -41,7 +41,7 @@ from tests.mutations import Change, changes, read_damaged
 STORAGE = tempfile.TemporaryDirectory(prefix="hypothesis-")
 configuration.set_hypothesis_home_dir(STORAGE.name)
 
-EXAMPLES = [60, pytest.param(10_000, marks=pytest.mark.slow)]
+EXAMPLES = [40, pytest.param(10_000, marks=pytest.mark.slow)]
 Files = dict[str, bytes]
 
 
