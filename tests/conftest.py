@@ -1,5 +1,6 @@
 """What tests of Kaggle share: the competition's files, small, and a server on the loopback."""
 
+import gc
 import gzip
 import json
 import zipfile
@@ -26,6 +27,13 @@ backend.reserve_process()
 def pytest_collection_modifyitems(items):
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Let no collection of garbage search what the files before left for good, such as graphs."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
