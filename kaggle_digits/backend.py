@@ -59,6 +59,7 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
     """
     name = backend_name()
     keras = import_keras()
+    _set_defaults_once(keras)  # a recipe's file may have changed them since the import
     # Also for other backends: Keras imports it later for its data pipeline, with log output.
     if importlib.util.find_spec("tensorflow"):
         with quiet_stderr():
@@ -94,9 +95,9 @@ def reserve_process() -> None:
     """Declare that this process runs only this program's commands, so that imports take less time.
 
     Keras is then imported without pandas, matplotlib and scikit-learn, which saves a third of the
-    time, and scikit-learn without pandas; they take no DataFrames. Later imports of these packages
-    are not affected. Objects that exist after the import of Keras are not searched for garbage:
-    nearly all live as long as the process.
+    time, and scikit-learn for the folds without pandas; they take no DataFrames. Later imports of
+    these packages are not affected. Objects that exist after the import of Keras are not searched
+    for garbage: nearly all live as long as the process.
     """
     global _reserved  # noqa: PLW0603 — how this process imports Keras, as `sys.modules` is
     _reserved = True
@@ -130,7 +131,7 @@ def _pausing_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-@functools.cache  # once, because a recipe may change the precision later
+@functools.cache
 def _import_keras() -> Any:
     try:
         with hiding(*OPTIONAL_FOR_KERAS), _pausing_garbage_collection():
@@ -146,13 +147,21 @@ def _import_keras() -> Any:
         ) from error
     if _reserved:
         gc.freeze()
+    _set_defaults(keras)
+    return keras
+
+
+def _set_defaults(keras: Any) -> None:
+    """Override what keras.json and environment variables set."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_max_epochs(None)
     keras.config.set_max_steps_per_epoch(None)
-    return keras
+
+
+_set_defaults_once = functools.cache(_set_defaults)  # a network may change the precision later
 
 
 def cores() -> int:

@@ -29,8 +29,9 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
+@pytest.hookimpl(trylast=True)  # after the fixtures of the file
 def pytest_runtest_teardown(item, nextitem):
-    """Let no collection of garbage search what the files before left for good, such as graphs."""
+    """Exclude objects left by earlier test files, such as graphs, from garbage collection."""
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         gc.freeze()

@@ -130,7 +130,7 @@ def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
 
 
 def _split_in_two(labels: Labels, seed: int, **size: float) -> tuple[Rows, Rows]:
-    """Return the rows of two stratified parts; ``size`` is one of `train_test_split`."""
+    """Return the rows of two stratified parts; ``size`` is ``train_size`` or ``test_size``."""
     with hiding("pandas"):
         from sklearn.model_selection import train_test_split
 

@@ -300,7 +300,13 @@ def test_a_labelled_test_set_is_scored(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a disk that is full")
-@pytest.mark.parametrize("command", [["runs", "--json"], ["recipes", "--json"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs", "--json"],
+        pytest.param(["recipes", "dense", "--json"], marks=pytest.mark.slow),  # imports Keras
+    ],
+)
 def test_a_result_that_finds_no_room_is_no_success(command, tmp_path):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

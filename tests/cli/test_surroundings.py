@@ -63,7 +63,8 @@ def test_settings_of_keras_change_no_number(data, tmp_path):
 
 
 IMPORTING = """
-import gc, sys
+import gc, os, sys
+os.environ.pop("KERAS_BACKEND", None)
 from kaggle_digits import backend
 from kaggle_digits.recipes import find
 backend.reserve_process()
@@ -71,10 +72,16 @@ find("./my_net.py")
 import keras
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules)
 assert gc.isenabled() and gc.get_freeze_count() > 100_000
-print(keras.backend.backend(), keras.config.floatx())
+print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon())
+backend.start_keras()
+print(keras.config.epsilon())
 network = find("bn20").network()
 print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)
-import matplotlib, pandas, sklearn.model_selection
+import numpy as np
+from kaggle_digits.training.cross_validation import assign_folds
+assign_folds(np.arange(20, dtype=np.uint8) % 2, 2, 1, 0)
+assert "sklearn" in sys.modules and "pandas" not in sys.modules
+import matplotlib, pandas
 assert pandas.DataFrame({"a": [1]}).a.sum() == 1
 """
 
@@ -82,7 +89,10 @@ assert pandas.DataFrame({"a": [1]}).a.sum() == 1
 def test_keras_is_imported_without_its_settings_and_what_is_not_used(tmp_path):
     """Also by a recipe's file that imports it before anything else does."""
     home = home_with(tmp_path, json.dumps(ODD | {"floatx": "float64"}))
-    (tmp_path / "my_net.py").write_text(own_network.TEXT)
+    text = own_network.TEXT.replace(
+        "import keras\n", "import keras\nkeras.config.set_epsilon(1e-3)\n"
+    )
+    (tmp_path / "my_net.py").write_text(text)
     done = subprocess.run(
         [sys.executable, "-c", IMPORTING],
         cwd=tmp_path,
@@ -92,7 +102,8 @@ def test_keras_is_imported_without_its_settings_and_what_is_not_used(tmp_path):
         check=False,
     )
     shape = find_recipe("bn20").network().layers[3].output.shape
-    assert done.stdout == f"tensorflow float32\n{{'float32'}} {shape}\n", done.stderr
+    expected = f"tensorflow float32 0.001\n1e-07\n{{'float32'}} {shape}\n"
+    assert done.stdout == expected, done.stderr
 
 
 @pytest.mark.parametrize(

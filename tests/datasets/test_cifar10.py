@@ -535,3 +535,12 @@ def test_training_evaluating_and_predicting_name_the_classes(tmp_path: Path) -> 
         assert re.search(r"^ *airplane  0\.\d{4}", shown, re.MULTILINE)
         product.call("predict", "run", "--submission", "a.csv", cwd=tmp_path)
         assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "run/submission.csv").read_bytes()
+
+
+@pytest.mark.slow  # the test above is the same without training
+def test_training_on_these_images_and_predicting_with_the_saved_model(tmp_path: Path) -> None:
+    write_cifar10(tmp_path / "input")
+    train = ("train", "--recipe", "cifar-simple", "--epochs", "1", "--run", "run")
+    product.call(*train, cwd=tmp_path)
+    product.call("predict", "run", "--submission", "a.csv", cwd=tmp_path)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "run/submission.csv").read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import find
+from kaggle_digits.recipes import find, loading
 from kaggle_digits.recipes.checking import check_network
 from tests import product
 from tests.own_network import TEXT
@@ -67,6 +67,13 @@ def test_the_backend_is_chosen_before_a_module_may_import_keras(write, monkeypat
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     find("package_that_looks:RECIPE")
     assert sys.modules["package_that_looks"].SEEN == "tensorflow"
+
+
+def test_a_file_that_chooses_the_backend_imports_keras_itself(write, monkeypatch):
+    monkeypatch.setattr(loading, "import_keras", lambda: pytest.fail("imported too early"))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    chosen = "import os\nos.environ['KERAS_BACKEND'] = 'tensorflow'\n"
+    assert find(write(chosen + TEXT)).name == "my-net"
 
 
 def test_a_recipe_is_found_by_its_entry_point(write, monkeypatch, tmp_path):

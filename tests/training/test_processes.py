@@ -77,7 +77,7 @@ def test_the_number_of_jobs_is_no_setting(data, undisturbed):
     settings = json.loads((undisturbed / "run" / "run.json").read_text())["settings"]
     assert settings["threads"] == 2
     assert not {"jobs", "on"} & set(settings)
-    again = product.call(*ALONE, "--on", "processes", "--input", data, cwd=undisturbed)
+    again = product.call(*DENSE, "--on", "processes", "--input", data, cwd=undisturbed)
     assert again.stderr.count("finished earlier") == 3  # it is the same run
 
 
@@ -92,7 +92,7 @@ print(os.environ.get("TF_NUM_INTRAOP_THREADS"), run.folder)
 """
 
 
-@pytest.mark.slow  # the number of jobs, below, is what changes most
+@pytest.mark.slow  # the test of --jobs below covers the main risk
 def test_neither_one_core_nor_another_recipe_before_it_changes_a_byte(data, undisturbed, tmp_path):
     """In a script without ``if __name__ == "__main__"``, which child processes must not repeat."""
     (tmp_path / "script.py").write_text(SCRIPT)
