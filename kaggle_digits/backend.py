@@ -42,8 +42,8 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
     """Import Keras and return it, on the backend of `backend_name`.
 
     The first call in a process overrides the float type, data format and epsilon that
-    ``~/.keras/keras.json`` and environment variables set, so that results depend on the recipe
-    only.
+    ``~/.keras/keras.json``, environment variables or the top of a recipe's file set, so that
+    results depend on the recipe only.
 
     Args:
         splits: number of operations to run at the same time. Like ``threads`` it has an effect only
@@ -59,7 +59,7 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
     """
     name = backend_name()
     keras = import_keras()
-    _set_defaults_once(keras)  # a recipe's file may have changed them since the import
+    _set_defaults()
     # Also for other backends: Keras imports it later for its data pipeline, with log output.
     if importlib.util.find_spec("tensorflow"):
         with quiet_stderr():
@@ -68,21 +68,21 @@ def start_keras(splits: int = 1, threads: int | None = None) -> Any:
             tf.get_logger().setLevel("ERROR")  # hides warnings about retracing, one per fold
             if name == "tensorflow":
                 _set_threads(tf, splits, threads)
-            if name != "tensorflow":
+            else:
                 _leave_gpus(tf)
             tf.constant(0)  # makes TensorFlow search for devices, and log it, now
     return keras
 
 
 def import_keras() -> Any:
-    """Import Keras as `start_keras` does, and return it. Nothing is computed.
+    """Import Keras and return it, without computing anything and without overriding its settings.
 
     Raises:
         InputError: the backend is not installed, or Keras cannot read its own settings.
 
     """
     name = backend_name()
-    if importlib.util.find_spec(name) is None:
+    if not importlib.util.find_spec(name):
         raise InputError(
             f"KERAS_BACKEND is {name!r}, which is not installed. Install it with "
             f"`pip install {name}`, or unset KERAS_BACKEND for tensorflow."
@@ -147,21 +147,19 @@ def _import_keras() -> Any:
         ) from error
     if _reserved:
         gc.freeze()
-    _set_defaults(keras)
     return keras
 
 
-def _set_defaults(keras: Any) -> None:
-    """Override what keras.json and environment variables set."""
+@functools.cache  # once, because a network may change the precision later
+def _set_defaults() -> None:
+    import keras
+
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_max_epochs(None)
     keras.config.set_max_steps_per_epoch(None)
-
-
-_set_defaults_once = functools.cache(_set_defaults)  # a network may change the precision later
 
 
 def cores() -> int:

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(trylast=True)  # after the fixtures of the file
 def pytest_runtest_teardown(item, nextitem):
     """Exclude objects left by earlier test files, such as graphs, from garbage collection."""
-    if nextitem is None or nextitem.path != item.path:
+    if not nextitem or nextitem.path != item.path:
         gc.collect()
         gc.freeze()
 

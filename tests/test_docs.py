@@ -74,7 +74,7 @@ class Reader:
             command.make_context(words[1], words[2:])
             return
         real = words[1] == "export" or "--model" in words
-        # The built-in recipes have one epoch here; each of the pages' own would save a checkpoint.
+        # A page's own recipe would save a checkpoint after each of its many epochs.
         short = ["--epochs", "1"] if words[2:3] == ["--recipe"] and ".py" in words[3] else []
         with contextlib.nullcontext() if real else untrained.training_takes_no_time():
             done = CliRunner().invoke(app, [*words[1:], *short])

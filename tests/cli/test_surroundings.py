@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import importlib
 import json
 import os
 import re
@@ -72,9 +73,8 @@ find("./my_net.py")
 import keras
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules)
 assert gc.isenabled() and gc.get_freeze_count() > 100_000
-print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon())
 backend.start_keras()
-print(keras.config.epsilon())
+print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon())
 network = find("bn20").network()
 print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)
 import numpy as np
@@ -102,7 +102,7 @@ def test_keras_is_imported_without_its_settings_and_what_is_not_used(tmp_path):
         check=False,
     )
     shape = find_recipe("bn20").network().layers[3].output.shape
-    expected = f"tensorflow float32 0.001\n1e-07\n{{'float32'}} {shape}\n"
+    expected = f"tensorflow float32 1e-07\n{{'float32'}} {shape}\n"
     assert done.stdout == expected, done.stderr
 
 
@@ -125,6 +125,16 @@ def test_only_one_module_starts_keras():
     for path in Path(backend.__file__).parent.joinpath("recipes").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"^\s*(import|from) keras\b", text, re.MULTILINE), path.name
+
+
+def test_only_processes_of_our_own_hide_packages(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    monkeypatch.setattr(backend, "_reserved", True)
+    with backend.hiding("colorsys"), pytest.raises(ImportError):
+        importlib.import_module("colorsys")
+    monkeypatch.setattr(backend, "_reserved", False)  # as in a notebook
+    with backend.hiding("colorsys"):
+        importlib.import_module("colorsys")
 
 
 # ---------------------------------------------------------------------------------- names of files
