@@ -1,5 +1,6 @@
 """Find a recipe: built in, in a Python file, or in an installed package."""
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -22,7 +23,7 @@ from kaggle_digits.recipes.recipe import Recipe, Training
 
 ENTRY_POINTS = "kaggle_digits.recipes"
 MAX_BYTES = 1 << 20  # of a recipe's file
-IMPORTS_KERAS = re.compile(rb"^(import|from) keras\b", re.MULTILINE)
+IMPORTS_KERAS = re.compile(rb"^(import|from) (keras|tensorflow)\b", re.MULTILINE)
 EXAMPLE = (
     "Expected a file that ends like this:\n"
     '  RECIPE = kd.Recipe(name="my-net", summary="…", network=network, training=kd.Training(…))'
@@ -102,6 +103,8 @@ def load_module(path: Path) -> ModuleType:
     name = f"kaggle_digits_recipe_{hashlib.sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
+    with _describing_faults(path):
+        code = compile(content, str(path), "exec")
     backend_name()  # chooses the backend before the file may import Keras
     # In our own processes it takes about half as long as the file's own import.
     if IMPORTS_KERAS.search(content) and b"KERAS_BACKEND" not in content:
@@ -111,12 +114,20 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with quiet_stderr():
-            exec(compile(content, str(path), "exec"), module.__dict__)  # noqa: S102 — the user named it
-    except Exception as error:
+        with _describing_faults(path), quiet_stderr():
+            exec(code, module.__dict__)  # noqa: S102 — the user named it
+    except BaseException:  # Ctrl-C as well: a notebook may load the file again
         del sys.modules[name]
-        raise InputError(describe_fault(error, path)) from error
+        raise
     return module
+
+
+@contextlib.contextmanager
+def _describing_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise InputError(describe_fault(error, path)) from error
 
 
 def describe_fault(error: BaseException, path: Path) -> str:

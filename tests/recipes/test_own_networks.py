@@ -76,6 +76,29 @@ def test_a_file_that_chooses_the_backend_imports_keras_itself(write, monkeypatch
     assert find(write(chosen + TEXT)).name == "my-net"
 
 
+@pytest.mark.parametrize("line", ["import keras", "from tensorflow import keras"])
+def test_keras_is_imported_before_a_file_that_does_so_unless_it_is_no_python(
+    line, write, monkeypatch
+):
+    imported: list[int] = []
+    monkeypatch.setattr(loading, "import_keras", lambda: imported.append(len(imported)))
+    with pytest.raises(InputError, match="line 3: SyntaxError"):
+        find(write(f"{line}\n\ndef f(:\n"))
+    assert not imported
+    with pytest.raises(InputError, match="RECIPE is a dict"):
+        find(write(f"{line}\nRECIPE = {{}}\n"))
+    assert imported == [0]
+
+
+def test_a_file_that_is_interrupted_can_be_loaded_again(write, monkeypatch):
+    monkeypatch.setattr(loading, "interrupted", [1], raising=False)
+    pop = "from kaggle_digits.recipes import loading\nif loading.interrupted:\n"
+    name = write(f"{pop}    loading.interrupted.pop()\n    raise KeyboardInterrupt\n{TEXT}")
+    with pytest.raises(KeyboardInterrupt):
+        find(name)
+    assert find(name).name == "my-net"
+
+
 def test_a_recipe_is_found_by_its_entry_point(write, monkeypatch, tmp_path):
     write(TEXT, "module_with_entry_point.py")
     info = tmp_path / "my_recipes-1.0.dist-info"
