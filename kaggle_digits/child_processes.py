@@ -27,8 +27,12 @@ def ignoring(*signals: signal.Signals) -> Iterator[None]:
     """Let the processes that are started in the block ignore ``signals``.
 
     A terminal sends Ctrl-C to all processes, but only the parent handles it and ends its children
-    without tracebacks. Child processes inherit ignored signals.
+    without tracebacks. Child processes inherit ignored signals. Only the main thread may change
+    signals, so it has no effect in others.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
     try:
         yield

@@ -4,7 +4,7 @@ The command line and notebooks call the same function with the same frozen confi
 here prints: progress goes to the callback.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
@@ -17,7 +17,7 @@ from kaggle_digits import datasets, files, runs, submissions, trackers
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
-from kaggle_digits.recipes import Recipe, find
+from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.runs import RUNS, SUBMISSIONS
@@ -34,7 +34,7 @@ from kaggle_digits.training.configuration import (
 from kaggle_digits.training.cross_validation import Result, TrainingCallback
 from kaggle_digits.training.executors import Executor, choosing
 from kaggle_digits.training.executors.in_process import InProcess
-from kaggle_digits.training.fit import NullFoldCallback as UnwatchedFold
+from kaggle_digits.training.fit import NullFoldCallback
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 from kaggle_digits.training.pseudo_labels import (
     PseudoLabels,
@@ -43,10 +43,12 @@ from kaggle_digits.training.pseudo_labels import (
 )
 
 MOMENT = 0.3  # seconds
+# What every public function that trains takes, beside its own arguments.
+SETTINGS = {field.name for field in fields(TrainConfig)} - {"recipe", "folds", "validation_split"}
 
 
 def cross_validate(
-    recipe: str | Recipe,
+    recipe: str | Path | Recipe,
     data: Splits | str | Path = "input",
     *,
     folds: int = 5,
@@ -59,7 +61,8 @@ def cross_validate(
     the run is finished.
 
     Args:
-        recipe: a recipe, its name, or the path of a Python file that defines ``RECIPE``.
+        recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
+            `Recipe` that `find_recipe` returned, also with other training settings.
         data: the result of `load`, or the folder with the data: images uint8
             ``[n, height, width, channels]``, labels uint8 ``[n]``.
         folds: number of folds; each is held out once.
@@ -84,11 +87,12 @@ def cross_validate(
         ((1442, 10), dtype('float32'))
 
     """
-    return _run(recipe, data, callback, folds=folds, **settings)
+    config = configure("cross_validate", recipe, {"folds": folds}, settings)
+    return train_in_python("cross_validate", config, data, callback)
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | Path | Recipe,
     data: Splits | str | Path = "input",
     *,
     validation_split: float = DEFAULT_SPLIT,
@@ -100,7 +104,8 @@ def train(
     The same call resumes an interrupted run. It returns at once if the run is finished.
 
     Args:
-        recipe: a recipe, its name, or the path of a Python file that defines ``RECIPE``.
+        recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
+            `Recipe` that `find_recipe` returned, also with other training settings.
         data: the result of `load`, or the folder with the data.
         validation_split: share of the training images to hold out, 0 to below 1.
         callback: `TrainingCallback` that receives the progress. None shows progress bars in
@@ -122,40 +127,73 @@ def train(
 
     """
     chosen = {"folds": 1, "validation_split": validation_split}
-    return _run(recipe, data, callback, **chosen, **settings)
+    config = configure("train", recipe, chosen, settings)
+    return train_in_python("train", config, data, callback)
 
 
-def _run(
-    recipe: str | Recipe,
-    data: Splits | str | Path,
-    callback: TrainingCallback | None,
-    **settings: Any,
-) -> FinishedRun:
-    found = find(recipe) if isinstance(recipe, str) else recipe
+def configure(
+    function: str,
+    recipe: str | Path | Recipe,
+    chosen: dict[str, Any],
+    settings: dict[str, Any],
+    known: Collection[str] = SETTINGS,
+) -> TrainConfig:
+    """Return the configuration for the arguments of a public function.
+
+    Args:
+        function: its name, for messages.
+        recipe: its recipe.
+        chosen: settings that it names as arguments.
+        settings: its other settings.
+        known: names that ``settings`` may have.
+
+    Raises:
+        InputError: a setting is unknown or no run can have it, or a run could not find the recipe's
+            network again.
+
+    """
+    if unknown := sorted(set(settings) - set(known)):
+        raise InputError(
+            f"{function} received the setting {unknown[0]!r}. Expected one of "
+            f"{', '.join(sorted({*known, *chosen}))}."
+        )
+    found = recipe if isinstance(recipe, Recipe) else find(str(recipe))
+    require_reproducible(found)
+    settings = settings.copy()
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])
     teachers = settings.get("pseudo_labels") or ()
     teachers = [teachers] if isinstance(teachers, str | Path) else teachers
     settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
-    known = {field.name for field in fields(TrainConfig)}
-    if unknown := sorted(set(settings) - known):
-        raise InputError(
-            f"received the setting {unknown[0]!r}. Expected one of {', '.join(sorted(known))}."
-        )
     if isinstance(settings.get("log"), str):
         settings["log"] = (settings["log"],)
-    config = TrainConfig(recipe=found, **settings)
+    return TrainConfig(recipe=found, **chosen, **settings)
+
+
+def train_in_python(
+    function: str,
+    config: TrainConfig,
+    data: Splits | str | Path,
+    callback: TrainingCallback | None,
+) -> FinishedRun:
+    """Train or resume a run for a public function; show bars in Jupyter if it got no callback."""
+    if not isinstance(data, Splits | str | Path):
+        raise InputError(
+            f"{function} received data of type {type(data).__name__}. Expected a folder, or the "
+            "result of kd.load."
+        )
+    folder = None if isinstance(data, Splits) else files.expand_home(data)
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None and in_notebook():
         callback = NotebookBars()
-    function = {"cv": "cross_validate", "train": "train"}[config.command]
     result, _ = run_training(
         config,
         splits,
-        command=f"kaggle_digits.{function}({found.name!r}, …)",
+        command=f"kaggle_digits.{function}({config.recipe.name!r}, …)",
         watching=None if callback is None else lambda _: nullcontext(callback),
-        data=None if isinstance(data, Splits) else files.expand_home(data),
+        tell=callback.note if isinstance(callback, NotebookBars) else lambda _: None,
+        data=folder,
     )
     return FinishedRun(result.run.folder)
 
@@ -329,10 +367,10 @@ class NullCallback:
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """Do nothing."""
 
-    def fold_started(self, number: int) -> UnwatchedFold:
+    def fold_started(self, number: int) -> NullFoldCallback:
         """Return a callback that does nothing."""
         del number
-        return UnwatchedFold()
+        return NullFoldCallback()
 
     def fold_done(self, number: int, judged: object, *, skipped: bool) -> None:
         """Do nothing."""

@@ -131,8 +131,9 @@ class FinishedRun:
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels of the test images as ``ImageId,Label`` and return the path."""
-        submissions.write(Path(path), self.test.ids, self.test.probabilities.argmax(axis=1))
-        return Path(path)
+        csv = files.expand_home(path)
+        submissions.write(csv, self.test.ids, self.test.probabilities.argmax(axis=1))
+        return csv
 
     def _repr_html_(self) -> str:
         settings, oof_scores = self.settings, self.scores
@@ -146,7 +147,7 @@ class FinishedRun:
             "log loss": "" if oof_scores is None else f"{oof_scores.log_loss:.5f}",
             "folder": str(self.folder),
         }
-        return _html_table(rows) + self._learning_curves()
+        return _html_table(list(rows.items())) + self._learning_curves()
 
     def _learning_curves(self) -> str:
         from kaggle_digits.plots import learning_curves
@@ -213,7 +214,7 @@ class Blend:
         """Write the labels as ``ImageId,Label``, record their provenance and return the path."""
         from kaggle_digits.runs import provenance
 
-        csv = Path(path)
+        csv = files.expand_home(path)
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
         origin = provenance.trace_runs(members, self.scores.accuracy if self.scores else None)
@@ -222,17 +223,15 @@ class Blend:
 
     def _repr_html_(self) -> str:
         oof_scores = self.scores
-        rows = {
-            f"{weight:.3f}": str(run.folder)
-            for weight, run in zip(self.weights, self.runs, strict=True)
-        }
-        rows["out-of-fold accuracy"] = (
+        accuracy = (
             "no image was held out by every run"
             if oof_scores is None
             else f"{oof_scores.accuracy:.5f} ± {oof_scores.standard_error:.5f} "
             f"({oof_scores.errors:,} errors)"
         )
-        return _html_table(rows)
+        members = zip(self.weights, self.runs, strict=True)
+        rows = [(f"{weight:.3f}", str(run.folder)) for weight, run in members]
+        return _html_table([*rows, ("out-of-fold accuracy", accuracy)])
 
 
 def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") -> Blend:
@@ -371,10 +370,10 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     return FileComparison(comparison.compare(named))
 
 
-def _html_table(rows: dict[str, str]) -> str:
+def _html_table(rows: Sequence[tuple[str, str]]) -> str:
     cells = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td>{html.escape(value)}</td></tr>"
-        for name, value in rows.items()
+        for name, value in rows
     )
     return f"<table>{cells}</table>"

@@ -4,14 +4,20 @@ import doctest
 import inspect
 import io
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from dataclasses import replace
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import kaggle_digits as kd
-from kaggle_digits import datasets
+from kaggle_digits import child_processes, datasets
+from kaggle_digits.training.executors import in_process
 from tests.own_network import TEXT
 
 
@@ -29,8 +35,16 @@ def inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def trained_here():
+    """Else other tests' runs would decide whether those of this file train in a child process."""
+    with mock.patch.object(in_process, "can_compute_with", return_value=True):
+        yield
+
+
 @pytest.fixture(scope="module")
-def run(folder):
+def run(folder, trained_here):
+    del trained_here
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         return kd.cross_validate("dense", kd.load("input"), folds=3, epochs=3, on="here")
@@ -125,7 +139,7 @@ def test_a_run_and_its_blend_show_themselves_in_a_notebook(run):
     text = run._repr_html_()
     assert f"{run.scores.accuracy:.5f}" in text
     assert "<svg" in text  # the learning curves
-    assert str(run.folder) in kd.ensemble([run])._repr_html_()
+    assert kd.ensemble([run, run])._repr_html_().count(f"<td>{run.folder}</td>") == 2
     assert "<table" in kd.compare([run, run])._repr_html_()
 
 
@@ -140,6 +154,136 @@ def test_what_is_wrong_is_said(folder):
         kd.ensemble([])
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kd.nothing
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"folds": 1}, "folds=1. Expected at least 2, or train() for a single model."),
+        ({"folds": 0}, "folds=0. Expected a whole number of at least 1."),
+        ({"folds": "5"}, "folds='5'. Expected a whole number"),
+        ({"folds": 2.5}, "folds=2.5. Expected a whole number"),
+        ({"seeds": 0}, "seeds=0. Expected a whole number of at least 1."),
+        ({"seed": -1}, "seed=-1. Expected a whole number of at least 0."),
+        ({"epochs": 0}, "epochs=0. Expected a whole number of at least 1."),
+        ({"epochs": -1}, "epochs=-1. Expected"),
+        ({"batch_size": 0}, "batch_size=0. Expected"),
+        ({"limit": True}, "limit=True. Expected"),
+        ({"learning_rate": "x"}, "learning_rate='x'. Expected a number"),
+        ({"precision": "fp16"}, "precision='fp16'. Expected one of float32, bfloat16"),
+        ({"validation_split": 0.2}, "cross_validate received the setting 'validation_split'"),
+        ({"data": [1]}, "cross_validate received data of type list. Expected a folder, or"),
+    ],
+)
+def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
+    settings, expected, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kd.InputError) as error:
+        kd.cross_validate("dense", **settings)
+    assert expected in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_train_are_checked_too():
+    with pytest.raises(kd.InputError, match="train received the setting 'folds'"):
+        kd.train("dense", folds=3)
+    with pytest.raises(kd.InputError, match=r"validation_split=1\. Expected a number from 0"):
+        kd.train("dense", validation_split=1)
+
+
+def test_a_network_that_a_run_could_not_find_again_is_not_trained(folder):
+    """A run of it would be opened, or even trained, with the network of a built-in recipe."""
+    dense, own = kd.find_recipe("dense"), kd.find_recipe("my_net.py")
+    for recipe in (
+        replace(dense, name="mine"),
+        replace(dense, name="fast"),
+        replace(dense, name="../evil"),
+        replace(dense, network=lambda: None),
+        replace(dense, deslant=kd.Deslant()),
+        dense.with_settings({"units": 3}),
+        replace(own, network=dense.network),
+        replace(own, name="other"),
+    ):
+        with pytest.raises(
+            kd.InputError, match=r"was put together in Python.*%%writefile my_net\.py"
+        ):
+            kd.train(recipe, "input", run=folder / "never")
+    settings: dict[str, Any] = {"optimizer": "adm"}
+    wrong = replace(dense, training=replace(dense.training, **settings))
+    with pytest.raises(kd.InputError, match="optimizer is 'adm', expected 'rmsprop' or"):
+        kd.train(wrong, "input", run=folder / "never")
+    assert not (folder / "never").exists()
+
+
+def test_a_known_network_may_have_other_training_settings(folder):
+    dense = kd.find_recipe("dense").with_settings({"label_smoothing": 0.25})
+    run = kd.train(dense, "input", limit=100, epochs=1, run=folder / "smooth")
+    assert run.settings.training.label_smoothing == 0.25
+
+
+PIXELS = np.zeros((3, 28, 28, 1), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"images": PIXELS / 255}, "received images of float64 [3, 28, 28, 1]. Expected uint8 [n,"),
+        ({"images": PIXELS[..., 0]}, "received images of uint8 [3, 28, 28]. Expected"),
+        ({"labels": np.array([1, 2], np.uint8)}, "received labels of uint8 [2] for 3 images."),
+        (
+            {"labels": np.array([1, 2, 3])},
+            "received labels of int64 [3] for 3 images. Expected uint8",
+        ),
+        ({"labels": np.array([1, 2, 11], np.uint8)}, "received the label 11. Expected 0 to 9"),
+        ({"ids": np.array([1, 2])}, "received ids of int64 [2] for 3 images."),
+        ({"ids": np.array(["a", "b", "c"])}, "received ids of <U1 [3] for 3 images."),
+    ],
+)
+def test_arrays_of_another_form_are_no_data_set(changes, expected):
+    arrays: dict[str, Any] = {
+        "images": PIXELS,
+        "labels": np.array([1, 2, 3], np.uint8),
+        "ids": np.arange(3),
+    }
+    assert len(kd.Dataset(**arrays)) == 3
+    with pytest.raises(kd.InputError) as error:
+        kd.Dataset(**arrays | changes)
+    assert expected in str(error.value)
+
+
+def test_training_images_have_labels_and_all_images_different_ids():
+    unlabelled = kd.Dataset(PIXELS, None, np.arange(3))
+    repeated = kd.Dataset(PIXELS, np.zeros(3, np.uint8), np.array([1, 2, 1]))
+    with pytest.raises(kd.InputError, match="the training images have no labels"):
+        kd.Splits("csv", unlabelled, unlabelled)
+    with pytest.raises(kd.InputError, match="two training images have the same id"):
+        kd.Splits("csv", repeated, unlabelled)
+
+
+def test_a_path_may_begin_with_the_home_folder(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run.write_submission("~/a.csv") == tmp_path / "a.csv"
+    assert kd.ensemble([run]).write_submission("~/b.csv").read_bytes() == (
+        (tmp_path / "a.csv").read_bytes()
+    )
+
+
+def test_another_thread_may_train_too():
+    """Only the main thread may change what signals do."""
+    failed: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            with child_processes.ignoring(signal.SIGINT):
+                pass
+        except BaseException as error:  # noqa: BLE001 — checked below
+            failed.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert not failed
 
 
 PUBLIC = sorted(name for name in kd.__all__ if not name.endswith("Error"))

@@ -63,6 +63,7 @@ def test_training_shows_bars_and_scores_and_prints_nothing(ran, name):
     html, printed = shown(ran[0][name])
     assert printed == ""
     assert html.count("<progress max=") == 2
+    assert "Note: few images, 30 for each model: batch size 16 instead of" in html
     assert html.count("finished, accuracy 0.") == 2
     assert "out-of-fold accuracy" in html
     assert "errors in 60 images" in html

@@ -75,7 +75,7 @@ def command(
         _print_json(export, chosen.name, numbers)
     else:
         _print(export, finished.folder, members if ensemble else 1, numbers[0])
-        print(f"Load it with\n{textwrap.indent(chosen.loading(path), INDENT)}")
+        print(f"Load it with\n{textwrap.indent(chosen.loading(path, export.layers), INDENT)}")
 
 
 def _print_json(export: "Export", name: str, folds: tuple[int, ...]) -> None:

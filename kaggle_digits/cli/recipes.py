@@ -55,6 +55,10 @@ def _list(*, as_json: bool) -> None:
         "\nTime to train one model, as a multiple of bn20's. Accuracy on held-out images,"
         "\nnot on Kaggle; `recipes NAME` says how it was measured."
     )
+    if installed := recipes.loading.list_installed():
+        print("\nFrom installed packages:")
+        for name, place in sorted(installed.items()):
+            print(f"  {name}  ({place})")
 
 
 def _time(recipe: recipes.Recipe) -> str:
@@ -70,9 +74,12 @@ def _accuracy(recipe: recipes.Recipe) -> str:
 
 def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     from kaggle_digits.backend import start_keras
+    from kaggle_digits.training.planning import count_forward_flop
 
     start_keras()
     model = recipe.network()
+    flop = count_forward_flop(model)
+    own = not all(type(layer).__module__.startswith("keras.") for layer in model.layers)
     layers = [
         {
             "layer": type(layer).__name__,
@@ -85,7 +92,8 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     ]
     if as_json:
         printing.print_json(
-            _describe(recipe) | {"layers": layers, "parameters": model.count_params()}
+            _describe(recipe)
+            | {"layers": layers, "parameters": model.count_params(), "flop_per_image": flop}
         )
         return
     from rich.table import Table
@@ -100,7 +108,10 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
             str(number), layer["layer"], layer["detail"], shape, f"{layer['parameters']:,}"
         )
     console.print(table)
-    console.print(f"{model.count_params():,} parameters\n")
+    console.print(
+        f"{model.count_params():,} parameters, {flop:,} FLOP per image"
+        f"{', without those of custom layers' if own else ''}\n"
+    )
     settings = asdict(recipe.training)
     width = max(map(len, settings))
     for setting, value in settings.items():

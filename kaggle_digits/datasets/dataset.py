@@ -43,6 +43,32 @@ class Dataset:
     ids: Ids
     class_names: tuple[str, ...] = DIGITS
 
+    def __post_init__(self) -> None:
+        """Raise InputError unless the arrays have these types and shapes."""
+        images, labels, ids = self.images, self.labels, self.ids
+        if images.dtype != np.uint8 or images.ndim != 4:  # noqa: PLR2004 — [n, height, width, channels]
+            raise InputError(
+                f"received images of {images.dtype} {list(images.shape)}. Expected uint8 [n, "
+                "height, width, channels], from 0 (background) to 255 (full ink)."
+            )
+        if ids.shape != (len(images),) or ids.dtype.kind not in "iu":
+            raise InputError(
+                f"received ids of {ids.dtype} {list(ids.shape)} for {len(images)} images. Expected "
+                "a whole number for each image."
+            )
+        if labels is None:
+            return
+        if labels.shape != (len(images),) or labels.dtype != np.uint8:
+            raise InputError(
+                f"received labels of {labels.dtype} {list(labels.shape)} for {len(images)} images. "
+                "Expected uint8, one label for each image: labels.astype('uint8')."
+            )
+        if len(labels) and labels.max() >= len(self.class_names):
+            raise InputError(
+                f"received the label {labels.max()}. Expected 0 to {len(self.class_names) - 1}, an "
+                "index into class_names."
+            )
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -97,6 +123,11 @@ class Splits:
                 f"received {self.source!r} as the source of a data set. Expected lower-case "
                 "letters, digits and hyphens, because run folders are named after it."
             )
+        if self.train.labels is None:
+            raise InputError("the training images have no labels. Expected one for each image.")
+        for name, part in (("training", self.train), ("test", self.test)):
+            if len(np.unique(part.ids)) != len(part):
+                raise InputError(f"two {name} images have the same id. Expected different ids.")
 
     @property
     def is_competition(self) -> bool:

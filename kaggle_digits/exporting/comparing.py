@@ -95,13 +95,16 @@ def drawings(count: int, image_shape: tuple[int, int, int]) -> Images:
     return drawn
 
 
-def compare(export: Path, sample: Sample, expected: Floats) -> Comparison:
+def compare(
+    export: Path, sample: Sample, expected: Floats, recipe: Path | None = None
+) -> Comparison:
     """Compare the probabilities of ``export`` in a fresh process with the expected ones.
 
     Args:
         export: an export in any format.
         sample: the images.
         expected: float ``[n, classes]``, the probabilities of the run's own models.
+        recipe: trusted Python file that registers the custom layers of the export; None for none.
 
     Returns:
         The differences, which are within the tolerance.
@@ -110,7 +113,7 @@ def compare(export: Path, sample: Sample, expected: Floats) -> Comparison:
         OutsideError: the differences are too large, or the export cannot be opened.
 
     """
-    answers = _fresh_answers(export, sample.images)
+    answers = _fresh_answers(export, sample.images, recipe)
     comparison = Comparison(
         images=len(sample.images),
         source=sample.source,
@@ -134,7 +137,7 @@ def _labels_that_differ(answers: Floats, expected: Floats) -> int:
     return int((expected.max(axis=1) - chosen > TIE).sum())
 
 
-def _fresh_answers(export: Path, images: Images) -> Floats:
+def _fresh_answers(export: Path, images: Images, recipe: Path | None) -> Floats:
     package = Path(__file__).resolve().parent.parent
     search = os.pathsep.join(filter(None, [str(package.parent), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as folder:
@@ -142,9 +145,10 @@ def _fresh_answers(export: Path, images: Images) -> Floats:
         np.save(asked, images, allow_pickle=False)
         # -P: do not import a file of the user that is called keras.py.
         command = [sys.executable, "-P", "-m", f"{package.name}.exporting"]
+        given = [export, asked, answered] if recipe is None else [export, asked, answered, recipe]
         try:
             done = subprocess.run(  # noqa: S603 — this program, on its own files
-                [*command, *map(str, (export, asked, answered))],
+                [*command, *map(str, given)],
                 # The temporary files of a killed process are removed with the folder.
                 env=credentials.environment_without_credentials()
                 | {"PYTHONPATH": search, "PYTHONIOENCODING": "utf-8", "TMPDIR": folder},

@@ -25,11 +25,12 @@ class Format:
         name: its name for ``--format``.
         suffix: the suffix of its files.
         write: writes a Keras model to a path that does not exist yet.
-        opened: opens a file; raises InputError if it is not of this format.
+        open_model: opens a file; raises InputError if it is not of this format.
         example: Python code that loads it, with the placeholders ``{path}`` and ``{weights}``.
         backends: the Keras backends that can write it.
         write_needs: optional packages that writing needs.
         open_needs: optional packages that opening needs.
+        needs_layers: whether its files only name custom layers, so that opening needs their code.
         files: returns all files of the export at a path, the path itself first.
         require_replaceable: raises InputError for a file that must not be replaced.
 
@@ -38,14 +39,27 @@ class Format:
     name: str
     suffix: str
     write: Callable[[Any, Path], None]
-    opened: Callable[[Path], Predictor]
+    open_model: Callable[[Path], Predictor]
     example: str
     backends: tuple[str, ...] = ("tensorflow",)
     write_needs: tuple[str, ...] = ()
     open_needs: tuple[str, ...] = ()
+    needs_layers: bool = False
     files: Callable[[Path], tuple[Path, ...]] = only_itself
     require_replaceable: Callable[[Path], None] = anything_goes
 
-    def loading(self, path: Path) -> str:
-        """Return Python code that loads the export at ``path``."""
-        return self.example.format(path=path, weights=self.files(path)[-1])
+    def loading(self, path: Path, layers: Path | None = None) -> str:
+        """Return Python code that loads the export at ``path``.
+
+        Args:
+            path: the export.
+            layers: the Python file of its custom layers; None if it has none.
+
+        """
+        if layers is not None and self.needs_layers:
+            registered = (
+                f'import runpy\nrunpy.run_path("{layers}")  # registers its custom layers\n'
+            )
+        else:
+            registered = ""
+        return registered + self.example.format(path=path, weights=self.files(path)[-1])

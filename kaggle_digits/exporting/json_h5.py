@@ -77,12 +77,13 @@ JSON_H5 = Format(
     name="json+h5",
     suffix=".json",
     write=write,
-    opened=open_model,
+    open_model=open_model,
     example="import keras\n"
     'model = keras.models.model_from_json(open("{path}").read())\n'
     'model.load_weights("{weights}")\n'
     "probabilities = model.predict(images)",
     backends=BACKENDS,
+    needs_layers=True,
     files=files,
     require_replaceable=require_replaceable,
 )

@@ -37,9 +37,10 @@ KERAS = Format(
     name="keras",
     suffix=".keras",
     write=write,
-    opened=open_model,
+    open_model=open_model,
     example="import keras\n"
     'model = keras.models.load_model("{path}")\n'
     "probabilities = model.predict(images)",
     backends=BACKENDS,
+    needs_layers=True,
 )

@@ -64,7 +64,7 @@ def open_model(path: Path, *, trust: bool = False) -> Predictor:
             )
     require_packages(format_, format_.open_needs)
     require_utf8(format_, path)
-    return format_.opened(path)
+    return format_.open_model(path)
 
 
 def require_packages(format_: Format, needed: tuple[str, ...]) -> None:

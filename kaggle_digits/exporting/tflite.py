@@ -87,7 +87,7 @@ TFLITE = Format(
     name="tflite",
     suffix=".tflite",
     write=write,
-    opened=open_model,
+    open_model=open_model,
     example="import tensorflow as tf\n"
     'model = tf.lite.Interpreter("{path}").get_signature_runner()\n'
     'probabilities = model(images=images)["output_0"]',

@@ -15,6 +15,7 @@ from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.opening import FORMATS, require_packages, require_utf8
 from kaggle_digits.exporting.saved_model import INPUT
 from kaggle_digits.runs import Run
+from kaggle_digits.runs.folder import RECIPE_FILE
 from kaggle_digits.training import fit
 
 
@@ -27,6 +28,8 @@ class Export:
         image_shape: height, width, channels of its input, uint8 ``[n, *image_shape]``.
         classes: number of classes of its output, float32 ``[n, classes]``.
         comparison: the comparison with the run's own models.
+        layers: Python file that registers the custom layers that the written files only name; None
+            if they name none.
 
     """
 
@@ -34,6 +37,7 @@ class Export:
     image_shape: tuple[int, int, int]
     classes: int
     comparison: comparing.Comparison
+    layers: Path | None
 
 
 def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data: Path) -> Export:
@@ -82,27 +86,40 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
     expected = ensembling.blend(
         [fit.predict_probabilities(member, sample.images) for member in members]
     )
-    model = members[0] if len(members) == 1 else _merge(keras, members, numbers)
+    takes_uint8 = members[0].inputs[0].dtype == "uint8"
+    alone = len(members) == 1 and takes_uint8
+    model = members[0] if alone else _merge(keras, members, numbers)
+    layers = run.folder / RECIPE_FILE if format_.needs_layers and _has_own_layers(model) else None
     with files.replacing_together(*format_.files(path)) as new:
         with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
             format_.write(model, new[0])
-        comparison = comparing.compare(new[0], sample, expected)
+        comparison = comparing.compare(new[0], sample, expected, layers)
         sizes = [_size(written) for written in new]
     return Export(
         files=tuple(zip(format_.files(path), sizes, strict=True)),
         image_shape=image_shape,
         classes=expected.shape[1],
         comparison=comparison,
+        layers=layers,
     )
 
 
 def _merge(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
-    """Return one model with one input that returns the mean of the members' probabilities."""
+    """Return one model with one uint8 input that returns the mean of the members' probabilities."""
     for member, number in zip(members, numbers, strict=True):
         member.name = f"fold_{number}"  # the layers of a model need unique names
     images = keras.Input(members[0].input_shape[1:], dtype="uint8", name=INPUT)
     answers = [member(images) for member in members]
+    if len(members) == 1:
+        return keras.Model(images, answers[0])
     return keras.Model(images, keras.layers.Average(name="probabilities")(answers))
+
+
+def _has_own_layers(model: Any) -> bool:
+    """Return whether ``model`` has layers of a recipe's file, at any depth."""
+    inner = getattr(model, "layers", ())
+    ours = ("keras.", "kaggle_digits.")
+    return not type(model).__module__.startswith(ours) or any(map(_has_own_layers, inner))
 
 
 def _size(path: Path) -> int:

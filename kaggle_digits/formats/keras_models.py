@@ -216,8 +216,8 @@ def _require_known(path: Path | str, described: list[dict[str, Any]], registered
             called = f"{module}.{name}" if isinstance(module, str) else str(name)
             raise InputError(
                 f"{path} cannot be opened: it holds {called[:100]}, which may do more than "
-                "compute. Expected Keras's own layers for images and operations on them, as "
-                "`export` writes them."
+                "compute. Expected Keras's own layers for images and operations on them. If it is "
+                "a custom layer of your own, use the run's folder, or export it as onnx."
             )
         for node in entry.get("inbound_nodes") or ():
             # Without an input Keras would compute immediately, with results of any size.

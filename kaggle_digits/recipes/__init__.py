@@ -42,6 +42,7 @@ __all__ = [
     "find_built_in",
     "loading",
     "rename_old_settings",
+    "require_reproducible",
     "trust",
 ]
 
@@ -107,3 +108,25 @@ def find_built_in(name: str) -> Recipe:
             "with the recipe's own Python file."
         )
     return RECIPES[name]
+
+
+def require_reproducible(recipe: Recipe) -> None:
+    """Raise unless a run can find the network of ``recipe`` again: built in, or by its program.
+
+    Raises:
+        InputError: the recipe was put together in Python, with another network, deslanting or name
+            than a built-in recipe or a recipe's file, or its settings are wrong.
+
+    """
+    original = RECIPES.get(recipe.name)
+    if recipe.program is not None and recipe.file is not None:
+        original = loading.run_program(recipe.program, recipe.file)
+    kept = ("name", "network", "deslant", "image_shape")
+    if original is None or any(getattr(recipe, of) != getattr(original, of) for of in kept):
+        raise InputError(
+            f"the recipe {recipe.name!r} was put together in Python, so a run could not find "
+            "its network again. Expected the name of a recipe, or a Python file that defines "
+            "RECIPE. In a notebook, write one with %%writefile my_net.py and pass 'my_net.py'."
+        )
+    if fault := loading.find_training_fault(recipe.training):
+        raise InputError(f"the recipe {recipe.name!r}: {fault}")

@@ -1,9 +1,9 @@
 """Find a recipe: built in, in a Python file, or in an installed package."""
 
+import ast
 import contextlib
 import difflib
 import hashlib
-import importlib
 import importlib.util
 import re
 import sys
@@ -24,6 +24,10 @@ from kaggle_digits.recipes.recipe import Recipe, Training
 ENTRY_POINTS = "kaggle_digits.recipes"
 MAX_BYTES = 1 << 20  # of a recipe's file
 IMPORTS_KERAS = re.compile(rb"^(import|from) (keras|tensorflow)\b", re.MULTILINE)
+EXPECTED = (
+    "Expected package.module:NAME of an installed package, or the path of a Python file, such as "
+    "./my_net.py."
+)
 EXAMPLE = (
     "Expected a file that ends like this:\n"
     '  RECIPE = kd.Recipe(name="my-net", summary="…", network=network, training=kd.Training(…))'
@@ -39,7 +43,8 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
         built_in: the recipes of this package, by name.
 
     Returns:
-        The recipe. `Recipe.file` is the file that it was read from, None if it is built in.
+        The recipe. `Recipe.file` is the file that it was read from, None if it is built in. The
+        program of a recipe that is not built in is trusted from now on.
 
     Raises:
         InputError: the recipe is unknown, or its file defines none.
@@ -48,9 +53,7 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
     if name in built_in:
         return built_in[name]
     if name.endswith(".py") or "/" in name:
-        path = files.expand_home(name).absolute()
-        recipe = load_file(path)
-        trust.trust(files.sha256_of(path))
+        recipe = load_file(files.expand_home(name).absolute())
     elif ":" in name:
         recipe = _load_attribute(name)
     else:
@@ -60,13 +63,13 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
             f"{recipe.file} names its recipe {recipe.name!r}, the name of a built-in one. "
             "Expected another name: it becomes part of the names of runs."
         )
+    trust.trust(str(recipe.program_sha256))
     return recipe
 
 
-def iterate_installed() -> Iterator[Recipe]:
-    """Yield the recipes that installed packages register as entry points."""
-    for point in _entry_points():
-        yield _load_attribute(point.value)
+def list_installed() -> dict[str, str]:
+    """Return the recipes that installed packages register, by name: ``package.module:NAME``."""
+    return {point.name: point.value for point in _entry_points()}
 
 
 def load_file(path: Path) -> Recipe:
@@ -76,38 +79,65 @@ def load_file(path: Path) -> Recipe:
         InputError: the file cannot be read, raises, or defines no recipe.
 
     """
-    return _require_recipe(load_module(path), "RECIPE", path)
+    return run_program(_read(path, f"--recipe {path}"), path)
 
 
-def load_module(path: Path) -> ModuleType:
-    """Run the Python file at ``path`` once in this process and return it as a module.
-
-    The module is named after its content. So the same file is not run twice, and registers its
-    custom layers once.
-
-    Raises:
-        InputError: the file cannot be read, or raises an exception.
-
-    """
+def _read(path: Path, asked: str) -> bytes:
     try:
         if not path.is_file():
             raise FileNotFoundError
         content = path.read_bytes()[: MAX_BYTES + 1]
     except OSError as error:
         raise InputError(
-            f"--recipe {path}: {error.strerror or 'no such file'}. Expected the name of a recipe "
+            f"{asked}: {error.strerror or 'no such file'}. Expected the name of a recipe "
             "(`kaggle-digits recipes` lists them) or a Python file that defines RECIPE."
         ) from error
     if len(content) > MAX_BYTES:
         raise InputError(f"{path} is larger than {MAX_BYTES:,} bytes. Expected a recipe's file.")
-    name = f"kaggle_digits_recipe_{hashlib.sha256(content).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    return content
+
+
+def run_program(program: bytes, path: Path) -> Recipe:
+    """Run a recipe's program and return its ``RECIPE``.
+
+    It runs once in this process, as a module named after its content. Its custom layers are those
+    that Keras finds under their names from now on.
+
+    Args:
+        program: Python code.
+        path: the file that it was read from, for messages and tracebacks.
+
+    Raises:
+        InputError: the program raises, or defines no recipe.
+
+    """
+    name = f"kaggle_digits_recipe_{hashlib.sha256(program).hexdigest()[:16]}"
+    if name not in sys.modules:
+        before = dict(_custom_objects())
+        _run_module(name, program, path)
+        new = {key: of for key, of in _custom_objects().items() if before.get(key) is not of}
+        _registered[name] = new
+    # Another recipe may have registered a layer under the same name in the meantime.
+    _custom_objects().update(_registered[name])
+    found = _require_recipe(sys.modules[name], program, path)
+    return replace(found, file=path.absolute(), program=program)
+
+
+_registered: dict[str, dict[str, Any]] = {}  # custom layers by the module that defines them
+
+
+def _custom_objects() -> dict[str, Any]:
+    """Return Keras's registry of custom layers, empty if Keras is not imported."""
+    keras = sys.modules.get("keras")
+    return keras.saving.get_custom_objects() if keras else {}
+
+
+def _run_module(name: str, program: bytes, path: Path) -> None:
     with _describing_faults(path):
-        code = compile(content, str(path), "exec")
+        code = compile(program, str(path), "exec")
     backend_name()  # chooses the backend before the file may import Keras
     # In our own processes it takes about half as long as the file's own import.
-    if IMPORTS_KERAS.search(content) and b"KERAS_BACKEND" not in content:
+    if IMPORTS_KERAS.search(program) and b"KERAS_BACKEND" not in program:
         import_keras()
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # noqa: S101 — the name ends in .py or is given as a file
@@ -119,14 +149,22 @@ def load_module(path: Path) -> ModuleType:
     except BaseException:  # Ctrl-C as well: a notebook may load the file again
         del sys.modules[name]
         raise
-    return module
 
 
 @contextlib.contextmanager
 def _describing_faults(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        beside = path.parent / f"{(error.name or '').partition('.')[0]}.py"
+        if not beside.is_file():
+            raise InputError(describe_fault(error, path)) from error
+        raise InputError(
+            f"{path} imports {beside.name}, which lies beside it. Expected a file that holds "
+            "all of its own code, because a run keeps a copy of it alone. Move the code into the "
+            "file, or install it as a package."
+        ) from error
+    except (Exception, SystemExit) as error:
         raise InputError(describe_fault(error, path)) from error
 
 
@@ -152,16 +190,49 @@ def _entry_points() -> Any:
 
 
 def _load_attribute(name: str) -> Recipe:
-    module_name, _, attribute = name.partition(":")
-    backend_name()  # chooses the backend before the module may import Keras
+    module, _, attribute = name.partition(":")
+    attribute = attribute or "RECIPE"
+    if not attribute.isidentifier():
+        raise InputError(f"--recipe {name}: {attribute!r} is no name in a module. {EXPECTED}")
+    backend_name()  # chooses the backend before a package may import Keras
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"--recipe {name}: {error}. Expected package.module:NAME of an installed package, or "
-            "the path of a Python file, such as ./my_net.py."
-        ) from error
-    return _require_recipe(module, attribute or "RECIPE", Path(module.__file__ or module_name))
+        with quiet_stderr():
+            spec = importlib.util.find_spec(module)
+    except Exception as error:
+        raise InputError(f"--recipe {name}: {error}. {EXPECTED}") from error
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        fault = f"No module named {module!r}" if spec is None else f"{module} is no Python file"
+        raise InputError(f"--recipe {name}: {fault}. {EXPECTED}")
+    path = Path(spec.origin)
+    program = _read(path, f"--recipe {name}")
+    if not re.search(rf"\b{re.escape(attribute)}\b".encode(), program):
+        raise InputError(f"{path}, line 1: the file defines no {attribute}. {EXAMPLE}")
+    with _describing_faults(path):
+        program = make_absolute(program, spec.parent or "")
+    if attribute != "RECIPE":
+        program = program.rstrip() + f"\n\nRECIPE = {attribute}\n".encode()
+    return run_program(program, path)
+
+
+def make_absolute(program: bytes, package: str) -> bytes:
+    """Return a module's code with absolute imports, so that it runs outside of its package.
+
+    Args:
+        program: Python code.
+        package: name of the package that relative imports refer to.
+
+    """
+    lines = program.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            line = node.lineno - 1
+            start, rest = lines[line][: node.col_offset], lines[line][node.col_offset :]
+            old, new = rb"^from\s*\.[.\s]*", f"from {name} "
+            if node.module:
+                old, new = old + rb"[\w.]+", new.rstrip()
+            lines[line] = start + re.sub(old, new.encode(), rest)
+    return b"".join(lines)
 
 
 def _load_entry_point(name: str, built_in: dict[str, Recipe]) -> Recipe:
@@ -179,33 +250,50 @@ def _load_entry_point(name: str, built_in: dict[str, Recipe]) -> Recipe:
     )
 
 
-def _require_recipe(module: ModuleType, attribute: str, path: Path) -> Recipe:
-    if not hasattr(module, attribute):
-        raise InputError(f"{path}, line 1: the file defines no {attribute}. {EXAMPLE}")
-    found: Any = getattr(module, attribute)
+def _require_recipe(module: ModuleType, program: bytes, path: Path) -> Recipe:
+    if not hasattr(module, "RECIPE"):
+        raise InputError(f"{path}, line 1: the file defines no RECIPE. {EXAMPLE}")
+    found: Any = module.RECIPE
+    where = f"{path}, line {_line_of_recipe(program)}"
     if not isinstance(found, Recipe):
-        raise InputError(
-            f"{path}, line {_line_of(path, attribute)}: {attribute} is a "
-            f"{type(found).__name__}, not a Recipe. {EXAMPLE}"
+        raise InputError(f"{where}: RECIPE is a {type(found).__name__}, not a Recipe. {EXAMPLE}")
+    if fault := find_fault(found):
+        raise InputError(f"{where}: {fault}")
+    return found
+
+
+def find_fault(recipe: Recipe) -> str | None:
+    """Return what is wrong with a recipe's name, training or space; None if nothing is."""
+    if not isinstance(recipe.name, str) or not re.fullmatch(
+        r"[a-z0-9][a-z0-9._-]{0,63}", recipe.name
+    ):
+        return (
+            f"received the name {recipe.name!r}. Expected at most 64 lower-case letters, digits "
+            "and -._: it becomes part of file names."
         )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", found.name):
-        raise InputError(
-            f"{path}, line {_line_of(path, attribute)}: received the name {found.name!r}. Expected "
-            "at most 64 lower-case letters, digits and -._: it becomes part of file names."
-        )
-    try:  # the settings must be readable from run.json
-        typed_json.build(Training, asdict(found.training))
+    if fault := find_training_fault(recipe.training):
+        return fault
+    try:
+        fault = space.find_fault(recipe.space, recipe.network)
+    except ValueError as error:  # arguments that `Recipe.with_settings` added
+        fault = f"network does not take these arguments: {error.__cause__}"
+    return fault and f"{fault}. Change that value."
+
+
+def find_training_fault(training: Training) -> str | None:
+    """Return what is wrong with training settings, which must be readable from run.json."""
+    try:
+        typed_json.build(Training, asdict(training))
     except ValueError as error:
-        raise InputError(
-            f"{path}, line {_line_of(path, attribute)}: in Training(…), {error}. Change that value."
-        ) from error
-    if fault := space.find_fault(found.space, found.network):
-        raise InputError(f"{path}, line {_line_of(path, attribute)}: {fault}. Change that value.")
-    return replace(found, file=path.absolute())
+        return f"in Training(…), {error}. Change that value."
+    return None
 
 
-def _line_of(path: Path, attribute: str) -> int:
-    """Return the line on which ``attribute`` is assigned last, 1 if it is not found."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = [number for number, line in enumerate(lines, 1) if re.match(rf"{attribute}\b.*=", line)]
+def _line_of_recipe(program: bytes) -> int:
+    """Return the line on which ``RECIPE`` is assigned last, 1 if it is not found."""
+    lines = program.splitlines()
+    name = b"RECIPE"
+    if lines and (alias := re.fullmatch(rb"RECIPE = (\w+)", lines[-1])):
+        name = alias[1]  # of `_load_attribute`
+    found = [number for number, line in enumerate(lines, 1) if re.match(rb"%s\b.*=" % name, line)]
     return found[-1] if found else 1

@@ -1,5 +1,6 @@
 """Define a recipe: a network and its training settings. Imports neither Keras nor NumPy."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -7,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from kaggle_digits import files
 from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes.space import AUGMENTATION, Space
 from kaggle_digits.transforms.affine import Affine
@@ -216,7 +216,9 @@ class Recipe:
         training: training settings. The command line can override them.
         deslant: deslanting applied to images before the network; None for no deslanting.
             Augmentation is applied to the deslanted images.
-        file: the Python file of the recipe; None if it is built in.
+        file: the Python file that the recipe was read from; None if it is built in.
+        program: the Python code that defines it as ``RECIPE``, which runs keep; None if it is built
+            in.
         space: what `search` varies: for each name a `Real`, `Integer` or `Choice`. A name is a
             setting of `Training`, ``augmentation.rotation`` and the like, or a keyword argument of
             ``network``. An empty space stands for learning rate, batch size, label smoothing and
@@ -246,12 +248,13 @@ class Recipe:
     image_shape: tuple[int, int, int] = (28, 28, 1)
     deslant: Deslant | None = None
     file: Path | None = None
+    program: bytes | None = field(default=None, repr=False)
     space: Space = field(default_factory=dict, hash=False)
 
     @property
-    def file_sha256(self) -> str | None:
-        """SHA-256 of the recipe's file; None if it is built in."""
-        return None if self.file is None else files.sha256_of(self.file)
+    def program_sha256(self) -> str | None:
+        """SHA-256 of the recipe's program; None if it is built in."""
+        return None if self.program is None else hashlib.sha256(self.program).hexdigest()
 
     def with_settings(self, values: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with other settings.

@@ -309,9 +309,9 @@ class Run(RunFolder):
         return read_arrays(path, names=names, advice=advice)
 
     def keep_recipe(self, recipe: Recipe) -> None:
-        """Copy the recipe's own Python file into the folder, so that the run is self-contained."""
-        if recipe.file is not None:
-            files.write_bytes(self.folder / RECIPE_FILE, recipe.file.read_bytes())
+        """Write the recipe's own program into the folder, so that the run is self-contained."""
+        if recipe.program is not None:
+            files.write_bytes(self.folder / RECIPE_FILE, recipe.program)
 
     def recipe(self, *, trusted: bool = False) -> Recipe:
         """Return the recipe of the run. A recipe from a Python file is loaded by running the file.

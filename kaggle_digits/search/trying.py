@@ -15,7 +15,7 @@ from kaggle_digits import files, pipeline, recipes
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import Scores
+from kaggle_digits.evaluation import Scores, ensembling
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.runs import Run
@@ -104,7 +104,7 @@ def _shared(config: TrainConfig, train: Dataset, space: Space) -> Shared:
     recipe = config.recipe
     return Shared(
         recipe=recipe.name,
-        recipe_sha256=recipe.file_sha256,
+        recipe_sha256=recipe.program_sha256,
         space=", ".join(f"{name}={dimension}" for name, dimension in space.items()),
         folds=config.folds,
         seed=config.seed,
@@ -226,10 +226,10 @@ class _Trainer:
 
 def recipe_text(base: Recipe, trial: Trial, suffix: str) -> str:
     """Return the text of a recipe file: ``base`` with the settings of ``trial``."""
-    if base.file is None:
+    if base.program is None:
         start = f'import kaggle_digits as kd\n\nRECIPE = kd.find_recipe("{base.name}")\n'
     else:
-        start = base.file.read_text(encoding="utf-8").rstrip() + "\n"
+        start = base.program.decode().rstrip() + "\n"
     settings = "".join(f"    {name!r}: {value!r},\n" for name, value in trial.params.items())
     return (
         f"{start}\n\n# Settings that `kaggle-digits search` tried as trial {trial.number}.\n"
@@ -329,7 +329,7 @@ def _confirm(
 def _held_back_answers(runs: Sequence[Run]) -> npt.NDArray[np.bool_]:
     """Return for each held-back image whether the mean of ``runs`` is right, bool ``[n]``."""
     arrays = [run.arrays("test") for run in runs]
-    mean = np.mean([array["probabilities"] for array in arrays], axis=0)
+    mean = ensembling.blend([array["probabilities"] for array in arrays])
     return np.asarray(mean.argmax(axis=1) == arrays[0]["labels"])
 
 

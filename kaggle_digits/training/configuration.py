@@ -7,6 +7,7 @@ import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from kaggle_digits import runs
 from kaggle_digits.backend import backend_name, cores
@@ -25,6 +26,8 @@ from kaggle_digits.training.pseudo_labels import (
 )
 
 DEFAULT_SPLIT = 0.2
+LEAST = {"folds": 1, "seeds": 1, "seed": 0, "epochs": 1, "batch_size": 1, "limit": 1}
+OPTIONAL = {"epochs", "batch_size", "limit"}
 MANY = sys.maxsize  # images: enough to train a recipe without adapting it
 
 
@@ -81,6 +84,33 @@ class TrainConfig:
     run: Path | None = None
     submission: Path | None = None
     log: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value that no run can have. The recipe and the data set others."""
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is None and name in OPTIONAL:
+                continue
+            if type(value) is not int or value < least:
+                raise InputError(
+                    f"received {name}={value!r}. Expected a whole number of at least {least}."
+                )
+        split, rate = self.validation_split, self.learning_rate
+        if split is None and self.folds < 2:  # noqa: PLR2004 — one part is held out, another trained on
+            raise InputError(
+                "received folds=1. Expected at least 2, or train() for a single model."
+            )
+        if split is not None and not (type(split) in (int, float) and 0 <= split < 1):
+            raise InputError(
+                f"received validation_split={split!r}. Expected a number from 0 to below 1."
+            )
+        if rate is not None and type(rate) not in (int, float):
+            raise InputError(f"received learning_rate={rate!r}. Expected a number, such as 0.001.")
+        if self.precision not in (None, *get_args(Precision)):
+            raise InputError(
+                f"received precision={self.precision!r}. Expected one of "
+                f"{', '.join(get_args(Precision))}."
+            )
 
     @property
     def command(self) -> str:
@@ -151,7 +181,7 @@ def make_settings(
         test_fingerprint=splits.test.fingerprint,
         backend=backend_name(),
         threads=recipe.training.threads_per_split,
-        recipe_sha256=recipe.file_sha256,
+        recipe_sha256=recipe.program_sha256,
         excluded_images=len(excluded),
         excluded_sha256=suspects.hash_ids(excluded),
         pseudo_labelled_images=int(count_labelled(pseudo_labels).min()),

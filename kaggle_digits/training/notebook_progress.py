@@ -36,6 +36,12 @@ class NotebookBars:
     folds: list[_Fold] = field(default_factory=list)
     handle: Any = None
     shown: float = 0.0  # time of the last update, monotonic clock
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str | None) -> None:
+        """Show a note on the run's settings below the bars; None is none."""
+        if text is not None:
+            self.notes.append(text)
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:
         """Show an empty bar for every fold."""
@@ -75,7 +81,8 @@ class NotebookBars:
             f"<td style='text-align:left'>{html.escape(fold.text)}</td></tr>"
             for number, fold in enumerate(self.folds, 1)
         )
-        return f"<table>{rows}</table>"
+        notes = "".join(f"<p>Note: {html.escape(text)}</p>" for text in self.notes)
+        return f"<table>{rows}</table>{notes}"
 
 
 @dataclass

@@ -142,8 +142,15 @@ def parse_budget(text: str) -> Budget:
 def count_flop(network: Any) -> float:
     """Return the FLOP of training on one image.
 
-    Only convolutions and dense layers count: two operations for each multiply-add, three passes
-    (forward, gradient of the weights, gradient of the inputs).
+    That is three passes: forward, gradient of the weights, gradient of the inputs.
+    """
+    return 3.0 * count_forward_flop(network)
+
+
+def count_forward_flop(network: Any) -> int:
+    """Return the FLOP of predicting one image: two operations for each multiply-add.
+
+    Only the convolutions and dense layers of the network itself count, not those in custom layers.
     """
     multiply_adds = 0
     for layer in network.layers:
@@ -153,7 +160,7 @@ def count_flop(network: Any) -> float:
             multiply_adds += places * int(np.prod(layer.kernel.shape))
         elif kind == "Dense":
             multiply_adds += int(np.prod(layer.kernel.shape))
-    return 6.0 * multiply_adds
+    return 2 * multiply_adds
 
 
 def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
@@ -353,9 +360,9 @@ def circumstances(
     }
     if pseudo_labelled:
         made_for["pseudo_labelled"] = pseudo_labelled
-    own = {name: file for name in trainings if (file := find(name).file) is not None}
-    if own:
-        made_for["recipe_sha256"] = {name: files.sha256_of(file) for name, file in own.items()}
+    found = {name: find(name).program_sha256 for name in trainings}
+    if own := {name: sha256 for name, sha256 in found.items() if sha256 is not None}:
+        made_for["recipe_sha256"] = own
     return made_for
 
 

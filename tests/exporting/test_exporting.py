@@ -99,7 +99,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(
         comparing,
         "_fresh_answers",
-        lambda path, images: exporting.open_model(path, trust=True).probabilities(images),
+        lambda path, images, _: exporting.open_model(path, trust=True).probabilities(images),
     )
 
 

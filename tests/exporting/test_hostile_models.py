@@ -403,9 +403,10 @@ def test_a_folder_is_no_file(name, program, tmp_path):
 def test_the_command_asks_for_trust(program, tmp_path):
     path, written = program
     (tmp_path / "digits.keras").symlink_to(path)
-    for model in (path, "digits.keras"):
+    expected = "Expected --trust", "is a folder. Expected a file"
+    for model, said in zip((path, "digits.keras"), expected, strict=True):
         done = product.run("predict", "--model", model, "a.png", cwd=tmp_path, code=2)
-        assert "Expected --trust" in done.stderr or "is a folder. Expected a file" in done.stderr
+        assert said in done.stderr
     assert not written.exists()
 
 

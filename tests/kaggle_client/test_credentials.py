@@ -156,6 +156,6 @@ def test_no_command_that_is_run_gets_credentials(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", note)
     runs.environment()  # asks git
     with pytest.raises(OutsideError, match="it failed"):
-        comparing._fresh_answers(tmp_path, np.zeros((1, 28, 28, 1), np.uint8))
+        comparing._fresh_answers(tmp_path, np.zeros((1, 28, 28, 1), np.uint8), None)
     assert len(seen) >= 1
     assert not any("t-1" in environment.values() for environment in seen)

@@ -1,7 +1,6 @@
 """Networks of one's own: found, checked, trained, resumed, and what is said of mistakes."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find, loading
 from kaggle_digits.recipes.checking import check_network
-from tests import product
+from tests import product, untrained
 from tests.own_network import TEXT
 
 START = """
@@ -62,11 +61,11 @@ def test_a_recipe_is_found_in_a_module(write, monkeypatch, tmp_path):
 
 
 def test_the_backend_is_chosen_before_a_module_may_import_keras(write, monkeypatch, tmp_path):
-    write(f"import os\nSEEN = os.environ['KERAS_BACKEND']\n{TEXT}", "package_that_looks.py")
+    seen = TEXT.replace('"residual, with a branch"', "os.environ['KERAS_BACKEND']")
+    write(f"import os\n{seen}", "package_that_looks.py")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    find("package_that_looks:RECIPE")
-    assert sys.modules["package_that_looks"].SEEN == "tensorflow"
+    assert find("package_that_looks:RECIPE").summary == "tensorflow"
 
 
 def test_a_file_that_chooses_the_backend_imports_keras_itself(write, monkeypatch):
@@ -110,6 +109,8 @@ def test_a_recipe_is_found_by_its_entry_point(write, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     assert find("my-net").summary == "residual, with a branch"
     assert "Did you mean 'my-net'?" in said("my-nett")
+    listed = product.call("recipes", cwd=tmp_path).stdout
+    assert "From installed packages:\n  my-net  (module_with_entry_point:RECIPE)\n" in listed
 
 
 def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
@@ -119,10 +120,51 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
     assert "line 2: RECIPE is a dict, not a Recipe" in said(write("\nRECIPE = {}"))
     assert "line 3: SyntaxError" in said(write("\n\ndef f(:\n"))
     assert "line 2: ZeroDivisionError: division by zero" in said(write("\n1 / 0\n"))
+    wrong = TEXT + 'RECIPE = RECIPE.with_settings({"units": 3})\n'
+    assert "network does not take these arguments: got an unexpected keyword" in said(write(wrong))
     assert "the name of a built-in one" in said(write(TEXT.replace('"my-net"', '"bn20"')))
     assert "received the name '../x'" in said(write(TEXT.replace('"my-net"', '"../x"')))
     changed = write(TEXT.replace('"adamw"', '"nadam"'))
     assert "in Training(…), optimizer is 'nadam', expected 'rmsprop' or 'adam' or" in said(changed)
+
+
+def test_a_file_that_cannot_stand_alone_is_refused(write):
+    """A run keeps a copy of the file, without what lies beside it."""
+    write("x = 1", "blocks_beside.py")
+    assert "line 1: ModuleNotFoundError" in said(write("import no_such_package\n"))
+    expected = (
+        "my_net.py imports blocks_beside.py, which lies beside it. Expected a file that holds"
+    )
+    assert expected in said(write("from blocks_beside import x\n"))
+    assert "line 2: SystemExit: 3" in said(write("\nraise SystemExit(3)\n"))
+
+
+def test_what_is_wrong_with_a_module_is_said(write, monkeypatch, tmp_path):
+    write("RIGHT = 1\n", "module_without_recipe.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "module_without_recipe.py, line 1: RECIPE is a int, not" in said(
+        "module_without_recipe:RIGHT"
+    )
+    assert "line 1: the file defines no WRONG" in said("module_without_recipe:WRONG")
+    assert "'a b' is no name in a module" in said("module_without_recipe:a b")
+    assert "zipimport is no Python file" in said("zipimport:RECIPE")
+    (tmp_path / "broken_package").mkdir()
+    (tmp_path / "broken_package" / "__init__.py").write_text("1 / 0")
+    assert "division by zero. Expected package.module:NAME" in said("broken_package.nets:RECIPE")
+
+
+def test_relative_imports_become_absolute():
+    text = (
+        b"from . import a\nfrom .b import (\n    c,\n)\nif 1:\n    from ..d.e import f; x = '.'\n"
+    )
+    assert loading.make_absolute(text, "one.two").decode().splitlines() == [
+        "from one.two import a",
+        "from one.two.b import (",
+        "    c,",
+        ")",
+        "if 1:",
+        "    from one.d.e import f; x = '.'",
+    ]
 
 
 FLAT = "layers.Flatten(), "
@@ -174,6 +216,17 @@ def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
     check_network(find(write(TEXT)), 10)
 
 
+def test_two_recipes_may_name_their_layers_alike(write):
+    keras = start_keras()
+    first, other = write(f"{TEXT}# first\n", "first.py"), write(f"{TEXT}# other\n", "other.py")
+    layers = [
+        keras.saving.get_registered_object("Custom>Residual")
+        for name in (first, other, first)
+        if find(name)
+    ]
+    assert layers[0] is layers[2] is not layers[1]
+
+
 TRAIN = ("train", "--limit", "200", "--epochs", "4")
 
 
@@ -197,6 +250,65 @@ def test_the_run_is_complete_without_the_file(trained):
     finally:
         (trained / "kept").rename(moved)
     assert (trained / "again.csv").read_bytes() == (run / "submission.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("form", "file"), [("onnx", "e.onnx"), ("keras", "e.keras")])
+def test_it_is_exported_and_the_file_predicts_the_same(form, file, trained):
+    """Its input is declared as float32, as in most notebooks; exports take uint8."""
+    done = product.call("export", "runs/mine", "--format", form, "--output", file, cwd=trained)
+    assert "Takes        uint8 [n, 28, 28, 1]" in done.stdout
+    assert ('runpy.run_path("runs/mine/recipe.py")' in done.stdout) == (form == "keras")
+
+
+def test_it_is_blended_with_a_built_in_one(trained):
+    with untrained.training_takes_no_time():
+        product.call(*TRAIN, "--recipe", "bn20", "--run", "runs/other", cwd=trained)
+    done = product.call(
+        "ensemble", "runs/mine", "runs/other", "--submission", "both.csv", cwd=trained
+    )
+    assert "runs/mine" in done.stdout
+    assert (trained / "both.csv").read_text().startswith("ImageId,Label\n")
+
+
+PACKAGE = {
+    "__init__.py": "",
+    "scale.py": "FACTOR = 1 / 255\n",
+    "nets.py": """
+import keras
+from keras import layers
+
+from kaggle_digits.recipes import Recipe, Training
+
+from .scale import FACTOR
+
+
+def network():
+    return keras.Sequential([
+        keras.Input((28, 28, 1)), layers.Rescaling(FACTOR), layers.Flatten(),
+        layers.Dense(10, activation="softmax"),
+    ])
+
+
+SMALL = Recipe(
+    name="small", summary="one layer", network=network,
+    training=Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1),
+)
+""",
+}
+
+
+def test_a_recipe_of_a_package_trains_and_its_run_predicts(trained, monkeypatch, tmp_path):
+    """Under any name, and with imports relative to its package."""
+    (tmp_path / "package_of_mine").mkdir()
+    for name, text in PACKAGE.items():
+        (tmp_path / "package_of_mine" / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = "package_of_mine.nets:SMALL"
+    product.call("cv", "--folds", "2", "--limit", "200", "--recipe", recipe, cwd=trained)
+    [run] = (trained / "runs").glob("small-*")
+    assert "from package_of_mine.scale import FACTOR" in (run / "recipe.py").read_text()
+    product.call("predict", run, "--submission", "small.csv", cwd=trained)
+    assert (trained / "small.csv").read_bytes() == (run / "submission.csv").read_bytes()
 
 
 def test_a_changed_file_is_another_run(trained):
