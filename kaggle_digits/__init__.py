@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kaggle_digits.pipeline import cross_validate, train
     from kaggle_digits.recipes import Affine, Choice, Integer, Real, Recipe, Training
     from kaggle_digits.recipes import find as find_recipe
+    from kaggle_digits.recording import record
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
     from kaggle_digits.transforms.deslanting import Deslant
 
@@ -40,6 +41,7 @@ _PLACES = {
     "find_recipe": "recipes",
     "cross_validate": "pipeline",
     "train": "pipeline",
+    "record": "recording",
     "open_run": "results",
     "FinishedRun": "results",
     "ensemble": "results",
@@ -76,6 +78,7 @@ __all__ = [
     "find_recipe",
     "load",
     "open_run",
+    "record",
     "submit",
     "train",
 ]

@@ -17,6 +17,7 @@ import pytest
 
 import kaggle_digits as kd
 from kaggle_digits import child_processes, datasets
+from kaggle_digits.training import planning
 from kaggle_digits.training.executors import in_process
 from tests.own_network import TEXT
 
@@ -220,6 +221,18 @@ def test_a_known_network_may_have_other_training_settings(folder):
     dense = kd.find_recipe("dense").with_settings({"label_smoothing": 0.25})
     run = kd.train(dense, "input", limit=100, epochs=1, run=folder / "smooth")
     assert run.settings.training.label_smoothing == 0.25
+
+
+def test_an_ensemble_within_a_budget_keeps_its_plan(monkeypatch):
+    record: dict[str, Any] = {"budget": "0.003T", "members": ["dense"], "folds": 2, "limit": 200}
+    blend = kd.record("input", **record)
+    assert [run.settings.recipe for run in blend.runs] == ["dense"]
+    monkeypatch.setattr(planning, "measure_seconds", lambda *_: pytest.fail("measured again"))
+    assert kd.record("input", **record).runs == blend.runs
+    with pytest.raises(kd.InputError, match=r"record received the setting 'epochs'\. Expected one"):
+        kd.record("input", epochs=3)
+    with pytest.raises(kd.InputError, match="--budget 'soon' is neither a time nor"):
+        kd.record("input", budget="soon")
 
 
 PIXELS = np.zeros((3, 28, 28, 1), np.uint8)

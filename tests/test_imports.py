@@ -29,7 +29,7 @@ LAYERS = [
     ["exporting", "kaggle_client", "plots"],
     ["results", "trackers"],
     ["app", "pipeline", "report"],
-    ["search"],
+    ["recording", "search"],
     ["cli"],
     ["__main__", "__init__"],
 ]

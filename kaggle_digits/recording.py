@@ -1,0 +1,188 @@
+"""Train the best ensemble that fits a budget: plan → cross-validate the members → blend."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits import datasets, files, pipeline, submissions
+from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.recipes import find
+from kaggle_digits.results import Blend, ensemble
+from kaggle_digits.runs import RUNS, SUBMISSIONS
+from kaggle_digits.training import cross_validation, planning
+from kaggle_digits.training.configuration import TrainConfig
+from kaggle_digits.training.cross_validation import TrainingCallback
+from kaggle_digits.training.planning import Plan
+
+# What a plan leaves to the user; it chooses the other settings itself.
+SETTINGS = {"seed", "precision", "limit", "on", "jobs", "ray_address", "storage", "log"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordConfig:
+    """Configuration of an ensemble within a budget.
+
+    Attributes:
+        train: what all runs share. Recipe, epochs, seed and pseudo-labels are the plan's.
+        budget: time, such as ``30m``, or work, such as ``500T`` (FLOP); None for no limit.
+        members: recipes to choose from, the most useful first; None for `planning.MEMBERS`.
+        self_training: whether a second round learns pseudo-labels of the first.
+
+    """
+
+    train: TrainConfig
+    budget: str | None = None
+    members: tuple[str, ...] | None = None
+    self_training: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the plan's folder and of the CSV: unique for the settings."""
+        train = self.train
+        parts = [
+            "record",
+            (self.budget or "").lower(),
+            f"{train.folds}-fold",
+            train.seed and f"seed{train.seed}",
+            train.precision,
+            train.limit and f"n{train.limit}",
+            self.self_training and "self-training",
+            *(find(member).name for member in self.members or ()),
+        ]
+        return "-".join(str(part) for part in parts if part)
+
+    @property
+    def plan_file(self) -> Path:
+        """Path of the kept plan."""
+        return RUNS / self.name / "plan.json"
+
+
+def record(
+    data: Splits | str | Path = "input",
+    *,
+    budget: str | None = None,
+    members: Sequence[str] | None = None,
+    folds: int = 5,
+    self_training: bool = False,
+    submission: str | Path | None = None,
+    callback: TrainingCallback | None = None,
+    **settings: Any,
+) -> Blend:
+    """Train the best ensemble that fits a budget.
+
+    The machine is measured for half a minute, and the plan is kept: the same call resumes it.
+
+    Args:
+        data: the result of `load`, or the folder with the data.
+        budget: time, such as ``30m`` or ``8h``, or work, such as ``500T`` (FLOP); None trains every
+            member with three seeds.
+        members: names or files of the recipes to choose from, the most useful first; None for the
+            built-in ones.
+        folds: number of folds; each is held out once.
+        self_training: whether every member is trained a second time, with pseudo-labels from the
+            first round; only the second round is blended.
+        submission: the CSV to write; None names it after the budget, in ``submissions/``.
+        callback: `TrainingCallback` that receives the progress of each run. None shows progress
+            bars in Jupyter and nothing elsewhere.
+        settings: seed, precision, limit, on, jobs, ray_address, storage or log, as for
+            `cross_validate`.
+
+    Returns:
+        The mean of the runs that the plan names.
+
+    Raises:
+        InputError: a setting does not fit, or nothing fits the budget.
+
+    Example:
+        >>> blend = kd.record("input", budget="0.003T", members=["dense"], folds=2, limit=200)
+        >>> blend.scores.images, blend.method
+        (200, 'mean')
+
+    """
+    chosen = None if members is None else tuple(members)
+    first = (chosen or planning.MEMBERS)[0]
+    train = pipeline.configure("record", first, {"folds": folds}, settings, SETTINGS)
+    config = RecordConfig(train=train, budget=budget, members=chosen, self_training=self_training)
+    csv = files.expand_home(submission or SUBMISSIONS / f"{config.name}.csv")
+    submissions.require_target(csv)  # fail before hours of work
+    splits = data if isinstance(data, Splits) else datasets.load(files.expand_home(data))
+    plan = find_plan(config, splits)
+
+    def cross_validate(member: TrainConfig) -> Path:
+        return pipeline.train_in_python("record", member, data, callback).folder
+
+    blend = ensemble(train_members(config, plan, cross_validate))
+    blend.write_submission(csv)
+    return blend
+
+
+def find_plan(
+    config: RecordConfig, splits: Splits, measuring: Callable[[], object] = lambda: None
+) -> Plan:
+    """Return the kept plan for ``config``. Without one, measure the machine, plan and keep it.
+
+    Args:
+        config: what to plan.
+        splits: the images.
+        measuring: called before the machine is measured, which takes half a minute.
+
+    Raises:
+        InputError: a member does not fit the images, a class has no image, or no plan fits.
+
+    """
+    members = config.members or planning.MEMBERS
+    budget = None if config.budget is None else planning.parse_budget(config.budget)
+    planning.require_members(members, splits.train)
+    cross_validation.require_all_classes(splits.train)
+    shared = config.train
+    train = cross_validation.subsample(splits.train, shared.limit, shared.seed)
+    pseudo_labelled = len(splits.test) if config.self_training else 0
+    trainings = planning.configure_members(len(train), shared.folds, shared.precision, members)
+    made_for = planning.circumstances(train, trainings, pseudo_labelled)
+    if plan := planning.load_plan(config.plan_file, made_for):
+        return plan
+    measuring()
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = planning.measure_seconds(trainings, shared.folds, Path(folder))
+    plan = planning.make_plan(
+        budget,
+        len(train),
+        shared.folds,
+        seconds,
+        planning.count_flop_of_members(members),
+        pipeline.count_jobs(shared, train),
+        pseudo_labelled,
+    )
+    planning.save_plan(config.plan_file, plan, made_for)
+    return plan
+
+
+def train_members(
+    config: RecordConfig, plan: Plan, train: Callable[[TrainConfig], Path]
+) -> list[Path]:
+    """Cross-validate the members of a plan; return their runs' folders: those of the last round.
+
+    Each member has its own run, so that a larger budget reuses what a smaller one trained.
+
+    Args:
+        config: the configuration that the plan was made for.
+        plan: from `find_plan`.
+        train: trains a run, or finds it finished, and returns its folder.
+
+    """
+    shared = replace(config.train, folds=plan.folds, epochs=plan.epochs)
+
+    def train_round(seed: int, pseudo_labels: tuple[Path, ...]) -> list[Path]:
+        return [
+            train(replace(shared, recipe=find(member), seed=seed, pseudo_labels=pseudo_labels))
+            for member in plan.members
+        ]
+
+    runs = []
+    for repeat in range(plan.seeds):
+        seed = shared.seed + repeat
+        found = train_round(seed, ())
+        runs += train_round(seed, tuple(found)) if plan.self_training else found
+    return runs
