@@ -37,6 +37,11 @@ class RecordConfig:
     members: tuple[str, ...] | None = None
     self_training: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise InputError for a budget that cannot be read, before data are loaded."""
+        if self.budget is not None:
+            planning.parse_budget(self.budget)
+
     @property
     def name(self) -> str:
         """Name of the plan's folder and of the CSV: unique for the settings."""

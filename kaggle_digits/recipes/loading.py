@@ -79,7 +79,28 @@ def load_file(path: Path) -> Recipe:
         InputError: the file cannot be read, raises, or defines no recipe.
 
     """
-    return run_program(_read(path, f"--recipe {path}"), path)
+    program = _read(path, f"--recipe {path}")
+    with _describing_faults(path):
+        imported = _list_imported(ast.parse(program))
+    for name in imported:
+        if (path.parent / f"{name}.py").is_file():
+            raise InputError(
+                f"{path} imports {name}.py, which lies beside it. Expected a file that holds all "
+                "of its own code, because a run keeps a copy of it alone. Move the code into the "
+                "file, or install it as a package."
+            )
+    return run_program(program, path)
+
+
+def _list_imported(tree: ast.Module) -> list[str]:
+    """Return the first part of the name of every module that is imported, in order."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return [name.partition(".")[0] for name in names]
 
 
 def _read(path: Path, asked: str) -> bytes:
@@ -155,15 +176,6 @@ def _run_module(name: str, program: bytes, path: Path) -> None:
 def _describing_faults(path: Path) -> Iterator[None]:
     try:
         yield
-    except ModuleNotFoundError as error:
-        beside = path.parent / f"{(error.name or '').partition('.')[0]}.py"
-        if not beside.is_file():
-            raise InputError(describe_fault(error, path)) from error
-        raise InputError(
-            f"{path} imports {beside.name}, which lies beside it. Expected a file that holds "
-            "all of its own code, because a run keeps a copy of it alone. Move the code into the "
-            "file, or install it as a package."
-        ) from error
     except (Exception, SystemExit) as error:
         raise InputError(describe_fault(error, path)) from error
 

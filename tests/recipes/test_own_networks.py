@@ -128,9 +128,10 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
     assert "in Training(…), optimizer is 'nadam', expected 'rmsprop' or 'adam' or" in said(changed)
 
 
-def test_a_file_that_cannot_stand_alone_is_refused(write):
+def test_a_file_that_cannot_stand_alone_is_refused(write, monkeypatch, tmp_path):
     """A run keeps a copy of the file, without what lies beside it."""
     write("x = 1", "blocks_beside.py")
+    monkeypatch.syspath_prepend(tmp_path)  # as in a notebook
     assert "line 1: ModuleNotFoundError" in said(write("import no_such_package\n"))
     expected = (
         "my_net.py imports blocks_beside.py, which lies beside it. Expected a file that holds"
