@@ -24,6 +24,9 @@ from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 if TYPE_CHECKING:
     import numpy as np
 
+# Where commands write by default, in the current folder.
+RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
 LOCK_SECONDS = 60.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}

@@ -17,10 +17,10 @@ from kaggle_digits import datasets, files, runs, submissions, trackers
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
+from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.results import FinishedRun
-from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.configuration import (
     DEFAULT_SPLIT,

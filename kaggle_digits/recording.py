@@ -8,9 +8,9 @@ from typing import Any
 
 from kaggle_digits import datasets, files, pipeline, submissions
 from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
 from kaggle_digits.results import Blend, ensemble
-from kaggle_digits.runs import RUNS, SUBMISSIONS
 from kaggle_digits.training import cross_validation, planning
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback

@@ -218,7 +218,7 @@ class Blend:
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
         origin = provenance.trace_runs(members, self.scores.accuracy if self.scores else None)
-        provenance.note(csv, origin, runs.SUBMISSIONS)
+        provenance.note(csv, origin, files.SUBMISSIONS)
         return csv
 
     def _repr_html_(self) -> str:

@@ -188,3 +188,5 @@ def test_what_answers_at_once_imports_nothing_heavy(arguments, code, tmp_path):
     assert not names & set(HEAVY)
     if not ARRAYS & set(arguments):
         assert "numpy" not in names
+    if "--help" in arguments:
+        assert not {name for name in names if name.startswith("kaggle_digits.re")}  # recipes, …

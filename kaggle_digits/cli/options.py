@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from kaggle_digits.files import expand_home
-from kaggle_digits.runs import RUNS, SUBMISSIONS
+from kaggle_digits.files import RUNS, SUBMISSIONS, expand_home
 
 __all__ = ["RUNS", "SUBMISSIONS"]
 

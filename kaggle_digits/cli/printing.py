@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kaggle_digits.runs import SUBMISSIONS
+from kaggle_digits.files import SUBMISSIONS
 from kaggle_digits.terminal_text import escape, escape_lines
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from kaggle_digits.datasets import leaks
 from kaggle_digits.datasets.advice import get_command
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
+from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.kaggle_client import push
 from kaggle_digits.kaggle_client.client import Kaggle
 from kaggle_digits.kaggle_client.ledger import NAME, Entry, Ledger
 from kaggle_digits.kaggle_client.recovery import Tell
-from kaggle_digits.runs import RUNS, SUBMISSIONS, agreement, provenance
+from kaggle_digits.runs import agreement, provenance
 from kaggle_digits.runs.agreement import Agreement
 from kaggle_digits.runs.provenance import Provenance
 from kaggle_digits.submissions import clean_copy

@@ -1,8 +1,6 @@
 """Runs on the disk: their folders, their predictions and the provenance of their CSVs."""
 
 from kaggle_digits.runs.folder import (
-    RUNS,
-    SUBMISSIONS,
     DamagedRun,
     Run,
     Settings,
@@ -13,8 +11,6 @@ from kaggle_digits.runs.folder import (
 )
 
 __all__ = [
-    "RUNS",
-    "SUBMISSIONS",
     "DamagedRun",
     "Run",
     "Settings",

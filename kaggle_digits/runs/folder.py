@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-RUNS = Path("runs")
-SUBMISSIONS = Path("submissions")
 HASHES = "train-hashes.npz"
 RECIPE_FILE = "recipe.py"
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")

@@ -14,9 +14,9 @@ from kaggle_digits.backend import backend_name, cores
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
+from kaggle_digits.files import RUNS
 from kaggle_digits.recipes import Recipe, Training
 from kaggle_digits.recipes.recipe import Precision
-from kaggle_digits.runs import RUNS
 from kaggle_digits.training.executors import choosing
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.pseudo_labels import (
