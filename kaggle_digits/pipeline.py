@@ -126,8 +126,7 @@ def train(
         (1, 2)
 
     """
-    chosen = {"folds": 1, "validation_split": validation_split}
-    config = configure("train", recipe, chosen, settings)
+    config = configure("train", recipe, {"validation_split": validation_split}, settings)
     return train_in_python("train", config, data, callback)
 
 
@@ -168,7 +167,13 @@ def configure(
     settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
     if isinstance(settings.get("log"), str):
         settings["log"] = (settings["log"],)
-    return TrainConfig(recipe=found, **chosen, **settings)
+    plain: dict[str, Any] = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in (settings | chosen).items()
+    }
+    if "validation_split" in plain:
+        plain["folds"] = 1
+    return TrainConfig(recipe=found, **plain)
 
 
 def train_in_python(
@@ -176,13 +181,19 @@ def train_in_python(
     config: TrainConfig,
     data: Splits | str | Path,
     callback: TrainingCallback | None,
+    command: str | None = None,
 ) -> FinishedRun:
-    """Train or resume a run for a public function; show bars in Jupyter if it got no callback."""
-    if not isinstance(data, Splits | str | Path):
-        raise InputError(
-            f"{function} received data of type {type(data).__name__}. Expected a folder, or the "
-            "result of kd.load."
-        )
+    """Train or resume a run for a public function; show bars in Jupyter if it got no callback.
+
+    Args:
+        function: its name, for messages.
+        config: what to train.
+        data: its data.
+        callback: its callback.
+        command: the call that resumes the run; None for ``function(recipe, …)``.
+
+    """
+    require_data(function, data)
     folder = None if isinstance(data, Splits) else files.expand_home(data)
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None and in_notebook():
@@ -190,12 +201,21 @@ def train_in_python(
     result, _ = run_training(
         config,
         splits,
-        command=f"kaggle_digits.{function}({config.recipe.name!r}, …)",
+        command=command or f"kaggle_digits.{function}({config.recipe.name!r}, …)",
         watching=None if callback is None else lambda _: nullcontext(callback),
         tell=callback.note if isinstance(callback, NotebookBars) else lambda _: None,
         data=folder,
     )
     return FinishedRun(result.run.folder)
+
+
+def require_data(function: str, data: object) -> None:
+    """Raise an InputError unless ``data`` is a folder's path or the result of `load`."""
+    if not isinstance(data, Splits | str | Path):
+        raise InputError(
+            f"{function} received data of type {type(data).__name__}. Expected a folder, or the "
+            "result of kd.load."
+        )
 
 
 def load_data(folder: Path, config: TrainConfig) -> Splits:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import datasets, files, pipeline, submissions
+from kaggle_digits import datasets, files, pipeline, submissions, trackers
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
@@ -68,7 +68,7 @@ def record(
     data: Splits | str | Path = "input",
     *,
     budget: str | None = None,
-    members: Sequence[str] | None = None,
+    members: Sequence[str | Path] | str | Path | None = None,
     folds: int = 5,
     self_training: bool = False,
     submission: str | Path | None = None,
@@ -106,17 +106,27 @@ def record(
         (200, 'mean')
 
     """
-    chosen = None if members is None else tuple(members)
+    pipeline.require_data("record", data)
+    if isinstance(members, str | Path):
+        members = [members]
+    chosen = None if members is None else tuple(map(str, members))
     first = (chosen or planning.MEMBERS)[0]
     train = pipeline.configure("record", first, {"folds": folds}, settings, SETTINGS)
-    config = RecordConfig(train=train, budget=budget, members=chosen, self_training=self_training)
+    trackers.require_trackers(train.log)
+    config = RecordConfig(
+        train=train,
+        budget=None if budget is None else str(budget),
+        members=chosen,
+        self_training=self_training,
+    )
     csv = files.expand_home(submission or SUBMISSIONS / f"{config.name}.csv")
     submissions.require_target(csv)  # fail before hours of work
     splits = data if isinstance(data, Splits) else datasets.load(files.expand_home(data))
     plan = find_plan(config, splits)
 
     def cross_validate(member: TrainConfig) -> Path:
-        return pipeline.train_in_python("record", member, data, callback).folder
+        command = f"kaggle_digits.record(…, budget={config.budget!r})"
+        return pipeline.train_in_python("record", member, data, callback, command).folder
 
     blend = ensemble(train_members(config, plan, cross_validate))
     blend.write_submission(csv)

@@ -187,8 +187,9 @@ def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
 
 
 def test_settings_of_train_are_checked_too():
-    with pytest.raises(kd.InputError, match="train received the setting 'folds'"):
+    with pytest.raises(kd.InputError, match="train received the setting 'folds'") as error:
         kd.train("dense", folds=3)
+    assert "folds," not in str(error.value)
     with pytest.raises(kd.InputError, match=r"validation_split=1\. Expected a number from 0"):
         kd.train("dense", validation_split=1)
 
@@ -219,7 +220,8 @@ def test_a_network_that_a_run_could_not_find_again_is_not_trained(folder):
 
 def test_a_known_network_may_have_other_training_settings(folder):
     dense = kd.find_recipe("dense").with_settings({"label_smoothing": 0.25})
-    run = kd.train(dense, "input", limit=100, epochs=1, run=folder / "smooth")
+    numbers: dict[str, Any] = {"limit": np.int64(100), "validation_split": np.float64(0.2)}
+    run = kd.train(dense, "input", epochs=1, run=folder / "smooth", **numbers)
     assert run.settings.training.label_smoothing == 0.25
 
 
@@ -231,8 +233,15 @@ def test_an_ensemble_within_a_budget_keeps_its_plan(monkeypatch):
     assert kd.record("input", **record).runs == blend.runs
     with pytest.raises(kd.InputError, match=r"record received the setting 'epochs'\. Expected one"):
         kd.record("input", epochs=3)
-    with pytest.raises(kd.InputError, match="--budget 'soon' is neither a time nor"):
-        kd.record("input", budget="soon")
+    wrong: tuple[Any, ...] = ("soon", 1800)
+    for budget in wrong:
+        with pytest.raises(kd.InputError, match=f"--budget '{budget}' is neither a time nor"):
+            kd.record("input", budget=budget)
+    no_data: Any = [1]
+    with pytest.raises(kd.InputError, match="record received data of type list"):
+        kd.record(no_data)
+    with pytest.raises(kd.InputError, match="unknown recipe 'denze'"):
+        kd.record("input", members="denze")
 
 
 PIXELS = np.zeros((3, 28, 28, 1), np.uint8)
@@ -241,6 +250,7 @@ PIXELS = np.zeros((3, 28, 28, 1), np.uint8)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        ({"images": [[1]]}, "received images of type list. Expected a NumPy array."),
         ({"images": PIXELS / 255}, "received images of float64 [3, 28, 28, 1]. Expected uint8 [n,"),
         ({"images": PIXELS[..., 0]}, "received images of uint8 [3, 28, 28]. Expected"),
         ({"labels": np.array([1, 2], np.uint8)}, "received labels of uint8 [2] for 3 images."),

@@ -79,7 +79,6 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
     start_keras()
     model = recipe.network()
     flop = count_forward_flop(model)
-    own = not all(type(layer).__module__.startswith("keras.") for layer in model.layers)
     layers = [
         {
             "layer": type(layer).__name__,
@@ -109,8 +108,7 @@ def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
         )
     console.print(table)
     console.print(
-        f"{model.count_params():,} parameters, {flop:,} FLOP per image"
-        f"{', without those of custom layers' if own else ''}\n"
+        f"{model.count_params():,} parameters, {flop:,} FLOP per image in Conv2D and Dense\n"
     )
     settings = asdict(recipe.training)
     width = max(map(len, settings))

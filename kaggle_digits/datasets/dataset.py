@@ -46,6 +46,11 @@ class Dataset:
     def __post_init__(self) -> None:
         """Raise InputError unless the arrays have these types and shapes."""
         images, labels, ids = self.images, self.labels, self.ids
+        for name, value in (("images", images), ("ids", ids), ("labels", labels)):
+            if not isinstance(value, np.ndarray) and (name != "labels" or value is not None):
+                raise InputError(
+                    f"received {name} of type {type(value).__name__}. Expected a NumPy array."
+                )
         if images.dtype != np.uint8 or images.ndim != 4:  # noqa: PLR2004 — [n, height, width, channels]
             raise InputError(
                 f"received images of {images.dtype} {list(images.shape)}. Expected uint8 [n, "

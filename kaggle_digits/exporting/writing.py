@@ -14,6 +14,7 @@ from kaggle_digits.exporting import comparing
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.opening import FORMATS, require_packages, require_utf8
 from kaggle_digits.exporting.saved_model import INPUT
+from kaggle_digits.formats import keras_models
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.folder import RECIPE_FILE
 from kaggle_digits.training import fit
@@ -116,10 +117,10 @@ def _merge(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
 
 
 def _has_own_layers(model: Any) -> bool:
-    """Return whether ``model`` has layers of a recipe's file, at any depth."""
-    inner = getattr(model, "layers", ())
-    ours = ("keras.", "kaggle_digits.")
-    return not type(model).__module__.startswith(ours) or any(map(_has_own_layers, inner))
+    """Return whether ``model`` has layers or functions that a recipe's file registered."""
+    described = model.to_json()
+    own = [name for name in keras_models.list_registered() if not name.startswith("kaggle_digits>")]
+    return any(f'"{name}"' in described for name in own)
 
 
 def _size(path: Path) -> int:

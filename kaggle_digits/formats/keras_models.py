@@ -189,7 +189,7 @@ def require_openable(path: Path | str, architecture: Any) -> None:
 
     """
     described = list(_iterate_objects(architecture))
-    registered = _list_registered()
+    registered = list_registered()
     _require_known(path, described, registered)
     own = {str(entry.get("registered_name")) for entry in described} & registered
     # A class that this process registered is trusted, so its variables are not counted.
@@ -230,7 +230,7 @@ def _require_known(path: Path | str, described: list[dict[str, Any]], registered
                 )
 
 
-def _list_registered() -> set[str]:
+def list_registered() -> set[str]:
     """Return the names of classes that this process has registered; they are trusted."""
     keras = sys.modules.get("keras")
     return set(keras.saving.get_custom_objects()) if keras else set()

@@ -53,7 +53,9 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
     if name in built_in:
         return built_in[name]
     if name.endswith(".py") or "/" in name:
-        recipe = load_file(files.expand_home(name).absolute())
+        path = files.expand_home(name).absolute()
+        _require_alone(_read(path, f"--recipe {path}"), path)
+        recipe = load_file(path)
     elif ":" in name:
         recipe = _load_attribute(name)
     else:
@@ -79,27 +81,32 @@ def load_file(path: Path) -> Recipe:
         InputError: the file cannot be read, raises, or defines no recipe.
 
     """
-    program = _read(path, f"--recipe {path}")
+    return run_program(_read(path, f"--recipe {path}"), path)
+
+
+def _require_alone(program: bytes, path: Path) -> None:
+    """Raise an InputError if the file imports another one beside it, which its runs would lack."""
     with _describing_faults(path):
         imported = _list_imported(ast.parse(program))
     for name in imported:
-        if (path.parent / f"{name}.py").is_file():
+        if name != path.stem and (path.parent / f"{name}.py").is_file():
             raise InputError(
                 f"{path} imports {name}.py, which lies beside it. Expected a file that holds all "
                 "of its own code, because a run keeps a copy of it alone. Move the code into the "
                 "file, or install it as a package."
             )
-    return run_program(program, path)
 
 
-def _list_imported(tree: ast.Module) -> list[str]:
-    """Return the first part of the name of every module that is imported, in order."""
+def _list_imported(block: ast.AST) -> list[str]:
+    """Return the first part of the name of each imported module, without what is conditional."""
     names = []
-    for node in ast.walk(tree):
+    for node in ast.iter_child_nodes(block):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.append(node.module)
+        elif not isinstance(node, ast.If | ast.Try):
+            names += _list_imported(node)
     return [name.partition(".")[0] for name in names]
 
 
@@ -139,7 +146,7 @@ def run_program(program: bytes, path: Path) -> Recipe:
         new = {key: of for key, of in _custom_objects().items() if before.get(key) is not of}
         _registered[name] = new
     # Another recipe may have registered a layer under the same name in the meantime.
-    _custom_objects().update(_registered[name])
+    _custom_objects().update(_registered.get(name, {}))
     found = _require_recipe(sys.modules[name], program, path)
     return replace(found, file=path.absolute(), program=program)
 
@@ -210,20 +217,24 @@ def _load_attribute(name: str) -> Recipe:
     try:
         with quiet_stderr():
             spec = importlib.util.find_spec(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"--recipe {name}: {error}. {EXPECTED}") from error
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         fault = f"No module named {module!r}" if spec is None else f"{module} is no Python file"
         raise InputError(f"--recipe {name}: {fault}. {EXPECTED}")
     path = Path(spec.origin)
     program = _read(path, f"--recipe {name}")
-    if not re.search(rf"\b{re.escape(attribute)}\b".encode(), program):
-        raise InputError(f"{path}, line 1: the file defines no {attribute}. {EXAMPLE}")
     with _describing_faults(path):
         program = make_absolute(program, spec.parent or "")
     if attribute != "RECIPE":
         program = program.rstrip() + f"\n\nRECIPE = {attribute}\n".encode()
-    return run_program(program, path)
+    try:
+        return run_program(program, path)
+    except InputError as error:
+        if isinstance(error.__cause__, NameError) and error.__cause__.name == attribute:
+            what = f"{path}, line 1: the file defines no {attribute}. {EXAMPLE}"
+            raise InputError(what) from error
+        raise
 
 
 def make_absolute(program: bytes, package: str) -> bytes:
@@ -233,17 +244,26 @@ def make_absolute(program: bytes, package: str) -> bytes:
         program: Python code.
         package: name of the package that relative imports refer to.
 
+    Raises:
+        SyntaxError: a relative import has an unusual form, such as one on two lines.
+
     """
     lines = program.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(program)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            line = node.lineno - 1
-            start, rest = lines[line][: node.col_offset], lines[line][node.col_offset :]
-            old, new = rb"^from\s*\.[.\s]*", f"from {name} "
-            if node.module:
-                old, new = old + rb"[\w.]+", new.rstrip()
-            lines[line] = start + re.sub(old, new.encode(), rest)
+    found = [node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ImportFrom)]
+    # From the last one on, because a new name moves what follows it on its line.
+    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        if not node.level:
+            continue
+        name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+        line = node.lineno - 1
+        start, rest = lines[line][: node.col_offset], lines[line][node.col_offset :]
+        old, new = rb"^from\s*\.[.\s]*", f"from {name} "
+        if node.module:
+            old, new = old + rb"[\w.]+", new.rstrip()
+        changed, count = re.subn(old, new.encode(), rest)
+        if not count:
+            raise SyntaxError(f"expected `from {name} import` on one line", ("", line + 1, 0, ""))
+        lines[line] = start + changed
     return b"".join(lines)
 
 
@@ -304,8 +324,11 @@ def find_training_fault(training: Training) -> str | None:
 def _line_of_recipe(program: bytes) -> int:
     """Return the line on which ``RECIPE`` is assigned last, 1 if it is not found."""
     lines = program.splitlines()
-    name = b"RECIPE"
+    names = [b"RECIPE"]
     if lines and (alias := re.fullmatch(rb"RECIPE = (\w+)", lines[-1])):
-        name = alias[1]  # of `_load_attribute`
-    found = [number for number, line in enumerate(lines, 1) if re.match(rb"%s\b.*=" % name, line)]
-    return found[-1] if found else 1
+        names.insert(0, alias[1])  # of `_load_attribute`
+    for name in names:
+        found = [n for n, line in enumerate(lines, 1) if re.match(rb"%s\b.*=" % name, line)]
+        if found:
+            return found[-1]
+    return 1

@@ -1,6 +1,7 @@
 """Keep the list of trusted recipe files. Only these are executed from a run's folder.
 
-A file is trusted once the user has named it. A run's folder may come from somebody else, and a
+A file is trusted once the user has named it, and the code of an installed module once the user has
+named its recipe. A run's folder may come from somebody else, and a
 recipe's file is a program.
 """
 

@@ -91,7 +91,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
                 continue
-            if type(value) is not int or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(
                     f"received {name}={value!r}. Expected a whole number of at least {least}."
                 )
@@ -100,11 +100,11 @@ class TrainConfig:
             raise InputError(
                 "received folds=1. Expected at least 2, or train() for a single model."
             )
-        if split is not None and not (type(split) in (int, float) and 0 <= split < 1):
+        if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."
             )
-        if rate is not None and type(rate) not in (int, float):
+        if rate is not None and not _is_number(rate):
             raise InputError(f"received learning_rate={rate!r}. Expected a number, such as 0.001.")
         if self.precision not in (None, *get_args(Precision)):
             raise InputError(
@@ -116,6 +116,10 @@ class TrainConfig:
     def command(self) -> str:
         """The command that trains in this way: ``cv``, or ``train`` for a single split."""
         return "cv" if self.validation_split is None else "train"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def name_run(config: TrainConfig, splits: Splits, settings: runs.Settings) -> str:

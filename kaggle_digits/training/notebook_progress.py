@@ -40,7 +40,7 @@ class NotebookBars:
 
     def note(self, text: str | None) -> None:
         """Show a note on the run's settings below the bars; None is none."""
-        if text is not None:
+        if text is not None and text not in self.notes:
             self.notes.append(text)
 
     def run_started(self, members: int, epochs: int, images: tuple[int, ...]) -> None:

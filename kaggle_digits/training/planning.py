@@ -150,17 +150,19 @@ def count_flop(network: Any) -> float:
 def count_forward_flop(network: Any) -> int:
     """Return the FLOP of predicting one image: two operations for each multiply-add.
 
-    Only the convolutions and dense layers of the network itself count, not those in custom layers.
+    Only the layers Conv2D and Dense count, also in nested models, but not inside of custom layers.
     """
-    multiply_adds = 0
+    multiply_adds, nested = 0, 0
     for layer in network.layers:
         kind = type(layer).__name__
-        if kind == "Conv2D":
+        if hasattr(layer, "layers"):
+            nested += count_forward_flop(layer)
+        elif kind == "Conv2D":
             places = int(np.prod(layer.output.shape[1:3]))
             multiply_adds += places * int(np.prod(layer.kernel.shape))
         elif kind == "Dense":
             multiply_adds += int(np.prod(layer.kernel.shape))
-    return 2 * multiply_adds
+    return 2 * multiply_adds + nested
 
 
 def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:

@@ -57,6 +57,8 @@ def test_a_recipe_is_found_in_a_module(write, monkeypatch, tmp_path):
     write(TEXT.replace("RECIPE =", "OTHER ="), "some_package_of_mine.py")
     monkeypatch.syspath_prepend(tmp_path)
     assert find("some_package_of_mine:OTHER").name == "my-net"
+    write("from some_package_of_mine import *\n", "module_with_star.py")
+    assert find("module_with_star:OTHER").name == "my-net"
     assert "No module named 'no_such_module'" in said("no_such_module:RECIPE")
 
 
@@ -137,6 +139,8 @@ def test_a_file_that_cannot_stand_alone_is_refused(write, monkeypatch, tmp_path)
         "my_net.py imports blocks_beside.py, which lies beside it. Expected a file that holds"
     )
     assert expected in said(write("from blocks_beside import x\n"))
+    write("RECIPE = 1\nif __name__ == '__main__':\n    import blocks_beside\n", "same_name.py")
+    assert "same_name.py, line 1: RECIPE is a int" in said("./same_name.py")  # not run: allowed
     assert "line 2: SystemExit: 3" in said(write("\nraise SystemExit(3)\n"))
 
 
@@ -151,21 +155,27 @@ def test_what_is_wrong_with_a_module_is_said(write, monkeypatch, tmp_path):
     assert "zipimport is no Python file" in said("zipimport:RECIPE")
     (tmp_path / "broken_package").mkdir()
     (tmp_path / "broken_package" / "__init__.py").write_text("1 / 0")
+    (tmp_path / "package_that_ends").mkdir()
+    (tmp_path / "package_that_ends" / "__init__.py").write_text("raise SystemExit(3)")
+    assert "package_that_ends.nets:RECIPE: 3. Expected" in said("package_that_ends.nets:RECIPE")
     assert "division by zero. Expected package.module:NAME" in said("broken_package.nets:RECIPE")
 
 
 def test_relative_imports_become_absolute():
     text = (
-        b"from . import a\nfrom .b import (\n    c,\n)\nif 1:\n    from ..d.e import f; x = '.'\n"
+        b"from . import a; from .b import b\nfrom .b import (\n    c,\n)\n"
+        b"if 1:\n    from ..d.e import f; x = '.'\n"
     )
     assert loading.make_absolute(text, "one.two").decode().splitlines() == [
-        "from one.two import a",
+        "from one.two import a; from one.two.b import b",
         "from one.two.b import (",
         "    c,",
         ")",
         "if 1:",
         "    from one.d.e import f; x = '.'",
     ]
+    with pytest.raises(SyntaxError, match=r"expected `from one\.two\.a import` on one line"):
+        loading.make_absolute(b"from \\\n .a import b\n", "one.two")
 
 
 FLAT = "layers.Flatten(), "
