@@ -84,7 +84,7 @@ def command(
     from kaggle_digits.training.configuration import TrainConfig
 
     trackers.require_trackers(log or ())
-    chosen = None if members is None else tuple(members.split(","))
+    chosen = tuple(members.split(",")) if members is not None else None
     train = TrainConfig(
         recipe=find((chosen or planning.MEMBERS)[0]),
         folds=folds,

@@ -45,9 +45,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Raise InputError unless the arrays have these types and shapes."""
-        images, labels, ids = self.images, self.labels, self.ids
+        images, ids = self.images, self.ids
+        labels = np.zeros(len(images), np.uint8) if self.labels is None else self.labels
         for name, value in (("images", images), ("ids", ids), ("labels", labels)):
-            if not isinstance(value, np.ndarray) and (name != "labels" or value is not None):
+            if not isinstance(value, np.ndarray):
                 raise InputError(
                     f"received {name} of type {type(value).__name__}. Expected a NumPy array."
                 )
@@ -61,8 +62,6 @@ class Dataset:
                 f"received ids of {ids.dtype} {list(ids.shape)} for {len(images)} images. Expected "
                 "a whole number for each image."
             )
-        if labels is None:
-            return
         if labels.shape != (len(images),) or labels.dtype != np.uint8:
             raise InputError(
                 f"received labels of {labels.dtype} {list(labels.shape)} for {len(images)} images. "

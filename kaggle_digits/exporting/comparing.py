@@ -104,7 +104,7 @@ def compare(
         export: an export in any format.
         sample: the images.
         expected: float ``[n, classes]``, the probabilities of the run's own models.
-        recipe: trusted Python file that registers the custom layers of the export; None for none.
+        recipe: trusted Python file that registers the custom layers of the export, if it has any.
 
     Returns:
         The differences, which are within the tolerance.
@@ -145,7 +145,7 @@ def _fresh_answers(export: Path, images: Images, recipe: Path | None) -> Floats:
         np.save(asked, images, allow_pickle=False)
         # -P: do not import a file of the user that is called keras.py.
         command = [sys.executable, "-P", "-m", f"{package.name}.exporting"]
-        given = [export, asked, answered] if recipe is None else [export, asked, answered, recipe]
+        given = [export, asked, answered, *([recipe] if recipe else [])]
         try:
             done = subprocess.run(  # noqa: S603 — this program, on its own files
                 [*command, *map(str, given)],

@@ -53,13 +53,11 @@ class Format:
 
         Args:
             path: the export.
-            layers: the Python file of its custom layers; None if it has none.
+            layers: the Python file that must be run first; None if `needs_layers` is false or the
+                export has no custom layers.
 
         """
-        if layers is not None and self.needs_layers:
-            registered = (
-                f'import runpy\nrunpy.run_path("{layers}")  # registers its custom layers\n'
-            )
-        else:
-            registered = ""
-        return registered + self.example.format(path=path, weights=self.files(path)[-1])
+        code = self.example.format(path=path, weights=self.files(path)[-1])
+        if not layers:
+            return code
+        return f'import runpy\nrunpy.run_path("{layers}")  # registers its custom layers\n{code}'

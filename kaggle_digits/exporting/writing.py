@@ -29,8 +29,8 @@ class Export:
         image_shape: height, width, channels of its input, uint8 ``[n, *image_shape]``.
         classes: number of classes of its output, float32 ``[n, classes]``.
         comparison: the comparison with the run's own models.
-        layers: Python file that registers the custom layers that the written files only name; None
-            if they name none.
+        layers: Python file that registers the custom layers that the written files only name, if
+            there are any.
 
     """
 

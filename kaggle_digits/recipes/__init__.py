@@ -122,7 +122,7 @@ def require_reproducible(recipe: Recipe) -> None:
     if recipe.program is not None and recipe.file is not None:
         original = loading.run_program(recipe.program, recipe.file)
     kept = ("name", "network", "deslant", "image_shape")
-    if original is None or any(getattr(recipe, of) != getattr(original, of) for of in kept):
+    if not original or any(getattr(recipe, of) != getattr(original, of) for of in kept):
         raise InputError(
             f"the recipe {recipe.name!r} was put together in Python, so a run could not find "
             "its network again. Expected the name of a recipe, or a Python file that defines "

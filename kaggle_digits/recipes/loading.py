@@ -54,8 +54,9 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
         return built_in[name]
     if name.endswith(".py") or "/" in name:
         path = files.expand_home(name).absolute()
-        _require_alone(_read(path, f"--recipe {path}"), path)
-        recipe = load_file(path)
+        program = _read(path, f"--recipe {path}")
+        _require_alone(program, path)
+        recipe = run_program(program, path)
     elif ":" in name:
         recipe = _load_attribute(name)
     else:
@@ -212,16 +213,17 @@ def _load_attribute(name: str) -> Recipe:
     module, _, attribute = name.partition(":")
     attribute = attribute or "RECIPE"
     if not attribute.isidentifier():
-        raise InputError(f"--recipe {name}: {attribute!r} is no name in a module. {EXPECTED}")
+        raise InputError(f"--recipe {name}: {attribute!r} is not a valid name. {EXPECTED}")
     backend_name()  # chooses the backend before a package may import Keras
     try:
         with quiet_stderr():
             spec = importlib.util.find_spec(module)
     except (Exception, SystemExit) as error:
         raise InputError(f"--recipe {name}: {error}. {EXPECTED}") from error
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        fault = f"No module named {module!r}" if spec is None else f"{module} is no Python file"
-        raise InputError(f"--recipe {name}: {fault}. {EXPECTED}")
+    if not spec:
+        raise InputError(f"--recipe {name}: No module named {module!r}. {EXPECTED}")
+    if not spec.origin or not spec.origin.endswith(".py"):
+        raise InputError(f"--recipe {name}: {module} is not a Python file. {EXPECTED}")
     path = Path(spec.origin)
     program = _read(path, f"--recipe {name}")
     with _describing_faults(path):

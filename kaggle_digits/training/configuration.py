@@ -26,7 +26,7 @@ from kaggle_digits.training.pseudo_labels import (
 )
 
 DEFAULT_SPLIT = 0.2
-LEAST = {"folds": 1, "seeds": 1, "seed": 0, "epochs": 1, "batch_size": 1, "limit": 1}
+MIN_VALUES = {"folds": 1, "seeds": 1, "seed": 0, "epochs": 1, "batch_size": 1, "limit": 1}
 OPTIONAL = {"epochs", "batch_size", "limit"}
 MANY = sys.maxsize  # images: enough to train a recipe without adapting it
 
@@ -87,7 +87,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError for a value that no run can have. The recipe and the data set others."""
-        for name, least in LEAST.items():
+        for name, least in MIN_VALUES.items():
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
                 continue

@@ -151,8 +151,8 @@ def test_what_is_wrong_with_a_module_is_said(write, monkeypatch, tmp_path):
         "module_without_recipe:RIGHT"
     )
     assert "line 1: the file defines no WRONG" in said("module_without_recipe:WRONG")
-    assert "'a b' is no name in a module" in said("module_without_recipe:a b")
-    assert "zipimport is no Python file" in said("zipimport:RECIPE")
+    assert "'a b' is not a valid name" in said("module_without_recipe:a b")
+    assert "zipimport is not a Python file" in said("zipimport:RECIPE")
     (tmp_path / "broken_package").mkdir()
     (tmp_path / "broken_package" / "__init__.py").write_text("1 / 0")
     (tmp_path / "package_that_ends").mkdir()
