@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from kaggle_digits.datasets import Dataset, Splits, load
     from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
     from kaggle_digits.kaggle_client.submit import SubmissionResult, submit
-    from kaggle_digits.pipeline import cross_validate, train
     from kaggle_digits.recipes import Affine, Choice, Integer, Real, Recipe, Training
     from kaggle_digits.recipes import find as find_recipe
     from kaggle_digits.recording import record
     from kaggle_digits.results import Blend, FinishedRun, compare, ensemble, open_run
+    from kaggle_digits.training_api import cross_validate, train
     from kaggle_digits.transforms.deslanting import Deslant
 
 # Where each public name is defined.
@@ -39,8 +39,8 @@ _PLACES = {
     "Choice": "recipes",
     "Deslant": "transforms.deslanting",
     "find_recipe": "recipes",
-    "cross_validate": "pipeline",
-    "train": "pipeline",
+    "cross_validate": "training_api",
+    "train": "training_api",
     "record": "recording",
     "open_run": "results",
     "FinishedRun": "results",

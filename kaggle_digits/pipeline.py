@@ -4,26 +4,22 @@ The command line and notebooks call the same function with the same frozen confi
 here prints: progress goes to the callback.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kaggle_digits import datasets, files, runs, submissions, trackers
+from kaggle_digits import datasets, runs, submissions, trackers
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS, SUBMISSIONS
-from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.recipes.checking import check_network
-from kaggle_digits.results import FinishedRun
 from kaggle_digits.training import cross_validation
 from kaggle_digits.training.configuration import (
-    DEFAULT_SPLIT,
     TrainConfig,
     describe_few_images,
     find_earlier,
@@ -35,7 +31,6 @@ from kaggle_digits.training.cross_validation import Result, TrainingCallback
 from kaggle_digits.training.executors import Executor, choosing
 from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.fit import NullFoldCallback
-from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
 from kaggle_digits.training.pseudo_labels import (
     PseudoLabels,
     describe_pseudo_labels,
@@ -43,179 +38,6 @@ from kaggle_digits.training.pseudo_labels import (
 )
 
 MOMENT = 0.3  # seconds
-# What every public function that trains takes, beside its own arguments.
-SETTINGS = {field.name for field in fields(TrainConfig)} - {"recipe", "folds", "validation_split"}
-
-
-def cross_validate(
-    recipe: str | Path | Recipe,
-    data: Splits | str | Path = "input",
-    *,
-    folds: int = 5,
-    callback: TrainingCallback | None = None,
-    **settings: Any,
-) -> FinishedRun:
-    """Train a recipe by stratified k-fold cross-validation.
-
-    The same call resumes an interrupted run after its last finished epoch. It returns at once if
-    the run is finished.
-
-    Args:
-        recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
-            `Recipe` that `find_recipe` returned, also with other training settings.
-        data: the result of `load`, or the folder with the data: images uint8
-            ``[n, height, width, channels]``, labels uint8 ``[n]``.
-        folds: number of folds; each is held out once.
-        callback: `TrainingCallback` that receives the progress. None shows progress bars in
-            Jupyter and nothing elsewhere.
-        settings: any other attribute of `TrainConfig` by name: seeds, seed, epochs, batch_size,
-            learning_rate, precision, limit, exclude, pseudo_labels, on, jobs, ray_address,
-            storage, run, submission, log.
-
-    Returns:
-        The finished run. Its CSV is also written to ``submissions/``.
-
-    Raises:
-        InputError: a setting does not fit the recipe or the data, or the run's folder holds a run
-            with other settings.
-
-    Example:
-        >>> run = kd.cross_validate("dense", kd.load("input"), folds=3, epochs=3)
-        >>> run.scores.accuracy > 0.6
-        True
-        >>> run.oof.probabilities.shape, run.test.probabilities.dtype
-        ((1442, 10), dtype('float32'))
-
-    """
-    config = configure("cross_validate", recipe, {"folds": folds}, settings)
-    return train_in_python("cross_validate", config, data, callback)
-
-
-def train(
-    recipe: str | Path | Recipe,
-    data: Splits | str | Path = "input",
-    *,
-    validation_split: float = DEFAULT_SPLIT,
-    callback: TrainingCallback | None = None,
-    **settings: Any,
-) -> FinishedRun:
-    """Train one model on one stratified split.
-
-    The same call resumes an interrupted run. It returns at once if the run is finished.
-
-    Args:
-        recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
-            `Recipe` that `find_recipe` returned, also with other training settings.
-        data: the result of `load`, or the folder with the data.
-        validation_split: share of the training images to hold out, 0 to below 1.
-        callback: `TrainingCallback` that receives the progress. None shows progress bars in
-            Jupyter and nothing elsewhere.
-        settings: as for `cross_validate`.
-
-    Returns:
-        The finished run. Its CSV is also written to ``submissions/``.
-
-    Raises:
-        InputError: as for `cross_validate`.
-
-    Example:
-        >>> run = kd.train("dense", "input", validation_split=0.25, epochs=1, limit=200)
-        >>> run.scores.images
-        50
-        >>> run.history[["epoch", "val_accuracy"]].shape
-        (1, 2)
-
-    """
-    config = configure("train", recipe, {"validation_split": validation_split}, settings)
-    return train_in_python("train", config, data, callback)
-
-
-def configure(
-    function: str,
-    recipe: str | Path | Recipe,
-    chosen: dict[str, Any],
-    settings: dict[str, Any],
-    known: Collection[str] = SETTINGS,
-) -> TrainConfig:
-    """Return the configuration for the arguments of a public function.
-
-    Args:
-        function: its name, for messages.
-        recipe: its recipe.
-        chosen: settings that it names as arguments.
-        settings: its other settings.
-        known: names that ``settings`` may have.
-
-    Raises:
-        InputError: a setting is unknown or no run can have it, or a run could not find the recipe's
-            network again.
-
-    """
-    if unknown := sorted(set(settings) - set(known)):
-        raise InputError(
-            f"{function} received the setting {unknown[0]!r}. Expected one of "
-            f"{', '.join(sorted({*known, *chosen}))}."
-        )
-    found = recipe if isinstance(recipe, Recipe) else find(str(recipe))
-    require_reproducible(found)
-    settings = settings.copy()
-    for name in ("run", "submission", "exclude"):
-        if settings.get(name) is not None:
-            settings[name] = files.expand_home(settings[name])
-    teachers = settings.get("pseudo_labels") or ()
-    teachers = [teachers] if isinstance(teachers, str | Path) else teachers
-    settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
-    if isinstance(settings.get("log"), str):
-        settings["log"] = (settings["log"],)
-    plain: dict[str, Any] = {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in (settings | chosen).items()
-    }
-    if "validation_split" in plain:
-        plain["folds"] = 1
-    return TrainConfig(recipe=found, **plain)
-
-
-def train_in_python(
-    function: str,
-    config: TrainConfig,
-    data: Splits | str | Path,
-    callback: TrainingCallback | None,
-    command: str | None = None,
-) -> FinishedRun:
-    """Train or resume a run for a public function; show bars in Jupyter if it got no callback.
-
-    Args:
-        function: its name, for messages.
-        config: what to train.
-        data: its data.
-        callback: its callback.
-        command: the call that resumes the run; None for ``function(recipe, …)``.
-
-    """
-    require_data(function, data)
-    folder = None if isinstance(data, Splits) else files.expand_home(data)
-    splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
-    if callback is None and in_notebook():
-        callback = NotebookBars()
-    result, _ = run_training(
-        config,
-        splits,
-        command=command or f"kaggle_digits.{function}({config.recipe.name!r}, …)",
-        watching=None if callback is None else lambda _: nullcontext(callback),
-        tell=callback.note if isinstance(callback, NotebookBars) else lambda _: None,
-        data=folder,
-    )
-    return FinishedRun(result.run.folder)
-
-
-def require_data(function: str, data: object) -> None:
-    """Raise an InputError unless ``data`` is a folder's path or the result of `load`."""
-    if not isinstance(data, Splits | str | Path):
-        raise InputError(
-            f"{function} received data of type {type(data).__name__}. Expected a folder, or the "
-            "result of kd.load."
-        )
 
 
 def load_data(folder: Path, config: TrainConfig) -> Splits:

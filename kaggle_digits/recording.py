@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import datasets, files, pipeline, submissions, trackers
+from kaggle_digits import datasets, files, pipeline, submissions, trackers, training_api
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
@@ -106,12 +106,12 @@ def record(
         (200, 'mean')
 
     """
-    pipeline.require_data("record", data)
+    training_api.require_data("record", data)
     if isinstance(members, str | Path):
         members = [members]
     chosen = None if members is None else tuple(map(str, members))
     first = (chosen or planning.MEMBERS)[0]
-    train = pipeline.configure("record", first, {"folds": folds}, settings, SETTINGS)
+    train = training_api.configure("record", first, {"folds": folds}, settings, SETTINGS)
     trackers.require_trackers(train.log)
     config = RecordConfig(
         train=train,
@@ -126,7 +126,7 @@ def record(
 
     def cross_validate(member: TrainConfig) -> Path:
         command = f"kaggle_digits.record(…, budget={config.budget!r})"
-        return pipeline.train_in_python("record", member, data, callback, command).folder
+        return training_api.train_in_python("record", member, data, callback, command).folder
 
     blend = ensemble(train_members(config, plan, cross_validate))
     blend.write_submission(csv)

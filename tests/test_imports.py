@@ -29,7 +29,8 @@ LAYERS = [
     ["exporting", "kaggle_client", "plots"],
     ["results", "trackers"],
     ["app", "pipeline", "report"],
-    ["recording", "search"],
+    ["search", "training_api"],
+    ["recording"],
     ["cli"],
     ["__main__", "__init__"],
 ]
