@@ -3,13 +3,14 @@
 import gc
 import gzip
 import json
+import os
 import zipfile
 
 import pytest
 
-from kaggle_digits import backend
+from kaggle_digits import backend, files
 from tests import kaggle_server, product
-from tests.helpers import PIXELS, ROWS, competition_files
+from tests.helpers import PIXELS, ROWS, competition_files, write_competition
 from tests.submitting import submission_text
 
 # The files that take longest, by their time: they start first, so that no core is idle at the end.
@@ -72,6 +73,23 @@ def sample(tmp_path_factory):
     """Return an input folder with the embedded sample, not to be changed."""
     folder = tmp_path_factory.mktemp("sample")
     product.call("data", "get", "--source", "sample", "--input", folder, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Return a folder with data in ``input`` and the run `product.DENSE` on it, not to be changed.
+
+    One process trained it without interruption. All processes of the tests share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "undisturbed"
+    with files.lock(folder / "lock", busy="another process of the tests trains it", seconds=240):
+        if not (folder / "out.csv").exists():
+            write_competition(folder / "input", train=240, test=40)
+            product.run(*product.DENSE, "--on", "here", cwd=folder)
     return folder
 
 

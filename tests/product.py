@@ -12,8 +12,14 @@ from unittest import mock
 
 from kaggle_digits import cli
 from kaggle_digits.training.executors import choosing, in_process
+from tests import warm_client
 
 COMMAND = [sys.executable, "-m", "kaggle_digits"]
+# A small network starts quickly, and an epoch is long enough to be interrupted.
+DENSE = (
+    "cv", "--recipe", "dense", "--folds", "3", "--epochs", "6", "--batch-size", "4",
+    "--run", "run", "--submission", "out.csv",
+)  # fmt: skip
 HOME = tempfile.TemporaryDirectory(prefix="home-")
 NOWHERE = "http://127.0.0.1:9"  # a closed port
 
@@ -62,8 +68,8 @@ def call(
 ) -> subprocess.CompletedProcess[str]:
     """Do what `run` does without a process of its own, where nothing depends on it.
 
-    Keras is imported once for all such calls. Threads, signals, streams and what is read when a
-    process starts need `run`.
+    Keras and what Kaggle's client needs are imported once for all such calls. Threads, signals,
+    streams and what is read when a process starts need `run`.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     before = Path.cwd()
@@ -75,6 +81,7 @@ def call(
             # Else runs of recipes with other threads, or on many cores, would start processes.
             mock.patch(f"{in_process.__name__}.can_compute_with", return_value=True),
             mock.patch(f"{choosing.__name__}.count_jobs", return_value=1),
+            warm_client.starting(),
             mock.patch.object(sys, "argv", ["kaggle-digits", *words]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -13,40 +13,26 @@ import pytest
 from tests import product
 from tests.helpers import write_competition
 
-# A small network starts quickly. training/ tests that every kind resumes with the same bytes.
-CV = (
-    "cv",
-    "--recipe",
-    "dense",
-    "--folds",
-    "2",
-    "--epochs",
-    "6",
-    "--batch-size",
-    "4",
-    "--run",
-    "run",
-)
+# training/ tests that every kind of network resumes with the same bytes.
+CV = product.DENSE
 SUBMISSION = Path("out.csv")
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "metrics.json", "folds.npy")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_competition(tmp_path_factory.mktemp("data"), train=240, test=40)
+@pytest.fixture
+def data(undisturbed):
+    return undisturbed / "input"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(data, tmp_path_factory):
-    """The folder of a run that nothing interrupted."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    product.run(*CV, "--input", data, "--submission", SUBMISSION, cwd=folder)
-    return folder
+def finished(undisturbed, tmp_path_factory):
+    """Return a copy of the finished run's folder, in which commands may write."""
+    return shutil.copytree(undisturbed, tmp_path_factory.mktemp("finished") / "copy")
 
 
 def interrupted(cwd: Path, data: Path, after: str, how: signal.Signals, wait: float = 0.0):
     """Start the run, send it a signal once the line ``after`` came, and return the process."""
-    process = product.started(*CV, "--input", data, "--submission", SUBMISSION, cwd=cwd)
+    process = product.started(*CV, "--input", data, cwd=cwd)
     lines = product.read_until(process, after)
     time.sleep(wait)
     process.send_signal(how)
@@ -54,19 +40,19 @@ def interrupted(cwd: Path, data: Path, after: str, how: signal.Signals, wait: fl
     return process, "".join(lines) + rest
 
 
-def test_sigkill_in_an_epoch_and_ctrl_c_between_folds(data, undisturbed, tmp_path):
+def test_sigkill_in_an_epoch_and_ctrl_c_between_folds(data, finished, tmp_path):
     run = tmp_path / "run"
 
-    process, _ = interrupted(tmp_path, data, "fold 1/2  epoch 1/6", signal.SIGKILL, wait=0.1)
+    process, _ = interrupted(tmp_path, data, "fold 1/3  epoch 1/6", signal.SIGKILL, wait=0.1)
     assert process.returncode == -signal.SIGKILL
     assert (run / "fold-1" / "checkpoint.keras").exists()
     assert not (run / "fold-1" / "finished.json").exists()
 
-    process, text = interrupted(tmp_path, data, "fold 1/2  finished", signal.SIGINT)
-    assert "fold 1/2  resumes after epoch" in text
+    process, text = interrupted(tmp_path, data, "fold 1/3  finished", signal.SIGINT)
+    assert "fold 1/3  resumes after epoch" in text
     assert process.returncode == 130
     assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
-    assert "kaggle-digits cv --recipe dense --folds 2 --epochs 6" in text
+    assert "kaggle-digits cv --recipe dense --folds 3 --epochs 6" in text
     assert "Traceback" not in text
 
     assert (run / "fold-1" / "finished.json").exists()
@@ -74,27 +60,27 @@ def test_sigkill_in_an_epoch_and_ctrl_c_between_folds(data, undisturbed, tmp_pat
     assert not (tmp_path / SUBMISSION).exists()
 
     before = (run / "fold-1" / "model.keras").stat().st_mtime_ns
-    last = product.run(*CV, "--input", data, "--submission", SUBMISSION, cwd=tmp_path)
-    assert "fold 1/2  finished earlier" in last.stderr
+    last = product.run(*CV, "--input", data, cwd=tmp_path)
+    assert "fold 1/3  finished earlier" in last.stderr
     assert (run / "fold-1" / "model.keras").stat().st_mtime_ns == before  # not trained again
 
-    expected = (undisturbed / SUBMISSION).read_bytes()
+    expected = (finished / SUBMISSION).read_bytes()
     assert (tmp_path / SUBMISSION).read_bytes() == expected
     assert (run / "submission.csv").read_bytes() == expected
     for name in ("oof.npz", "test.npz"):
-        with np.load(run / name) as ours, np.load(undisturbed / "run" / name) as theirs:
+        with np.load(run / name) as ours, np.load(finished / "run" / name) as theirs:
             for key in theirs:
                 np.testing.assert_array_equal(ours[key], theirs[key])
     assert not [path for path in run.rglob("*") if ".tmp" in path.name or "checkpoint" in path.name]
 
 
-def test_what_a_finished_run_holds(undisturbed):
-    run = undisturbed / "run"
+def test_what_a_finished_run_holds(finished):
+    run = finished / "run"
     for name in RESULTS:
         assert (run / name).exists()
     folds = np.load(run / "folds.npy")
     assert folds.shape == (1, 240)
-    assert sorted(np.unique(folds)) == [1, 2]
+    assert sorted(np.unique(folds)) == [1, 2, 3]
     with np.load(run / "oof.npz") as oof:
         assert oof["probabilities"].shape == (240, 10)
         np.testing.assert_array_equal(oof["ids"], np.arange(1, 241))
@@ -104,14 +90,14 @@ def test_what_a_finished_run_holds(undisturbed):
         np.testing.assert_array_equal(test["ids"], np.arange(1, 41))
 
 
-def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, undisturbed):
-    again = product.call(*CV, "--input", data, "--submission", "again.csv", cwd=undisturbed)
-    assert again.stderr.count("finished earlier") == 2
-    assert (undisturbed / "again.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
+def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, finished):
+    again = product.call(*CV, "--input", data, "--submission", "again.csv", cwd=finished)
+    assert again.stderr.count("finished earlier") == 3
+    assert (finished / "again.csv").read_bytes() == (finished / SUBMISSION).read_bytes()
 
 
 def test_another_process_in_the_same_folder_is_refused(data, tmp_path):
-    first = product.started(*CV, "--input", data, "--submission", SUBMISSION, cwd=tmp_path)
+    first = product.started(*CV, "--input", data, cwd=tmp_path)
     try:
         while not (tmp_path / "run" / "run.json").exists():
             time.sleep(0.05)
@@ -122,23 +108,23 @@ def test_another_process_in_the_same_folder_is_refused(data, tmp_path):
         first.communicate()
 
 
-def test_other_settings_or_data_are_refused_with_both_values(data, undisturbed, tmp_path):
-    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")}
+def test_other_settings_or_data_are_refused_with_both_values(data, finished, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "run").rglob("*")}
     changed = [*CV]
     changed[changed.index("--epochs") + 1] = "4"
-    done = product.call(*changed, "--input", data, cwd=undisturbed, code=2)
+    done = product.call(*changed, "--input", data, cwd=finished, code=2)
     assert "training.epochs: the run has 6, this command has 4" in done.stderr
     other = write_competition(tmp_path / "other", train=240, test=40, seed=1)
-    done = product.call(*CV, "--input", other, cwd=undisturbed, code=2)
+    done = product.call(*CV, "--input", other, cwd=finished, code=2)
     assert "train_fingerprint: the run has" in done.stderr
     assert "To start a new run, use another --run" in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (finished / "run").rglob("*")} == before
 
 
 def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
-    data, undisturbed, tmp_path
+    data, finished, tmp_path
 ):
-    path = shutil.copytree(undisturbed / "run", tmp_path / "run") / "run.json"
+    path = shutil.copytree(finished / "run", tmp_path / "run") / "run.json"
     (tmp_path / "run" / "metrics.json").unlink()
     whole = json.loads(path.read_text())
     earlier = copy.deepcopy(whole)
@@ -165,33 +151,27 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
     assert "moonlight" in done.stderr
 
 
-def test_what_follows_a_run(data, undisturbed):
+def test_what_follows_a_run(data, finished):
     """Commands that read a finished run, in one place because training it costs half a minute."""
-    product.call(
-        "predict", "run", "--input", data, "--submission", "predicted.csv", cwd=undisturbed
-    )
-    assert (undisturbed / "predicted.csv").read_bytes() == (undisturbed / SUBMISSION).read_bytes()
+    product.call("predict", "run", "--input", data, "--submission", "predicted.csv", cwd=finished)
+    assert (finished / "predicted.csv").read_bytes() == (finished / SUBMISSION).read_bytes()
 
-    evaluated = product.call("evaluate", "run", "--worst", "3", cwd=undisturbed).stdout
+    evaluated = product.call("evaluate", "run", "--worst", "3", cwd=finished).stdout
     assert "accuracy  0." in evaluated
     assert "predict" in evaluated
     assert evaluated.strip().splitlines()[-1].count(".") == 2
 
-    listed = product.call("runs", "--folder", ".", cwd=undisturbed).stdout
-    assert "2/2" in listed
+    listed = product.call("runs", "--folder", ".", cwd=finished).stdout
+    assert "3/3" in listed
 
     for method in ("mean", "geometric", "vote", "hill-climb"):
         blended = product.call(
             "ensemble", "run", "run", "--method", method, "--submission", f"{method}.csv",
-            cwd=undisturbed,
+            cwd=finished,
         ).stdout  # fmt: skip
         assert f"= {method}" in blended
         # a run blended with itself is itself
-        assert (undisturbed / f"{method}.csv").read_bytes() == (
-            undisturbed / SUBMISSION
-        ).read_bytes()
+        assert (finished / f"{method}.csv").read_bytes() == (finished / SUBMISSION).read_bytes()
 
-    done = product.call(
-        "submit", SUBMISSION, "--input", data, "--if-possible", cwd=undisturbed
-    ).stdout
+    done = product.call("submit", SUBMISSION, "--input", data, "--if-possible", cwd=finished).stdout
     assert "is not for the competition" in done

@@ -26,7 +26,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     write_competition(folder / "input", train=60, test=20)
     product.call(
-        "train", "--epochs", "1", "--validation-split", "0.5", "--limit", "40", "--run", "run",
+        "train", "--recipe", "dense", "--epochs", "1", "--validation-split", "0.5",
+        "--limit", "40", "--run", "run",
         cwd=folder,
     )  # fmt: skip
     return folder

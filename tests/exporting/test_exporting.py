@@ -42,8 +42,9 @@ def shaken(model, seed=0):
 
 def small_network(seed=0, shape=SHAPE, dtype="uint8", end="softmax"):
     """Return a small network of the kinds of layers that the recipes use."""
-    from keras import Input, Sequential, layers
+    from keras import Input, Sequential, layers, utils
 
+    utils.set_random_seed(seed)
     return shaken(
         Sequential(
             [

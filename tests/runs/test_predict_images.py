@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     """Return a folder with a small run in ``run`` and its data in ``input``."""
     folder = tmp_path_factory.mktemp("trained")
     write_competition(folder / "input")
-    product.call("train", "--epochs", "1", "--run", "run", cwd=folder)
+    product.call("train", "--recipe", "dense", "--epochs", "1", "--run", "run", cwd=folder)
     return folder
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,24 +19,13 @@ from kaggle_digits.pipeline import NullCallback
 from kaggle_digits.training.executors import Task
 from kaggle_digits.training.executors.processes import Processes
 from tests import product
-from tests.helpers import write_competition
 
-CV = ("cv", "--folds", "3", "--epochs", "3", "--batch-size", "4")
-ALONE = (*CV, "--recipe", "dense", "--run", "run", "--submission", "out.csv")
-DENSE = (*ALONE, "--jobs", "2")
+DENSE = (*product.DENSE, "--jobs", "2")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_competition(tmp_path_factory.mktemp("data"), train=240, test=40)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(data, tmp_path_factory):
-    """The folder of a run that nothing interrupted, in one process."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    product.run(*ALONE, "--on", "here", "--input", data, cwd=folder)
-    return folder
+@pytest.fixture
+def data(undisturbed):
+    return undisturbed / "input"
 
 
 def workers_of(parent: int) -> list[int]:
@@ -62,7 +52,7 @@ def gone(pids: list[int]) -> bool:
 def begun(cwd: Path, data: Path):
     """Start the run, and return it and its workers once a fold has finished an epoch."""
     process = product.started(*DENSE, "--input", data, cwd=cwd, KAGGLE_KEY="a-key")
-    product.read_until(process, "epoch 1/3")
+    product.read_until(process, "epoch 1/6")
     pids = workers_of(process.pid)
     assert len(pids) == 2
     assert not any(b"a-key" in Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
@@ -73,11 +63,12 @@ def same(cwd: Path, undisturbed: Path) -> bool:
     return (cwd / "out.csv").read_bytes() == (undisturbed / "out.csv").read_bytes()
 
 
-def test_the_number_of_jobs_is_no_setting(data, undisturbed):
-    settings = json.loads((undisturbed / "run" / "run.json").read_text())["settings"]
+def test_the_number_of_jobs_is_no_setting(undisturbed, tmp_path):
+    folder = shutil.copytree(undisturbed, tmp_path / "copy")
+    settings = json.loads((folder / "run" / "run.json").read_text())["settings"]
     assert settings["threads"] == 2
     assert not {"jobs", "on"} & set(settings)
-    again = product.call(*DENSE, "--on", "processes", "--input", data, cwd=undisturbed)
+    again = product.call(*DENSE, "--on", "processes", cwd=folder)
     assert again.stderr.count("finished earlier") == 3  # it is the same run
 
 
@@ -87,7 +78,7 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import kaggle_digits as kd
 
 kd.train("fast", sys.argv[1], epochs=1, limit=100)
-run = kd.cross_validate("dense", sys.argv[1], folds=3, epochs=3, batch_size=4, run="run")
+run = kd.cross_validate("dense", sys.argv[1], folds=3, epochs=6, batch_size=4, run="run")
 print(os.environ.get("TF_NUM_INTRAOP_THREADS"), run.folder)
 """
 

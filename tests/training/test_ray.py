@@ -31,9 +31,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(data, tmp_path_factory):
-    """The folder of a run in one process."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+def longer(data, tmp_path_factory):
+    """The folder of a run in one process, whose epochs take longer than starting a worker."""
+    folder = tmp_path_factory.mktemp("longer")
     product.run(*DENSE, "--on", "here", "--input", data, cwd=folder, timeout=SECONDS)
     return folder
 
@@ -87,32 +87,29 @@ def wait_until_nothing_trains() -> None:
 
 
 @needs_ray
-def test_one_node_gives_the_same_and_leaves_nothing(data, tmp_path):
-    dense = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "2", "--run", "run")
-    short = (*dense, "--submission", "out.csv", "--input", data)
-    (tmp_path / "here").mkdir()
-    product.run(*short, "--on", "here", cwd=tmp_path / "here")
+def test_one_node_gives_the_same_and_leaves_nothing(undisturbed, tmp_path):
+    options = ("--on", "ray", "--input", undisturbed / "input")
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as scratch:
-        product.run(*short, "--on", "ray", cwd=tmp_path, timeout=SECONDS, TMPDIR=scratch)
+        product.run(*product.DENSE, *options, cwd=tmp_path, timeout=SECONDS, TMPDIR=scratch)
         assert not list(Path(scratch).iterdir())
-    assert_same(tmp_path, tmp_path / "here")
+    assert_same(tmp_path, undisturbed)
 
 
 @needs_ray
 @pytest.mark.slow
-def test_three_nodes_give_the_same(cluster, data, undisturbed, tmp_path):
+def test_three_nodes_give_the_same(cluster, data, longer, tmp_path):
     process = begun(cluster, tmp_path, data)
     deadline = time.monotonic() + 60
     while len(set(workers().values())) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(set(workers().values())) == 3  # each node trains a fold
     ended(process)
-    assert_same(tmp_path, undisturbed)
+    assert_same(tmp_path, longer)
 
 
 @needs_ray
 @pytest.mark.slow
-def test_killed_workers_and_a_killed_driver_change_no_byte(cluster, data, undisturbed, tmp_path):
+def test_killed_workers_and_a_killed_driver_change_no_byte(cluster, data, longer, tmp_path):
     process = begun(cluster, tmp_path, data)
     for worker in workers():
         assert b"a-key" not in Path(f"/proc/{worker}/environ").read_bytes()
@@ -130,13 +127,13 @@ def test_killed_workers_and_a_killed_driver_change_no_byte(cluster, data, undist
 
     options = ("--on", "ray", "--ray-address", cluster.address, "--input", data)
     product.run(*DENSE, *options, cwd=tmp_path, timeout=SECONDS)
-    assert_same(tmp_path, undisturbed)
+    assert_same(tmp_path, longer)
 
 
 @needs_ray
 @pytest.mark.slow
 def test_with_a_storage_killed_workers_and_a_killed_driver_change_no_byte(
-    cluster, data, undisturbed, tmp_path
+    cluster, data, longer, tmp_path
 ):
     storage = ("--storage", "shared")
     process = begun(cluster, tmp_path, data, *storage)
@@ -150,18 +147,18 @@ def test_with_a_storage_killed_workers_and_a_killed_driver_change_no_byte(
     assert list((tmp_path / "shared").glob("run-*/fold-*/checkpoint.keras"))
 
     ended(begun(cluster, tmp_path, data, *storage))
-    assert_same(tmp_path, undisturbed)
+    assert_same(tmp_path, longer)
     assert not list((tmp_path / "shared").iterdir())
 
 
 @needs_ray
 @pytest.mark.slow
-def test_a_lost_node_changes_no_byte(cluster, data, undisturbed, tmp_path):
+def test_a_lost_node_changes_no_byte(cluster, data, longer, tmp_path):
     process = begun(cluster, tmp_path, data)
     raylet = next(iter(workers().values()))
     os.kill(raylet, signal.SIGKILL)
     ended(process)
-    assert_same(tmp_path, undisturbed)
+    assert_same(tmp_path, longer)
 
 
 @needs_ray
