@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits import recipes
 from kaggle_digits.cli import kernel_common, options, printing
 from kaggle_digits.errors import InputError
 
@@ -124,6 +123,8 @@ def command(
 
 def _own_file(recipe: str) -> Path | None:
     """Return the Python file of ``recipe``; None for a built-in one."""
+    from kaggle_digits import recipes
+
     found = recipes.find(recipe)  # reports a mistake before anything is sent
     if found.file is None:
         return None

@@ -1,12 +1,15 @@
 """``kaggle-digits recipes``: list the recipes, or show one in full."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kaggle_digits import recipes
 from kaggle_digits.cli import options, printing
+
+if TYPE_CHECKING:
+    from kaggle_digits.recipes import Recipe
 
 COLUMNS: dict[str, Literal["left", "right"]] = {
     "recipe": "left",
@@ -26,22 +29,23 @@ def command(
     json: options.Json = False,
 ) -> None:
     """List the recipes, or show one in full."""
-    if name is None:
-        _list(as_json=json)
-    else:
+    from kaggle_digits import recipes
+
+    if name is not None:
         _show(recipes.find(name), as_json=json)
-
-
-def _list(*, as_json: bool) -> None:
-    if as_json:
+    elif json:
         printing.print_json([_describe(recipe) for recipe in recipes.RECIPES.values()])
-        return
+    else:
+        _list(recipes.RECIPES.values(), recipes.loading.list_installed())
+
+
+def _list(built_in: Iterable["Recipe"], installed: Mapping[str, str]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for heading, justify in COLUMNS.items():
         table.add_column(heading, no_wrap=True, overflow="ellipsis", justify=justify)
-    for recipe in recipes.RECIPES.values():
+    for recipe in built_in:
         table.add_row(
             recipe.name,
             recipe.summary,
@@ -55,24 +59,24 @@ def _list(*, as_json: bool) -> None:
         "\nTime to train one model, as a multiple of bn20's. Accuracy on held-out images,"
         "\nnot on Kaggle; `recipes NAME` says how it was measured."
     )
-    if installed := recipes.loading.list_installed():
+    if installed:
         print("\nFrom installed packages:")
         for name, place in sorted(installed.items()):
             print(f"  {name}  ({place})")
 
 
-def _time(recipe: recipes.Recipe) -> str:
+def _time(recipe: "Recipe") -> str:
     """Return the relative time to train one model; an empty text if not measured."""
     return f"{recipe.relative_time:.2g}×" if recipe.relative_time else ""
 
 
-def _accuracy(recipe: recipes.Recipe) -> str:
+def _accuracy(recipe: "Recipe") -> str:
     """Return the accuracy at the start of `Recipe.measured`; an empty text if not measured."""
     first = recipe.measured.partition(" ")[0]
     return first if first.startswith("0.") else ""
 
 
-def _show(recipe: recipes.Recipe, *, as_json: bool) -> None:
+def _show(recipe: "Recipe", *, as_json: bool) -> None:
     from kaggle_digits.backend import start_keras
     from kaggle_digits.training.planning import count_forward_flop
 
@@ -139,7 +143,7 @@ def _format(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _describe(recipe: recipes.Recipe) -> dict[str, Any]:
+def _describe(recipe: "Recipe") -> dict[str, Any]:
     return {
         "name": recipe.name,
         "summary": recipe.summary,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits import recipes
 from kaggle_digits.cli import options, printing
 from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.errors import InputError
@@ -87,6 +86,8 @@ def command(
 
     After a crash or Ctrl-C, the same command resumes. More --trials or time continue the study.
     """
+    from kaggle_digits import recipes
+
     found = recipes.find(recipe)
     from kaggle_digits import pipeline
     from kaggle_digits.datasets.advice import add_advice

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from kaggle_digits import recipes
 from kaggle_digits.cli import options
 
 
@@ -46,6 +45,8 @@ def command(
 
     After a crash or Ctrl-C, the same command resumes after the last finished epoch.
     """
+    from kaggle_digits import recipes
+
     found = recipes.find(recipe)  # reports a mistyped name before heavy imports
     from kaggle_digits.cli.running import train_and_report
     from kaggle_digits.training.configuration import TrainConfig
