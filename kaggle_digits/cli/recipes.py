@@ -36,7 +36,7 @@ def command(
     elif json:
         printing.print_json([_describe(recipe) for recipe in recipes.RECIPES.values()])
     else:
-        _list(recipes.RECIPES.values(), recipes.loading.list_installed())
+        _list(recipes.RECIPES.values(), recipes.finding.list_installed())
 
 
 def _list(built_in: Iterable["Recipe"], installed: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from kaggle_digits.recipes import (
     deotte15,
     fast,
     fast5,
+    finding,
     loading,
     one_conv,
     record5,
@@ -40,6 +41,7 @@ __all__ = [
     "Training",
     "find",
     "find_built_in",
+    "finding",
     "loading",
     "rename_old_settings",
     "require_reproducible",
@@ -89,7 +91,7 @@ def find(name: str) -> Recipe:
         'rmsprop'
 
     """
-    return loading.find(ALIASES.get(name, name), RECIPES)
+    return finding.find(ALIASES.get(name, name), RECIPES)
 
 
 def find_built_in(name: str) -> Recipe:

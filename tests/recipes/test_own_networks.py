@@ -7,7 +7,7 @@ import pytest
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import find, loading
+from kaggle_digits.recipes import find, finding, loading
 from kaggle_digits.recipes.checking import check_network
 from tests import product, untrained
 from tests.own_network import TEXT
@@ -166,7 +166,7 @@ def test_relative_imports_become_absolute():
         b"from . import a; from .b import b\nfrom .b import (\n    c,\n)\n"
         b"if 1:\n    from ..d.e import f; x = '.'\n"
     )
-    assert loading.make_absolute(text, "one.two").decode().splitlines() == [
+    assert finding.make_absolute(text, "one.two").decode().splitlines() == [
         "from one.two import a; from one.two.b import b",
         "from one.two.b import (",
         "    c,",
@@ -175,7 +175,7 @@ def test_relative_imports_become_absolute():
         "    from one.d.e import f; x = '.'",
     ]
     with pytest.raises(SyntaxError, match=r"expected `from one\.two\.a import` on one line"):
-        loading.make_absolute(b"from \\\n .a import b\n", "one.two")
+        finding.make_absolute(b"from \\\n .a import b\n", "one.two")
 
 
 FLAT = "layers.Flatten(), "
