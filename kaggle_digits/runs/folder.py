@@ -1,4 +1,4 @@
-"""Read and write a run's folder. No other module knows its layout.
+"""Read and write a run's folder. Only this package knows its layout.
 
     run.json         every setting, the data's fingerprints, class names, versions, times, state,
                      number of test images that occur in the training images
@@ -19,24 +19,20 @@ A file gets its final name only when it is complete, so an existing file can be 
 come from somebody else: links and special files are rejected, and the content is checked.
 """
 
-import contextlib
-import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import kaggle_digits
-from kaggle_digits import __version__, files, recipes
+from kaggle_digits import files, recipes
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.formats.arrays import Form, read_arrays
-from kaggle_digits.recipes import Recipe, Training
+from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import records
-from kaggle_digits.runs.safe_folder import DamagedRunError, RunFolder, is_ours, unreadable
-from kaggle_digits.transforms.deslanting import Deslant
+from kaggle_digits.runs.safe_folder import DamagedRunError, RunFolder, unreadable
+from kaggle_digits.runs.settings import Settings
+from kaggle_digits.runs.versions import environment
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,75 +46,6 @@ RECIPE_FILE = "recipe.py"
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")
 REWRITTEN = "Repeat the command that made the run: it rewrites the file."
 HASHED = {"hashes": Form("uint64", ("images",))}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings that determine a run's result.
-
-    The same settings, versions and processor reproduce the result to the byte.
-
-    Attributes:
-        command: ``train`` or ``cv``.
-        recipe: name of the recipe.
-        recipe_sha256: SHA-256 of the recipe's Python file; None if the recipe is built in.
-        training: the recipe's training settings, with the overrides of the command line.
-        deslant: the recipe's deslanting; None for no deslanting.
-        folds: number of models per seed; 1 for ``train``.
-        seeds: number of repetitions of the whole cross-validation.
-        seed: the first seed.
-        validation_split: share of images held out by ``train``, 0-1; None for ``cv``.
-        limit: size of the stratified subset of training images; None for all.
-        source: name of the data set.
-        train_fingerprint: SHA-256 of the used training images and labels.
-        test_fingerprint: SHA-256 of the test images.
-        backend: Keras backend.
-        threads: number of threads per split of a batch; None in runs of earlier versions, which
-            shared all cores.
-        excluded_images: number of images that are held out like the others, but never trained on.
-        excluded_sha256: SHA-256 of their ids, from `evaluation.suspects.hash_ids`; None for none.
-        pseudo_labelled_images: smallest number of test images that a model is trained on.
-        pseudo_labels_sha256: SHA-256 of their labels; None for none.
-
-    """
-
-    command: str
-    recipe: str
-    training: Training
-    folds: int
-    seeds: int
-    seed: int
-    validation_split: float | None
-    limit: int | None
-    source: str
-    train_fingerprint: str
-    test_fingerprint: str
-    backend: str
-    deslant: Deslant | None = None
-    threads: int | None = None
-    recipe_sha256: str | None = None
-    excluded_images: int = 0
-    excluded_sha256: str | None = None
-    pseudo_labelled_images: int = 0
-    pseudo_labels_sha256: str | None = None
-
-    def flat(self) -> dict[str, Any]:
-        """Return every setting under a dotted name, with values as JSON represents them."""
-        nested = json.loads(json.dumps(asdict(self)))
-        return dict(_flattened(nested))
-
-    @property
-    def members(self) -> int:
-        """Number of models that the run trains."""
-        return self.folds * self.seeds
-
-
-def _flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flattened(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", inner
 
 
 @dataclass(frozen=True)
@@ -409,89 +336,6 @@ class Run(RunFolder):
         files.write_json(self.folder / "run.json", self._description | changes)
 
 
-@contextlib.contextmanager
-def open_for_training(
-    folder: Path, settings: Settings, *, class_names: tuple[str, ...], command: str
-) -> Iterator[Run]:
-    """Create the run's folder or open an existing run, locked against other processes.
-
-    Args:
-        folder: the run's folder; created if it is missing.
-        settings: the settings of the run. An existing run must have the same.
-        class_names: names of the classes, recorded in a new run.
-        command: the command that resumes the run, recorded in a new run.
-
-    Raises:
-        InputError: the folder holds a run with other settings or data, or something else; another
-            process uses it; or it cannot be written.
-
-    """
-    run = Run(folder)
-    _require_run_or_empty(folder)
-    try:
-        files.make_folder(folder)
-    except OSError as error:
-        raise files.error_from(error, folder) from error
-    busy = f"{folder} is in use by another `kaggle-digits`. Wait for it, or choose another --run."
-    with files.lock(folder / ".lock", busy=busy, seconds=0):
-        run.require_no_links()
-        if (folder / "run.json").exists():
-            _require_same(run, settings)
-        else:
-            description = _describe(settings, class_names, command)
-            files.write_json(folder / "run.json", description)
-        run.remove_abandoned()
-        yield run
-
-
-def _describe(settings: Settings, class_names: tuple[str, ...], command: str) -> dict[str, Any]:
-    return {
-        "state": "running",
-        "command": command,
-        "started": now(),
-        "finished": None,
-        "settings": asdict(settings),
-        "class_names": class_names,
-        "environment": environment(),
-    }
-
-
-def _require_same(run: Run, settings: Settings) -> None:
-    before, now_ = run.settings.flat(), settings.flat()
-    nothing = "no such setting"  # None will not do: it is the value of some settings
-    different = [
-        f"  {name}: the run has {before.get(name, nothing)!r}, "
-        f"this command has {now_.get(name, nothing)!r}"
-        for name in dict.fromkeys([*before, *now_])
-        if before.get(name, nothing) != now_.get(name, nothing)
-    ]
-    if different:
-        precision = _hint_at_precision(before, now_)
-        raise InputError(
-            f"{run.folder} holds a run with other settings or data:\n"
-            + "\n".join(different)
-            + f"\nUse the same settings to resume it{precision}. To start a new run, use another "
-            "--run or move this folder away."
-        )
-
-
-def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
-    """Return the option that sets the run's precision, whose default depends on the processor."""
-    name = "training.precision"
-    return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
-
-
-def _require_run_or_empty(folder: Path) -> None:
-    if not folder.is_dir() or (folder / "run.json").exists():
-        return
-    foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
-    if foreign:
-        raise InputError(
-            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. Expected the folder "
-            "of a run or a new folder. Choose another --run."
-        )
-
-
 def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
     """Return the readable runs directly below ``root``, oldest first, and the damaged ones."""
     found, damaged = [], []
@@ -506,46 +350,3 @@ def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
             file = str(error.path.relative_to(folder))
             damaged.append(DamagedRun(folder, file, error.reason))
     return [run for _, run in sorted(found, key=lambda pair: pair[0])], damaged
-
-
-def environment() -> dict[str, Any]:
-    """Return the versions that a run's result depends on, and the git commit if it is known."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {"kaggle-digits": __version__}  # an editable installation's metadata may be old
-    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "git_commit": _git_commit(),
-        **versions,
-    }
-
-
-def _git_commit() -> str | None:
-    import subprocess
-
-    from kaggle_digits.credentials import environment_without_credentials
-
-    here = Path(kaggle_digits.__file__).resolve().parent.parent
-    if not (here / ".git").exists():  # an installed package is identified by its version
-        return None
-    try:
-        result = subprocess.run(  # noqa: S603 — nothing in it comes from outside
-            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 — the user's own git
-            env=environment_without_credentials(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:  # git is missing or not executable
-        return None
-    return result.stdout.strip() or None
-
-
-def now() -> str:
-    """Return the time in UTC, to the second, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
