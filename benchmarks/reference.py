@@ -29,7 +29,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.training import fit, planning
-from kaggle_digits.training.cross_validation import subsample
+from kaggle_digits.training.splitting import subsample
 
 MEANS = (
     "deotte15+deotte15+deotte15",

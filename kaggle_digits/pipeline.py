@@ -18,7 +18,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes.checking import check_network
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import cross_validation, splitting
 from kaggle_digits.training.configuration import (
     TrainConfig,
     describe_few_images,
@@ -107,12 +107,12 @@ def run_training(
     recipe = config.recipe
     _choose_executor(config)  # what is wrong with --on or --jobs is said first
     cross_validation.require_shape(recipe, splits.train.images)
-    cross_validation.require_all_classes(splits.train)
+    splitting.require_all_classes(splits.train)
     if recipe.file is not None:
         recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
     excluded = _read_excluded(config.exclude, splits.train) if config.exclude else ()
-    train = cross_validation.subsample(splits.train, config.limit, config.seed)
+    train = splitting.subsample(splits.train, config.limit, config.seed)
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
     labels = _make_pseudo_labels(config, splits, assignment, excluded)
@@ -155,22 +155,18 @@ def _read_excluded(path: Path, train: Dataset) -> tuple[int, ...]:
 
 def _assign_folds(
     config: TrainConfig, train: Dataset, excluded: tuple[int, ...]
-) -> cross_validation.FoldIds:
+) -> splitting.FoldIds:
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     if config.validation_split is not None:
-        assigned = cross_validation.assign_holdout(
-            train.labels, config.validation_split, config.seed
-        )
+        assigned = splitting.assign_holdout(train.labels, config.validation_split, config.seed)
     else:
-        assigned = cross_validation.assign_folds(
-            train.labels, config.folds, config.seeds, config.seed
-        )
+        assigned = splitting.assign_folds(train.labels, config.folds, config.seeds, config.seed)
     if not excluded:
         return assigned
     rows = np.flatnonzero(np.isin(train.ids, excluded))
-    assigned = cross_validation.exclude(assigned, rows, config.folds)
+    assigned = splitting.exclude(assigned, rows, config.folds)
     for fold in range(1, config.folds + 1):
-        for trained in cross_validation.select_trained(assigned, fold):
+        for trained in splitting.select_trained(assigned, fold):
             if missing := set(train.labels.tolist()) - set(train.labels[trained].tolist()):
                 raise InputError(
                     f"--exclude {config.exclude} leaves a model without training images of class "
@@ -182,7 +178,7 @@ def _assign_folds(
 def _make_pseudo_labels(
     config: TrainConfig,
     splits: Splits,
-    assignment: cross_validation.FoldIds,
+    assignment: splitting.FoldIds,
     excluded: tuple[int, ...],
 ) -> PseudoLabels:
     teachers = [path.resolve() for path in config.pseudo_labels]
@@ -192,9 +188,7 @@ def _make_pseudo_labels(
             "labels from a finished one."
         )
     members = range(1, config.folds * config.seeds + 1)
-    held_out = [
-        cross_validation.split_rows(assignment, config.folds, number)[1] for number in members
-    ]
+    held_out = [splitting.split_rows(assignment, config.folds, number)[1] for number in members]
     return make_pseudo_labels(
         [runs.Run(path) for path in config.pseudo_labels],
         splits,

@@ -11,7 +11,7 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
 from kaggle_digits.results import Blend, ensemble
-from kaggle_digits.training import cross_validation, planning
+from kaggle_digits.training import planning, splitting
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback
 from kaggle_digits.training.planning import Plan
@@ -150,9 +150,9 @@ def find_plan(
     members = config.members or planning.MEMBERS
     budget = None if config.budget is None else planning.parse_budget(config.budget)
     planning.require_members(members, splits.train)
-    cross_validation.require_all_classes(splits.train)
+    splitting.require_all_classes(splits.train)
     shared = config.train
-    train = cross_validation.subsample(splits.train, shared.limit, shared.seed)
+    train = splitting.subsample(splits.train, shared.limit, shared.seed)
     pseudo_labelled = len(splits.test) if config.self_training else 0
     trainings = planning.configure_members(len(train), shared.folds, shared.precision, members)
     made_for = planning.circumstances(train, trainings, pseudo_labelled)

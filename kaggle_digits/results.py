@@ -76,8 +76,16 @@ class FinishedRun:
     @cached_property
     def scores(self) -> Scores | None:
         """Out-of-fold scores; None if no image was held out."""
-        oof_scores = (self._run.metrics or {}).get("oof")
-        return Scores(**oof_scores) if oof_scores else None
+        return self._read_scores("oof")
+
+    @cached_property
+    def test_scores(self) -> Scores | None:
+        """Scores of the models' mean on the test images; None where their labels are not known."""
+        return self._read_scores("test")
+
+    def _read_scores(self, of: str) -> Scores | None:
+        found = (self._run.metrics or {}).get(of)
+        return Scores(**found) if found else None
 
     @cached_property
     def oof(self) -> Probabilities:
@@ -193,6 +201,7 @@ class Blend:
         scores: out-of-fold scores on the images that every member held out; None without such
             images.
         member_scores: scores of each member on the same images; empty without such images.
+        test_scores: scores on the test images; None where their labels are not known.
 
     Example:
         >>> blend = kd.ensemble(["runs/example", "runs/example"])
@@ -209,6 +218,7 @@ class Blend:
     labels: "npt.NDArray[np.uint8]"
     scores: Scores | None
     member_scores: tuple[Scores, ...]
+    test_scores: Scores | None
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels as ``ImageId,Label``, record their provenance and return the path."""
@@ -226,12 +236,14 @@ class Blend:
         accuracy = (
             "no image was held out by every run"
             if oof_scores is None
-            else f"{oof_scores.accuracy:.5f} ± {oof_scores.standard_error:.5f} "
-            f"({oof_scores.errors:,} errors)"
+            else _describe_scores(oof_scores)
         )
         members = zip(self.weights, self.runs, strict=True)
         rows = [(f"{weight:.3f}", str(run.folder)) for weight, run in members]
-        return _html_table([*rows, ("out-of-fold accuracy", accuracy)])
+        rows.append(("out-of-fold accuracy", accuracy))
+        if self.test_scores is not None:
+            rows.append(("test accuracy", _describe_scores(self.test_scores)))
+        return _html_table(rows)
 
 
 def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") -> Blend:
@@ -293,10 +305,11 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         method,
         tuple(shares),
         tuple(used),
-        Probabilities(test.ids, blended.astype(np.float32), None),
+        Probabilities(test.ids, blended.astype(np.float32), test.labels),
         blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
         oof_scores,
         member_scores,
+        None if test.labels is None else scores(blended, test.labels),
     )
 
 
@@ -368,6 +381,10 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
         csv = runs.Run(path).submission if path.is_dir() else path
         named.append((str(path), submissions.read(csv)))
     return FileComparison(comparison.compare(named))
+
+
+def _describe_scores(judged: Scores) -> str:
+    return f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} ({judged.errors:,} errors)"
 
 
 def _html_table(rows: Sequence[tuple[str, str]]) -> str:

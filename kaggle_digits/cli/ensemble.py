@@ -95,6 +95,7 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
             {
                 "members": judged_members,
                 "blend": judged,
+                "test": blend.test_scores and asdict(blend.test_scores),
                 "submission": str(csv),
             }
         )
@@ -110,6 +111,8 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
     for folder, leaked in zip(folders, leaks, strict=True):
         if leaked:
             print(f"Trained on {leaked:,} of the test images: {escape(folder)}")
+    if blend.test_scores:
+        print(f"Test         {printing.describe_scores(blend.test_scores)}")
     print(f"Submission   {escape(str(csv))} ({len(blend.test.ids):,} rows)")
 
 

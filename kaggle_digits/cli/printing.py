@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kaggle_digits.datasets.dataset import Splits
+    from kaggle_digits.evaluation import Scores
     from kaggle_digits.kaggle_client.kernel_ledger import KernelLedger
     from kaggle_digits.kaggle_client.ledger import Ledger
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
@@ -31,6 +32,14 @@ def print_notes(splits: "Splits") -> None:
     """Print the warnings about the data."""
     for note in splits.notes:
         print(f"Note: {escape(note)}", file=sys.stderr)
+
+
+def describe_scores(judged: "Scores") -> str:
+    """Return accuracy with standard error, log loss and errors in words."""
+    return (
+        f"accuracy {judged.accuracy:.5f} ± {judged.standard_error:.5f}, "
+        f"log loss {judged.log_loss:.5f}, {judged.errors:,} errors in {judged.images:,} images"
+    )
 
 
 def print_json(value: Any) -> None:

@@ -73,11 +73,7 @@ def _report(result: Result, csv: Path, splits: Splits, *, as_json: bool) -> None
     print(f"Run          {result.run.folder}")
     for name, scores in (("Held out", result.oof), ("Test", result.test)):
         if scores:
-            print(
-                f"{name:12} accuracy {scores.accuracy:.5f} ± {scores.standard_error:.5f}, "
-                f"log loss {scores.log_loss:.5f}, "
-                f"{scores.errors:,} errors in {scores.images:,} images"
-            )
+            print(f"{name:12} {printing.describe_scores(scores)}")
     print(f"Training     {result.seconds:,.0f} s")
     print(f"Submission   {csv} ({len(splits.test):,} rows)")
     if leaked := result.run.test_images_in_train:

@@ -14,7 +14,7 @@ from kaggle_digits.evaluation import Bin, Scores, WorstImage
 from kaggle_digits.formats.arrays import read_array
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import cross_validation, splitting
 from kaggle_digits.training.history import Epoch, read_history
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def _count_images(run: Run) -> int | None:
         if not run.has("folds.npy"):
             return None
         path = run.inside("folds.npy")
-        return int(read_array(path, cross_validation.FOLD_IDS, advice="").shape[1])
+        return int(read_array(path, splitting.FOLD_IDS, advice="").shape[1])
     except InputError:
         return None
 

@@ -19,7 +19,7 @@ class Predictions:
     Attributes:
         ids: int64 ``[n]``.
         probabilities: float32 ``[k, n, classes]``, one row per run.
-        labels: uint8 ``[n]``; None for test images.
+        labels: uint8 ``[n]``; None for test images without known labels.
 
     """
 
@@ -83,7 +83,7 @@ def find_image(run: Run, split: str, image: int) -> Prediction:
 
 
 def read_test(runs: list[Run]) -> Predictions:
-    """Read the runs' test probabilities.
+    """Read the runs' test probabilities, and the labels if all runs have the same.
 
     Raises:
         InputError: a run is not finished, or predicts other test images.
@@ -104,7 +104,9 @@ def read_test(runs: list[Run]) -> Predictions:
             )
         _require_same_classes(run, member, members[0])
     stack = np.stack([member["probabilities"] for member in members])
-    return Predictions(members[0]["ids"], stack, None)
+    labels = [member["labels"] for member in members if "labels" in member]
+    same = len(labels) == len(runs) and all(np.array_equal(one, labels[0]) for one in labels)
+    return Predictions(members[0]["ids"], stack, labels[0] if same else None)
 
 
 def read_out_of_fold(runs: list[Run]) -> Predictions | None:

@@ -21,7 +21,7 @@ from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.runs import Run
 from kaggle_digits.search.sampling import Sampler, require_optuna
 from kaggle_digits.search.study import Confirmation, Confirmed, Shared, Study, Trial, best
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import cross_validation, splitting
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.fit import NullFoldCallback
 
@@ -88,9 +88,9 @@ def search(config: SearchConfig, splits: Splits, folder: Path, watcher: SearchCa
     started = time.monotonic()
     recipe = config.train.recipe
     cross_validation.require_shape(recipe, splits.train.images)
-    cross_validation.require_all_classes(splits.train)
+    splitting.require_all_classes(splits.train)
     space = recipe.space or default_space(recipe.training)
-    train = cross_validation.subsample(splits.train, config.train.limit, config.train.seed)
+    train = splitting.subsample(splits.train, config.train.limit, config.train.seed)
     study = Study(folder)
     with study.open(_shared(config.train, train, space)):
         trainer = _Trainer(study, config.train, _hold_back(splits.source, train, config.train))
@@ -119,7 +119,7 @@ def _shared(config: TrainConfig, train: Dataset, space: Space) -> Shared:
 def _hold_back(source: str, train: Dataset, config: TrainConfig) -> Splits:
     """Return the images to search with; the held-back ones stand where test images do."""
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
-    parts = cross_validation.assign_folds(train.labels, config.folds + 1, 1, config.seed)[0]
+    parts = splitting.assign_folds(train.labels, config.folds + 1, 1, config.seed)[0]
     held_back = parts == config.folds + 1
     return Splits(
         source, train.take(np.flatnonzero(~held_back)), train.take(np.flatnonzero(held_back))

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files, submissions
-from kaggle_digits.backend import hiding, share_cores, start_keras
-from kaggle_digits.datasets.advice import DataError
-from kaggle_digits.datasets.dataset import Dataset, Images, Labels, Rows, Splits
+from kaggle_digits.backend import share_cores, start_keras
+from kaggle_digits.datasets.dataset import Dataset, Images, Rows, Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import Integers, Scores, ensembling, scores
+from kaggle_digits.evaluation import Scores, ensembling, scores
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
@@ -32,9 +31,12 @@ from kaggle_digits.training.pseudo_labels import (
     count_labelled,
     read_pseudo_labels,
 )
-
-FoldIds = npt.NDArray[np.int16]
-FOLD_IDS = Form("int16", ("seeds", "images"))
+from kaggle_digits.training.splitting import (
+    FOLD_IDS,
+    FoldIds,
+    split_rows,
+    subsample,
+)
 
 
 class TrainingCallback(FoldsCallback, Protocol):
@@ -70,119 +72,6 @@ class Result:
     seconds: float
 
 
-def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
-    """Return the fold (1 … folds) that holds each image out.
-
-    Each seed shuffles differently, so each repetition has other folds.
-
-    Args:
-        labels: uint8 ``[n]``.
-        folds: number of folds.
-        seeds: number of repetitions.
-        seed: the first seed; repetition ``k`` uses ``seed + k``.
-
-    Returns:
-        int16 ``[seeds, n]``.
-
-    Raises:
-        InputError: a class has fewer images than there are folds.
-
-    """
-    with hiding("pandas"):
-        from sklearn.model_selection import StratifiedKFold
-
-    _require_images_a_class(labels, folds, f"{folds} folds need")
-    assignment = np.zeros((seeds, len(labels)), np.int16)
-    for row in range(seeds):
-        split = StratifiedKFold(folds, shuffle=True, random_state=seed + row)
-        for fold, (_, held_out) in enumerate(split.split(labels, labels), start=1):
-            assignment[row, held_out] = fold
-    return assignment
-
-
-def assign_holdout(labels: Labels, share: float, seed: int) -> FoldIds:
-    """Hold out a stratified share of the images.
-
-    Args:
-        labels: uint8 ``[n]``.
-        share: share of the images to hold out, 0-1.
-        seed: seed of the shuffling.
-
-    Returns:
-        int16 ``[1, n]``: 1 for held-out images, 0 for the others.
-
-    Raises:
-        InputError: a class would be missing in one part.
-
-    """
-    assignment = np.zeros((1, len(labels)), np.int16)
-    if share:
-        _require_images_a_class(labels, 2, "a validation split needs")
-        classes = len(np.unique(labels))
-        if min(share, 1 - share) * len(labels) < classes:
-            raise InputError(
-                f"--validation-split {share} of {len(labels)} images leaves one part with fewer "
-                f"images than the {classes} classes. Use more images or a share nearer to 0.5."
-            )
-        _, held_out = _split_in_two(labels, seed, test_size=share)
-        assignment[0, held_out] = 1
-    return assignment
-
-
-def _split_in_two(labels: Labels, seed: int, **size: float) -> tuple[Rows, Rows]:
-    """Return the rows of two stratified parts; ``size`` is ``train_size`` or ``test_size``."""
-    with hiding("pandas"):
-        from sklearn.model_selection import train_test_split
-
-    first, second = train_test_split(
-        np.arange(len(labels)), stratify=labels, random_state=seed, **size
-    )
-    return first, second
-
-
-def exclude(assignment: FoldIds, rows: Rows, folds: int) -> FoldIds:
-    """Mark images that no model is trained on. They are held out and scored like the others.
-
-    Args:
-        assignment: int16 ``[seeds, n]``, from `assign_folds` or `assign_holdout`.
-        rows: int ``[m]``, the places of these images.
-        folds: number of folds per seed.
-
-    Returns:
-        int16 ``[seeds, n]``: negative for these images.
-
-    """
-    marked = assignment.copy()
-    never_held_out = folds + 1  # there is no such fold, and 0 has no negative
-    marked[:, rows] = -np.where(assignment[:, rows] == 0, never_held_out, assignment[:, rows])
-    return marked
-
-
-def select_trained(assignment: Integers, fold: int) -> npt.NDArray[np.bool_]:
-    """Return which images the models of ``fold`` (1 … folds) are trained on, bool as `assignment`.
-
-    Args:
-        assignment: int16 ``[…, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
-        fold: the fold that is held out.
-
-    """
-    return np.asarray((assignment >= 0) & (assignment != fold))
-
-
-def split_rows(assignment: FoldIds, folds: int, number: int) -> tuple[Rows, Rows]:
-    """Return the rows that the model ``number`` is trained on, and those that it holds out.
-
-    Args:
-        assignment: int16 ``[seeds, n]``, from `assign_folds`, `assign_holdout` or `exclude`.
-        folds: number of folds per seed.
-        number: number of the model, 1 … folds × seeds.
-
-    """
-    repeat, fold = divmod(number - 1, folds)
-    trained = select_trained(assignment[repeat], fold + 1)
-    return np.flatnonzero(trained), np.flatnonzero(np.abs(assignment[repeat]) == fold + 1)
-
-
 def count_images(assignment: FoldIds, folds: int, pseudo_labels: PseudoLabels) -> tuple[int, ...]:
     """Return the number of images that each model is trained on.
 
@@ -211,26 +100,6 @@ def count_run_images(run: Run) -> tuple[int, ...]:
     assignment = read_array(run.inside("folds.npy"), form, advice=REWRITTEN)
     labels = read_pseudo_labels(run, len(run.arrays("test")["ids"]))
     return count_images(assignment, settings.folds, labels)
-
-
-def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
-    """Return a stratified subset of ``limit`` images in their original order; all for None.
-
-    Raises:
-        InputError: ``limit`` leaves fewer images than classes, in the subset or outside it.
-
-    """
-    if limit is None or limit == len(train):
-        return train
-    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
-    classes = len(np.unique(train.labels))
-    if not classes <= limit <= len(train) - classes:
-        raise InputError(
-            f"--limit {limit} does not fit the data. Expected {classes} (one image per class) to "
-            f"{len(train) - classes}, or no --limit for all {len(train)} images."
-        )
-    chosen, _ = _split_in_two(train.labels, seed, train_size=limit)
-    return train.take(np.sort(chosen))
 
 
 def select_run_images(run: Run, splits: Splits, split: str) -> Dataset:
@@ -262,19 +131,6 @@ def require_shape(recipe: Recipe, images: Images) -> None:
         raise InputError(
             f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
             "Choose a recipe for this shape: `kaggle-digits recipes` lists them."
-        )
-
-
-def require_all_classes(train: Dataset) -> None:
-    """Raise a DataError unless ``train`` has images of every class."""
-    counts = train.class_counts
-    assert counts is not None  # noqa: S101 — training data is labelled by contract
-    counted = list(zip(train.class_names, counts, strict=True))
-    if missing := [name for name, count in counted if not count]:
-        present = [f"{name} ({count:,} images)" for name, count in counted if count]
-        raise DataError(
-            f"the training images lack {len(missing)} of {len(counted)} classes: "
-            f"{', '.join(missing)}. Received {', '.join(present)}. Expected images of every class."
         )
 
 
@@ -446,15 +302,6 @@ def _gather_oof(run: Run, settings: Settings, train: Dataset) -> Scores | None:
 
 def _scores(finished: dict[str, Any]) -> Scores | None:
     return Scores(**finished["scores"]) if finished["scores"] else None
-
-
-def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
-    classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < needed:
-        raise InputError(
-            f"{who} at least {needed} images per class; the data has {counts.min()} of class "
-            f"{classes[counts.argmin()]}. Use fewer folds, more images or a larger --limit."
-        )
 
 
 def predict(run: Run, images: Images) -> ensembling.Probabilities:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kaggle_digits as kd
 from kaggle_digits import files
 from tests import product
 from tests.helpers import mnist_arrays, write_competition
@@ -287,7 +288,7 @@ def test_runs_as_a_module_like_the_command(tmp_path):
 def test_a_labelled_test_set_is_scored(tmp_path):
     (tmp_path / "input").mkdir()
     files.write_npz(tmp_path / "input" / "mnist.npz", **mnist_arrays(train=60, test=20))
-    arguments = ("train", "--epochs", "1", "--batch-size", "60")
+    arguments = ("train", "--recipe", "dense", "--epochs", "1")
     text = product.call(*arguments, cwd=tmp_path).stdout
     assert re.search(r"Test +accuracy 0\.\d{5} ± .*, log loss .* errors in 20 images", text)
     again = json.loads(product.call(*arguments, "--json", cwd=tmp_path).stdout)
@@ -297,6 +298,18 @@ def test_a_labelled_test_set_is_scored(tmp_path):
     assert again["test"]["errors"] == wrong
     assert json.loads((run / "metrics.json").read_text())["test"] == again["test"]
     assert json.loads((run / "run.json").read_text())["class_names"] == list("0123456789")
+    assert (opened := kd.open_run(run).test_scores)
+    assert opened.errors == wrong
+
+    blend = ("ensemble", run, run, "--submission", "b.csv")
+    text = product.call(*blend, cwd=tmp_path).stdout
+    assert re.search(rf"Test +accuracy 0\.\d{{5}} .*, {wrong} errors in 20 images", text)
+    assert (
+        json.loads(product.call(*blend, "--json", cwd=tmp_path).stdout)["test"]["errors"] == wrong
+    )
+    two = kd.ensemble([run, run])
+    assert (two.test.labels == stored["labels"]).all()
+    assert "test accuracy" in two._repr_html_()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a disk that is full")

@@ -10,7 +10,7 @@ from kaggle_digits.cli import app
 from kaggle_digits.datasets import get_rehearsal, kaggle_csv, load
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import splitting
 from tests.helpers import (
     HEADER,
     csv_text,
@@ -143,6 +143,6 @@ def test_data_check_reports_missing_classes(tmp_path):
 def test_few_images_of_every_class_are_enough():
     pixels = images(10).reshape(-1, 28, 28, 1)
     train = Dataset(pixels, labels(10), np.arange(1, 11))
-    cross_validation.require_all_classes(train)
+    splitting.require_all_classes(train)
     with pytest.raises(InputError, match="lack 1 of 10 classes: 9"):
-        cross_validation.require_all_classes(train.take(np.arange(9)))
+        splitting.require_all_classes(train.take(np.arange(9)))

@@ -78,7 +78,7 @@ print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon())
 network = find("bn20").network()
 print({layer.compute_dtype for layer in network.layers}, network.layers[3].output.shape)
 import numpy as np
-from kaggle_digits.training.cross_validation import assign_folds
+from kaggle_digits.training.splitting import assign_folds
 assign_folds(np.arange(20, dtype=np.uint8) % 2, 2, 1, 0)
 assert "sklearn" in sys.modules and "pandas" not in sys.modules
 import matplotlib, pandas

@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import find_suspects, suspects, write_suspects
-from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training import cross_validation, fit, splitting
 from kaggle_digits.training.pseudo_labels import label_none
 from tests import product, untrained
 from tests.helpers import write_competition
@@ -57,8 +57,8 @@ def test_what_is_no_list_is_refused(content, message, tmp_path):
 
 def test_an_excluded_image_is_held_out_and_not_trained_on():
     folds = np.array([[1, 2, 3, 1, 2, 3]], np.int16)
-    marked = cross_validation.exclude(folds, np.array([0, 1]), 3)
-    trained = [cross_validation.select_trained(marked, fold)[0] for fold in (1, 2, 3)]
+    marked = splitting.exclude(folds, np.array([0, 1]), 3)
+    trained = [splitting.select_trained(marked, fold)[0] for fold in (1, 2, 3)]
     assert [np.flatnonzero(rows).tolist() for rows in trained] == [[2, 4, 5], [2, 3, 5], [3, 4]]
     assert (np.abs(marked) == folds).all()
     assert cross_validation.count_images(marked, 3, label_none(3, 1)) == (3, 3, 2)
@@ -66,8 +66,8 @@ def test_an_excluded_image_is_held_out_and_not_trained_on():
 
 def test_an_excluded_image_that_no_fold_holds_out_is_not_trained_on():
     """The single split of `train`: 1 for held-out images, 0 for the others."""
-    marked = cross_validation.exclude(np.array([[0, 0, 1, 1]], np.int16), np.array([1, 3]), 1)
-    assert np.flatnonzero(cross_validation.select_trained(marked, 1)).tolist() == [0]
+    marked = splitting.exclude(np.array([[0, 0, 1, 1]], np.int16), np.array([1, 3]), 1)
+    assert np.flatnonzero(splitting.select_trained(marked, 1)).tolist() == [0]
     assert np.flatnonzero(np.abs(marked[0]) == 1).tolist() == [2, 3]
 
 

@@ -6,12 +6,8 @@ import pytest
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
-from kaggle_digits.training.cross_validation import (
-    assign_folds,
-    assign_holdout,
-    require_shape,
-    subsample,
-)
+from kaggle_digits.training.cross_validation import require_shape
+from kaggle_digits.training.splitting import assign_folds, assign_holdout, subsample
 
 
 def unequal_labels() -> np.ndarray:

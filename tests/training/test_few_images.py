@@ -14,7 +14,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import RECIPES, find
 from kaggle_digits.recipes.recipe import MIN_PART, MIN_STEPS, MIN_TOTAL_STEPS, sequential
 from kaggle_digits.runs import Run
-from kaggle_digits.training import building, cross_validation, fit
+from kaggle_digits.training import building, cross_validation, fit, splitting
 from kaggle_digits.training.history import read_history
 from tests.helpers import write_competition
 
@@ -167,7 +167,7 @@ class StopAfter(fit.NullFoldCallback):
 
 
 def test_the_sample_is_learnt_within_two_epochs(sample, tmp_path):
-    folds = cross_validation.assign_folds(sample.train.labels, 5, 1, 0)
+    folds = splitting.assign_folds(sample.train.labels, 5, 1, 0)
     rows = np.flatnonzero(folds[0] != 1)
     assert len(rows) == 1_153
     start_keras(BN20.batch_splits)

@@ -11,7 +11,7 @@ import pytest
 import kaggle_digits as kd
 from kaggle_digits import files
 from kaggle_digits.runs import Run
-from kaggle_digits.training import cross_validation, fit, pseudo_labels
+from kaggle_digits.training import fit, pseudo_labels, splitting
 from kaggle_digits.training.pseudo_labels import UNLABELLED as NO
 from kaggle_digits.training.pseudo_labels import make_pseudo_labels
 from tests import product
@@ -88,8 +88,8 @@ def copied(folder, tmp_path):
 
 
 def held_out(splits):
-    folds = cross_validation.assign_folds(splits.train.labels, 3, 1, 0)
-    return [cross_validation.split_rows(folds, 3, number)[1] for number in (1, 2, 3)]
+    folds = splitting.assign_folds(splits.train.labels, 3, 1, 0)
+    return [splitting.split_rows(folds, 3, number)[1] for number in (1, 2, 3)]
 
 
 def test_each_fold_gets_the_labels_of_the_same_fold(copied):
