@@ -7,6 +7,7 @@ Nearly all of the time of a client's process is these imports, and each command 
 import multiprocessing
 import os
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -25,28 +26,28 @@ IMPORTS = (
 
 def starting() -> Any:
     """Return a patch that lets `client` start its processes in this way."""
-    return mock.patch.object(client, "multiprocessing", Multiprocessing())
+    instead = SimpleNamespace(get_context=lambda _: Context())
+    return mock.patch.object(client, "multiprocessing", instead)
 
 
-class Multiprocessing:
-    """Stands in the module's place for `client`, which asks for processes that start anew."""
+class Context:
+    """What `client` uses of a context of `multiprocessing`."""
 
-    def get_context(self, method: str) -> "Multiprocessing":
-        assert method == "spawn"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(IMPORTS))
-        self.Pipe = context.Pipe
-        self._context = context
-        return self
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(IMPORTS))
+        self.Pipe = self._context.Pipe
 
     def Process(  # noqa: N802 — its name there
         self, *, target: Callable[..., None], args: tuple[Any, ...], daemon: bool
     ) -> Any:
+        # The process would have the variables of the time when the first of its kind was started.
         arguments = (dict(os.environ), target, args)
         return self._context.Process(target=run, args=arguments, daemon=daemon)
 
 
 def run(environment: dict[str, str], target: Callable[..., None], args: tuple[Any, ...]) -> None:
+    """Call ``target`` in ``environment``, in the new process."""
     os.environ.clear()
     os.environ.update(environment)
     target(*args)
