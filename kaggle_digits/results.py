@@ -80,7 +80,7 @@ class FinishedRun:
 
     @cached_property
     def test_scores(self) -> Scores | None:
-        """Scores of the models' mean on the test images; None where their labels are not known."""
+        """Scores of the models' mean on the test images; None if their labels are unknown."""
         return self._read_scores("test")
 
     def _read_scores(self, of: str) -> Scores | None:
@@ -150,9 +150,9 @@ class FinishedRun:
             "models": f"{settings.members} × {settings.training.epochs} epochs",
             "out-of-fold accuracy": "no image was held out"
             if oof_scores is None
-            else f"{oof_scores.accuracy:.5f} ± {oof_scores.standard_error:.5f} "
-            f"({oof_scores.errors:,} errors in {oof_scores.images:,} images)",
+            else _describe_scores(oof_scores),
             "log loss": "" if oof_scores is None else f"{oof_scores.log_loss:.5f}",
+            **({"test accuracy": _describe_scores(self.test_scores)} if self.test_scores else {}),
             "folder": str(self.folder),
         }
         return _html_table(list(rows.items())) + self._learning_curves()
@@ -201,7 +201,7 @@ class Blend:
         scores: out-of-fold scores on the images that every member held out; None without such
             images.
         member_scores: scores of each member on the same images; empty without such images.
-        test_scores: scores on the test images; None where their labels are not known.
+        test_scores: scores on the test images; None if their labels are unknown.
 
     Example:
         >>> blend = kd.ensemble(["runs/example", "runs/example"])
@@ -384,7 +384,10 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
 
 
 def _describe_scores(judged: Scores) -> str:
-    return f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} ({judged.errors:,} errors)"
+    return (
+        f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} "
+        f"({judged.errors:,} errors in {judged.images:,} images)"
+    )
 
 
 def _html_table(rows: Sequence[tuple[str, str]]) -> str:

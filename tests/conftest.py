@@ -4,6 +4,7 @@ import gc
 import gzip
 import json
 import os
+import shutil
 import zipfile
 
 import pytest
@@ -87,8 +88,9 @@ def undisturbed(tmp_path_factory):
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     folder /= "undisturbed"
-    with files.lock(folder / "lock", busy="another process of the tests trains it", seconds=240):
+    with files.lock(folder / "lock", busy="another process of the tests trains it", seconds=300):
         if not (folder / "out.csv").exists():
+            shutil.rmtree(folder / "run", ignore_errors=True)  # of a process that failed
             write_competition(folder / "input", train=240, test=40)
             product.run(*product.DENSE, "--on", "here", cwd=folder)
     return folder

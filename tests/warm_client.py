@@ -1,7 +1,7 @@
 """Start Kaggle's client from a process that has imported what the client needs.
 
-Nearly all of the time of a client's process is these imports, and each command starts one. What
-`product.run` and `product.started` start is as users have it.
+Importing takes nearly all of the time of a client's process, and each command starts one.
+`product.run` and `product.started` start it as users do.
 """
 
 import multiprocessing
@@ -13,7 +13,7 @@ from unittest import mock
 
 from kaggle_digits.kaggle_client import client
 
-# Without kaggle itself, whose import reads credentials.
+# Without kaggle itself, whose import reads credentials. A name that cannot be imported is ignored.
 IMPORTS = (
     "bleach",
     "google.protobuf.field_mask_pb2",
@@ -41,7 +41,7 @@ class Context:
     def Process(  # noqa: N802 — its name there
         self, *, target: Callable[..., None], args: tuple[Any, ...], daemon: bool
     ) -> Any:
-        # The process would have the variables of the time when the first of its kind was started.
+        # The process would have the variables with which its server was started.
         arguments = (dict(os.environ), target, args)
         return self._context.Process(target=run, args=arguments, daemon=daemon)
 

@@ -122,7 +122,7 @@ def command(
         return
     for line in chain(
         _held_out(judged, _printable_names(run)),
-        _describe_test_scores(tested),
+        [f"\ntest      {printing.describe_scores(tested)}"] if tested else (),
         _written(drawn),
         evaluate_suspects.describe(listed) if listed else (),
         _written_page(page),
@@ -218,9 +218,12 @@ def _judge(run: "Run", worst: int) -> Judged | None:
     )
 
 
-def _test_scores(run: "Run") -> dict[str, Any] | None:
+def _test_scores(run: "Run") -> "Scores | None":
     """Return the scores on the test images; None if their labels are unknown."""
-    return (run.metrics or {}).get("test")
+    from kaggle_digits.evaluation import Scores
+
+    found = (run.metrics or {}).get("test")
+    return Scores(**found) if found else None
 
 
 def _drawn(run: "Run", data: Path) -> "Drawn":
@@ -272,15 +275,6 @@ def _printable_names(run: "Run") -> tuple[str, ...]:
     return tuple(map(plain, run.class_names))
 
 
-def _describe_test_scores(scores: dict[str, Any] | None) -> Iterator[str]:
-    if scores is not None:
-        yield (
-            f"\ntest      accuracy {scores['accuracy']:.5f} ± {scores['standard_error']:.5f}, log "
-            f"loss {scores['log_loss']:.5f}, {scores['errors']:,} errors in "
-            f"{scores['images']:,} test images"
-        )
-
-
 def _written(drawn: "Drawn | None") -> Iterator[str]:
     if drawn is None:
         return
@@ -299,7 +293,7 @@ def _written_page(page: "PageFiles | None") -> Iterator[str]:
 
 
 def _describe(
-    run: "Run", judged: Judged | None, tested: dict[str, Any] | None, drawn: "Drawn | None"
+    run: "Run", judged: Judged | None, tested: "Scores | None", drawn: "Drawn | None"
 ) -> dict[str, Any]:
     return {
         "scores": judged and asdict(judged.scores),
@@ -307,7 +301,7 @@ def _describe(
         "worst": [asdict(image) for image in judged.worst] if judged else [],
         "class_names": run.class_names,
         "calibration": judged and asdict(judged.calibration),
-        "test": tested,
+        "test": tested and asdict(tested),
         "plots": drawn
         and {"written": list(map(str, drawn.written)), "left_out": dict(drawn.left_out)},
     }

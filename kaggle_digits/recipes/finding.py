@@ -113,7 +113,7 @@ def _load_attribute(name: str) -> Recipe:
     program = read(path, f"--recipe {name}")
     with describing_faults(path):
         program = make_absolute(program, spec.parent or "")
-    if attribute != "RECIPE":
+    if attribute != "RECIPE":  # `loading` finds the recipe's line through this one
         program = program.rstrip() + f"\n\nRECIPE = {attribute}\n".encode()
     try:
         return run_program(program, path)

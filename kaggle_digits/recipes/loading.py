@@ -37,14 +37,14 @@ def load_file(path: Path) -> Recipe:
 
 
 def read(path: Path, asked: str) -> bytes:
-    """Return a recipe's file.
+    """Return the content of a recipe's file.
 
     Args:
         path: the file.
-        asked: what the user asked for, for the message.
+        asked: the option as it was given, such as ``--recipe my_net.py``; begins the message.
 
     Raises:
-        InputError: it is no file, cannot be read, or is too large.
+        InputError: it is not a file, cannot be read, or is too large.
 
     """
     try:
@@ -117,7 +117,7 @@ def _run_module(name: str, program: bytes, path: Path) -> None:
 
 @contextlib.contextmanager
 def describing_faults(path: Path) -> Iterator[None]:
-    """Raise what the code of ``path`` raises in the block as an InputError with its line."""
+    """Convert an exception in the block to an InputError that names the file and the line."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -183,7 +183,7 @@ def _line_of_recipe(program: bytes) -> int:
     lines = program.splitlines()
     names = [b"RECIPE"]
     if lines and (alias := re.fullmatch(rb"RECIPE = (\w+)", lines[-1])):
-        names.insert(0, alias[1])  # of `finding`, for another name
+        names.insert(0, alias[1])  # `finding` appends this line for another name than RECIPE
     for name in names:
         found = [n for n, line in enumerate(lines, 1) if re.match(rb"%s\b.*=" % name, line)]
         if found:

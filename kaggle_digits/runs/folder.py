@@ -1,4 +1,4 @@
-"""Read and write a run's folder. Only this package knows its layout.
+"""Read and write a run's folder, which looks like this.
 
     run.json         every setting, the data's fingerprints, class names, versions, times, state,
                      number of test images that occur in the training images

@@ -104,9 +104,9 @@ def read_test(runs: list[Run]) -> Predictions:
             )
         _require_same_classes(run, member, members[0])
     stack = np.stack([member["probabilities"] for member in members])
-    labels = [member["labels"] for member in members if "labels" in member]
-    same = len(labels) == len(runs) and all(np.array_equal(one, labels[0]) for one in labels)
-    return Predictions(members[0]["ids"], stack, labels[0] if same else None)
+    known = [member["labels"] for member in members if "labels" in member]
+    same = len(known) == len(runs) and all(np.array_equal(labels, known[0]) for labels in known)
+    return Predictions(members[0]["ids"], stack, known[0] if same else None)
 
 
 def read_out_of_fold(runs: list[Run]) -> Predictions | None:

@@ -13,8 +13,8 @@ import pytest
 from tests import product
 from tests.helpers import write_competition
 
-# training/ tests that every kind of network resumes with the same bytes.
-CV = product.DENSE
+# In one process. training/ kills several, and resumes every kind of network with the same bytes.
+CV = (*product.DENSE, "--on", "here")
 SUBMISSION = Path("out.csv")
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "metrics.json", "folds.npy")
 
@@ -90,7 +90,7 @@ def test_what_a_finished_run_holds(finished):
         np.testing.assert_array_equal(test["ids"], np.arange(1, 41))
 
 
-def test_a_finished_run_is_not_trained_again_and_needs_no_keras(data, finished):
+def test_a_finished_run_is_not_trained_again(data, finished):
     again = product.call(*CV, "--input", data, "--submission", "again.csv", cwd=finished)
     assert again.stderr.count("finished earlier") == 3
     assert (finished / "again.csv").read_bytes() == (finished / SUBMISSION).read_bytes()
@@ -152,7 +152,7 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
 
 
 def test_what_follows_a_run(data, finished):
-    """Commands that read a finished run, in one place because training it costs half a minute."""
+    """Commands that read a finished run."""
     product.call("predict", "run", "--input", data, "--submission", "predicted.csv", cwd=finished)
     assert (finished / "predicted.csv").read_bytes() == (finished / SUBMISSION).read_bytes()
 

@@ -70,7 +70,7 @@ def test_data_show_of_unlabelled_images_counts_no_classes(here):
 
 def test_data_show_augments_quietly(here):
     # In a process of its own: what TensorFlow says, it says when it is imported first.
-    done = product.call("data", "show", "--augment", "bn20", "--picture", "a.png", cwd=here)
+    done = product.run("data", "show", "--augment", "bn20", "--picture", "a.png", cwd=here)
     assert done.stdout == "drawn    a.png\n"
     assert done.stderr == ""
     assert (here / "a.png").exists()
@@ -186,7 +186,7 @@ def test_the_test_scores_of_a_run_that_has_them(here):
     metrics.write_text(json.dumps(values | {"test": scores}))
     text = product.call("evaluate", "run", cwd=here).stdout
     assert "\ntest      accuracy 0.75000 ± " in text
-    assert "5 errors in 20 test images" in text
+    assert "5 errors in 20 images" in text
     (here / "run" / "oof.npz").unlink()
     result = json.loads(product.call("evaluate", "run", "--json", cwd=here).stdout)
     assert (result["scores"], result["worst"], result["test"]) == (None, [], scores)

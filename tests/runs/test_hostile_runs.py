@@ -283,6 +283,18 @@ def test_arrays_are_checked_before_they_are_used(changes, reason, run):
     assert reason in str(raised.value)
 
 
+def test_test_labels_are_those_of_all_runs(run, tmp_path):
+    labels = np.array([1, 2, 3], np.uint8)
+    other = Run(write_run(tmp_path / "other", rows=3))
+    for theirs, expected in (({"labels": labels}, labels.tolist()), ({}, None),
+                             ({"labels": labels[::-1]}, None)):  # fmt: skip
+        for one, more in ((run, {"labels": labels}), (other, theirs)):
+            arrays = {key: of for key, of in one.arrays("test").items() if key != "labels"}
+            files.write_npz(one.folder / "test.npz", **arrays | more)
+        found = predictions.read_test([run, other]).labels
+        assert (None if found is None else found.tolist()) == expected
+
+
 def test_runs_must_fit_together(run, tmp_path):
     other = Run(write_run(tmp_path / "other", rows=3))
     files.write_npz(

@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def longer(data, tmp_path_factory):
-    """The folder of a run in one process, whose epochs take longer than starting a worker."""
+    """Return the folder of a run that still trains while workers are killed: 12 epochs."""
     folder = tmp_path_factory.mktemp("longer")
     product.run(*DENSE, "--on", "here", "--input", data, cwd=folder, timeout=SECONDS)
     return folder
