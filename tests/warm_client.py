@@ -26,28 +26,22 @@ IMPORTS = (
 
 def starting() -> Any:
     """Return a patch that lets `client` start its processes in this way."""
-    instead = SimpleNamespace(get_context=lambda _: Context())
-    return mock.patch.object(client, "multiprocessing", instead)
+    return mock.patch.object(client, "child_processes", SimpleNamespace(start=start))
 
 
-class Context:
-    """What `client` uses of a context of `multiprocessing`."""
-
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(IMPORTS))
-        self.Pipe = self._context.Pipe
-
-    def Process(  # noqa: N802 — its name there
-        self, *, target: Callable[..., None], args: tuple[Any, ...], daemon: bool
-    ) -> Any:
-        # The process would have the variables with which its server was started.
-        arguments = (dict(os.environ), target, args)
-        return self._context.Process(target=run, args=arguments, daemon=daemon)
+def start(target: Callable[..., None]) -> tuple[Any, Any]:
+    """Do what `child_processes.start` does, but fork the process."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTS))
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run, args=(dict(os.environ), target, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
 
 
-def run(environment: dict[str, str], target: Callable[..., None], args: tuple[Any, ...]) -> None:
-    """Call ``target`` in ``environment``, in the new process."""
+def run(environment: dict[str, str], target: Callable[..., None], theirs: Any) -> None:
+    """Call ``target`` in the new process, which has the environment of the fork server."""
     os.environ.clear()
     os.environ.update(environment)
-    target(*args)
+    target(theirs)

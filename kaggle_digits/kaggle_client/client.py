@@ -5,9 +5,7 @@ Kaggle's client runs in a separate process (`client_process`), which is ended at
 
 import contextlib
 import math
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -204,12 +202,7 @@ class Kaggle:
     def _start(self) -> None:
         if self._process is not None:
             return
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=client_process.serve, args=(theirs,), daemon=True)
-        with child_processes.ignoring(signal.SIGINT):
-            self._process.start()
-        theirs.close()
+        self._process, self._connection = child_processes.start(client_process.serve)
         answer = self._answer(START_DEADLINE, None)
         if answer != client_process.READY:
             self.close()

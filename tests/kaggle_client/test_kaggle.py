@@ -57,11 +57,11 @@ def test_push_wait_and_what_is_left_of_it(folder, data, server):
     assert "0.99000" in product.call("runs", cwd=folder).stdout
 
 
-NOTEBOOK = """
+SCRIPT = """
 import sys
 import kaggle_digits as kd
 try:
-    result = kd.submit("a.csv", sys.argv[1], message="from a notebook", wait=True)
+    result = kd.submit("a.csv", sys.argv[1], message="from a script", wait=True)
 except kd.KaggleDigitsError as error:
     print(error)
 else:
@@ -69,10 +69,11 @@ else:
 """
 
 
-def submit_from_notebook(folder, data, **variables):
-    """Return what a notebook is told, which calls `kaggle_digits.submit`."""
+def submit_from_script(folder, data, **variables):
+    """Return what a script is told that calls `kaggle_digits.submit`, and which runs once."""
+    (folder / "script.py").write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "-c", NOTEBOOK, str(data)],
+        [sys.executable, "script.py", str(data)],
         cwd=folder,
         env=product.environment(**variables),
         capture_output=True,
@@ -84,13 +85,13 @@ def submit_from_notebook(folder, data, **variables):
     return done.stdout.strip()
 
 
-def test_a_notebook_submits_with_the_same_guards(folder, data, server):
-    told = submit_from_notebook(folder, data)
+def test_a_script_submits_with_the_same_guards(folder, data, server):
+    told = submit_from_script(folder, data)
     assert told.startswith("no credentials for Kaggle")
-    told = submit_from_notebook(folder, data, **server.environment())
-    assert told == "1001 0.99 3 from a notebook"
-    assert [entry["message"] for entry in ledger(folder)] == ["from a notebook"]
-    told = submit_from_notebook(folder, data, **server.environment())
+    told = submit_from_script(folder, data, **server.environment())
+    assert told == "1001 0.99 3 from a script"
+    assert [entry["message"] for entry in ledger(folder)] == ["from a script"]
+    told = submit_from_script(folder, data, **server.environment())
     assert "a.csv was already submitted" in told
     assert len(server.submissions) == 1
 

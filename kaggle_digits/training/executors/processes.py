@@ -6,7 +6,6 @@ of its fold. Progress comes back through pipes. A process ends itself when its p
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -150,43 +148,20 @@ def _save(path: Path, images: Any) -> None:
 
 @contextlib.contextmanager
 def _start_workers(arguments: tuple[Any, ...], count: int) -> Iterator[list[_Worker]]:
-    context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []
     # At the end all workers are killed, even busy ones. Their files are removed with the folder.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
-            with child_processes.ignoring(signal.SIGINT, signal.SIGTERM):
-                for index in range(count):
-                    ours, theirs = context.Pipe()
-                    process = context.Process(
-                        target=serve,
-                        args=(theirs, scratch, choose_gpu(index), *arguments),
-                        daemon=True,
-                    )
-                    with credentials.withheld(), _without_main():
-                        process.start()
-                    theirs.close()
-                    workers.append(_Worker(process, ours))
+            for index in range(count):
+                with credentials.withheld():
+                    started = child_processes.start(serve, scratch, choose_gpu(index), *arguments)
+                workers.append(_Worker(*started))
             yield workers
         finally:
             for worker in workers:
                 worker.process.kill()
             for worker in workers:
                 worker.process.join()
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Let processes that are started in the block not import the program's main module.
-
-    They need nothing of it. A user's script without ``if __name__ == "__main__"`` would run again.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 def choose_gpu(index: int) -> str | None:
