@@ -166,14 +166,14 @@ def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None
 
 def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds, Scores] | None":
     """Return the score bounds and the known scores of these files; None without known scores."""
-    from kaggle_digits.files import sha256_of
-    from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
-
     entries = [
         entry for entry in printing.open_ledger().entries() if entry.public_score is not None
     ]
     if not entries:
         return None
+    from kaggle_digits.files import sha256_of
+    from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
+
     known = {entry.sha256: entry.public_score for entry in entries}
     hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}
     scores = {name: known[sha256] for name, sha256 in hashes.items() if sha256 in known}
