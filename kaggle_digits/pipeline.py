@@ -39,6 +39,9 @@ from kaggle_digits.training.pseudo_labels import (
 
 MOMENT = 0.3  # seconds
 
+# Called with the open run before training; the context manager yields the callback.
+Watching = Callable[[runs.Run], AbstractContextManager[TrainingCallback]]
+
 
 def load_data(folder: Path, config: TrainConfig) -> Splits:
     """Load the data set in ``folder``. A large one is read while Keras starts.
@@ -81,7 +84,7 @@ def run_training(
     splits: Splits,
     *,
     command: str,
-    watching: Callable[[runs.Run], AbstractContextManager[TrainingCallback]] | None = None,
+    watching: Watching = lambda _: nullcontext(NullCallback()),
     tell: Callable[[str | None], object] = lambda _: None,
     data: Path | None = None,
 ) -> tuple[Result, Path]:
@@ -133,7 +136,7 @@ def run_training(
         threads = cross_validation.count_threads(settings)
         executor = _choose_executor(config, threads, train.images.nbytes)
         with (
-            watching(run) if watching else nullcontext(NullCallback()) as watcher,
+            watching(run) as watcher,
             trackers.tracking(run, config.log, watcher, data) as tracked,
         ):
             result = cross_validation.train_run(run, splits, assignment, tracked, executor, labels)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits import datasets, files, pipeline, submissions, trackers, training_api
+from kaggle_digits.blending import Blend, ensemble
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
-from kaggle_digits.results import Blend, ensemble
 from kaggle_digits.training import planning, splitting
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback
@@ -27,14 +27,14 @@ class RecordConfig:
     Attributes:
         train: what all runs share. Recipe, epochs, seed and pseudo-labels are the plan's.
         budget: time, such as ``30m``, or work, such as ``500T`` (FLOP); None for no limit.
-        members: recipes to choose from, the most useful first; None for `planning.MEMBERS`.
+        members: recipes to choose from, the most useful first; none for `planning.MEMBERS`.
         self_training: whether a second round learns pseudo-labels of the first.
 
     """
 
     train: TrainConfig
     budget: str | None = None
-    members: tuple[str, ...] | None = None
+    members: tuple[str, ...] = ()
     self_training: bool = False
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class RecordConfig:
             train.precision,
             train.limit and f"n{train.limit}",
             self.self_training and "self-training",
-            *(find(member).name for member in self.members or ()),
+            *(find(member).name for member in self.members),
         ]
         return "-".join(str(part) for part in parts if part)
 
@@ -109,13 +109,15 @@ def record(
     training_api.require_data("record", data)
     if isinstance(members, str | Path):
         members = [members]
-    chosen = None if members is None else tuple(map(str, members))
+    chosen = tuple(map(str, members or ()))
     first = (chosen or planning.MEMBERS)[0]
+    if budget is not None:
+        budget = str(budget)  # a number gets the message for its text
     train = training_api.configure("record", first, {"folds": folds}, settings, SETTINGS)
     trackers.require_trackers(train.log)
     config = RecordConfig(
         train=train,
-        budget=None if budget is None else str(budget),
+        budget=budget,
         members=chosen,
         self_training=self_training,
     )

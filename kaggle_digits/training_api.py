@@ -14,7 +14,7 @@ import numpy as np
 from kaggle_digits import files
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
-from kaggle_digits.pipeline import load_data, run_training
+from kaggle_digits.pipeline import NullCallback, load_data, run_training
 from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.results import FinishedRun
 from kaggle_digits.training.configuration import DEFAULT_SPLIT, TrainConfig
@@ -174,13 +174,13 @@ def train_in_python(
     require_data(function, data)
     folder = None if isinstance(data, Splits) else files.expand_home(data)
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
-    if callback is None and in_notebook():
-        callback = NotebookBars()
+    if callback is None:
+        callback = NotebookBars() if in_notebook() else NullCallback()
     result, _ = run_training(
         config,
         splits,
         command=command or f"kaggle_digits.{function}({config.recipe.name!r}, …)",
-        watching=None if callback is None else lambda _: nullcontext(callback),
+        watching=lambda _: nullcontext(callback),
         tell=callback.note if isinstance(callback, NotebookBars) else lambda _: None,
         data=folder,
     )

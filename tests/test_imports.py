@@ -28,6 +28,7 @@ LAYERS = [
     ["training"],
     ["exporting", "kaggle_client", "plots"],
     ["results", "trackers"],
+    ["blending"],
     ["app", "pipeline", "report"],
     ["search", "training_api"],
     ["recording"],

@@ -12,7 +12,7 @@ from kaggle_digits.cli import options, printing
 from kaggle_digits.terminal_text import escape
 
 if TYPE_CHECKING:
-    from kaggle_digits.results import Blend
+    from kaggle_digits.blending import Blend
 
 
 def command(
@@ -39,13 +39,13 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Average the probabilities of runs into one CSV."""
-    from kaggle_digits import results, submissions
+    from kaggle_digits import blending, submissions
     from kaggle_digits.evaluation import ensembling
 
     submission = _require_runs_and_target(folders, submission)
     ensembling.require_method(method)
     submissions.require_target(submission)
-    blend = results.ensemble(folders, method)
+    blend = blending.ensemble(folders, method)
     blend.write_submission(submission)
     report(blend, submission, as_json=json)
 

@@ -61,7 +61,7 @@ def _write_submission(kernel: str, got: "Fetched") -> Path | None:
 
     An existing CSV is not overwritten.
     """
-    from kaggle_digits import files, results
+    from kaggle_digits import blending, files
 
     if got.manifest.state != "finished":
         return None
@@ -71,7 +71,7 @@ def _write_submission(kernel: str, got: "Fetched") -> Path | None:
     if csv.exists():
         return None
     if several:
-        results.ensemble(list(got.runs)).write_submission(csv)
+        blending.ensemble(list(got.runs)).write_submission(csv)
     else:
         files.write_bytes(csv, (got.runs[0] / "submission.csv").read_bytes())
     return csv

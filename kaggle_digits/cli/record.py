@@ -75,7 +75,7 @@ def command(
     that fit --budget, and trains them. The plan is saved: the same command resumes it. Members that
     another budget trained for as many epochs are not trained again.
     """
-    from kaggle_digits import datasets, recording, results, submissions, trackers
+    from kaggle_digits import blending, datasets, recording, submissions, trackers
     from kaggle_digits.cli import ensemble
     from kaggle_digits.cli.running import train_and_report
     from kaggle_digits.datasets.advice import add_advice
@@ -84,7 +84,7 @@ def command(
     from kaggle_digits.training.configuration import TrainConfig
 
     trackers.require_trackers(log or ())
-    chosen = tuple(members.split(",")) if members is not None else None
+    chosen = tuple(members.split(",")) if members is not None else ()
     train = TrainConfig(
         recipe=find((chosen or planning.MEMBERS)[0]),
         folds=folds,
@@ -111,7 +111,7 @@ def command(
     runs = recording.train_members(
         config, plan, lambda member: train_and_report(member, input_, as_json=False)
     )
-    blend = results.ensemble(runs)
+    blend = blending.ensemble(runs)
     blend.write_submission(csv)
     ensemble.report(blend, csv, as_json=False)
 

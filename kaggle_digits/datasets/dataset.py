@@ -46,7 +46,9 @@ class Dataset:
     def __post_init__(self) -> None:
         """Raise InputError unless the arrays have these types and shapes."""
         images, ids = self.images, self.ids
-        labels = np.zeros(len(images), np.uint8) if self.labels is None else self.labels
+        labels = np.zeros(len(images), np.uint8)  # valid ones in the place of unknown ones
+        if self.labels is not None:
+            labels = self.labels
         for name, value in (("images", images), ("ids", ids), ("labels", labels)):
             if not isinstance(value, np.ndarray):
                 raise InputError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kaggle_digits import results, submissions
+from kaggle_digits import blending, submissions
 from kaggle_digits.evaluation import Scores, ensembling
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import Predictions, read_out_of_fold
@@ -149,7 +149,7 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
     oof = read_out_of_fold(list(runs))
     if oof is None or oof.labels is None:
         return None
-    blend = results.ensemble([run.folder for run in runs], "hill-climb")
+    blend = blending.ensemble([run.folder for run in runs], "hill-climb")
     if blend.scores is None:
         return None
     weights = np.array(blend.weights)

@@ -217,9 +217,13 @@ class _Trainer:
             run=folder,
             submission=csv,
         )
-        watching = (lambda _: nullcontext(callback)) if callback else None
-        command = f"kaggle-digits search --study {self.study.folder}"
-        result, _ = pipeline.run_training(config, self.splits, command=command, watching=watching)
+        callback = callback or pipeline.NullCallback()
+        result, _ = pipeline.run_training(
+            config,
+            self.splits,
+            command=f"kaggle-digits search --study {self.study.folder}",
+            watching=lambda _: nullcontext(callback),
+        )
         csv.unlink(missing_ok=True)
         return result.run
 

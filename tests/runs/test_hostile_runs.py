@@ -284,15 +284,17 @@ def test_arrays_are_checked_before_they_are_used(changes, reason, run):
 
 
 def test_test_labels_are_those_of_all_runs(run, tmp_path):
-    labels = np.array([1, 2, 3], np.uint8)
     other = Run(write_run(tmp_path / "other", rows=3))
-    for theirs, expected in (({"labels": labels}, labels.tolist()), ({}, None),
-                             ({"labels": labels[::-1]}, None)):  # fmt: skip
-        for one, more in ((run, {"labels": labels}), (other, theirs)):
-            arrays = {key: of for key, of in one.arrays("test").items() if key != "labels"}
-            files.write_npz(one.folder / "test.npz", **arrays | more)
-        found = predictions.read_test([run, other]).labels
-        assert (None if found is None else found.tolist()) == expected
+    arrays = {name: run.arrays("test")[name] for name in ("ids", "probabilities")}
+    labels = np.array([1, 2, 3], np.uint8)
+    files.write_npz(run.folder / "test.npz", **arrays, labels=labels)
+
+    files.write_npz(other.folder / "test.npz", **arrays, labels=labels)
+    np.testing.assert_array_equal(predictions.read_test([run, other]).labels, labels)
+    files.write_npz(other.folder / "test.npz", **arrays, labels=labels[::-1])
+    assert predictions.read_test([run, other]).labels is None
+    files.write_npz(other.folder / "test.npz", **arrays)
+    assert predictions.read_test([run, other]).labels is None
 
 
 def test_runs_must_fit_together(run, tmp_path):
