@@ -38,7 +38,8 @@ class Training:
 
     Attributes:
         optimizer: name of a Keras optimizer, with Keras's defaults; ``sgd`` uses a Nesterov
-            momentum of 0.9.
+            momentum of 0.9. ``muon`` updates kernels of 2-D convolutions by Muon, and all other
+            weights by AdamW; learning rates are those of AdamW.
         learning_rate: initial learning rate, or the peak of the schedule.
         schedule: ``constant``; ``cosine``, which falls to 0 at the last step; ``exponential``,
             which multiplies the learning rate by ``decay`` after every epoch.
@@ -71,7 +72,7 @@ class Training:
 
     """
 
-    optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd"]
+    optimizer: Literal["rmsprop", "adam", "adamw", "adadelta", "sgd", "muon"]
     learning_rate: float
     schedule: Literal["constant", "cosine", "exponential"] = "constant"
     batch_size: int

@@ -86,10 +86,14 @@ def make_optimizer(training: Training, steps_per_epoch: int) -> Any:
     config = {"learning_rate": rate}
     if training.precision == "float16":
         config["loss_scale_factor"] = LOSS_SCALE
-    if training.weight_decay or training.optimizer == "adamw":  # its default is not 0
+    if training.weight_decay or training.optimizer in ("adamw", "muon"):  # their default is not 0
         config["weight_decay"] = training.weight_decay
     if training.optimizer == "sgd":
         config |= {"momentum": 0.9, "nesterov": True}
+    if training.optimizer == "muon":
+        from kaggle_digits.training.muon import Muon
+
+        return Muon(**config)
     return keras.optimizers.get({"class_name": training.optimizer, "config": config})
 
 

@@ -289,7 +289,9 @@ def _start_or_resume(
     classes = len(train.class_names)
     steps = training.steps(len(train))
     if checkpoint.exists():
-        import kaggle_digits.training.batch_split  # noqa: F401 — Keras must know its class
+        # Keras must know their classes.
+        import kaggle_digits.training.batch_split
+        import kaggle_digits.training.muon  # noqa: F401
 
         model = load_model(checkpoint)
         building.build_state(model, classes)

@@ -136,7 +136,12 @@ def test_same_seed_same_weights_and_another_seed_others(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("optimizer", "precision", "splits"),
-    [("rmsprop", "float32", 1), ("adamw", "bfloat16", 2), ("adadelta", "float32", 2)],
+    [
+        ("rmsprop", "float32", 1),
+        ("adamw", "bfloat16", 2),
+        ("adadelta", "float32", 2),
+        ("muon", "float32", 2),
+    ],
 )
 def test_the_graphs_of_the_fold_before_change_no_byte(
     optimizer, precision, splits, data, tmp_path, monkeypatch
@@ -189,6 +194,15 @@ def test_goes_on_after_the_last_checkpoint(data, tmp_path):
     assert watcher.found == 2
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
     assert weights(model) == whole
+
+
+def test_resumes_with_the_momentum_of_muon(data, tmp_path):
+    settings = replace(SCHEDULE, optimizer="muon", precision="bfloat16", batch_splits=2)
+    whole = weights(fitted(data, tmp_path / "whole", settings)[0])
+    stop_before(3, data, tmp_path / "stopped", settings)
+    again, _, watcher = fitted(data, tmp_path / "stopped", settings)
+    assert watcher.found == 2
+    assert weights(again) == whole
 
 
 def test_a_checkpoint_without_its_history_is_named(data, tmp_path):

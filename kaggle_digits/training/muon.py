@@ -1,0 +1,81 @@
+"""The optimizer Muon for networks of convolutions.
+
+The update of a convolution's kernel is its momentum, made orthogonal: all directions in which the
+kernel can change get steps of the same size (Jordan et al., "Muon: An optimizer for hidden layers
+in neural networks", 2024). Steps are scaled as large as Adam's (Liu et al., "Muon is scalable for
+LLM training", 2025), so learning rates of Adam can be kept.
+
+`keras.optimizers.Muon` treats two-dimensional weights only, and Keras 3.10 lacks it.
+
+Importing this module starts Keras, because it subclasses a Keras optimizer: import it inside
+functions.
+"""
+
+from typing import Any
+
+from kaggle_digits.backend import start_keras
+
+keras = start_keras()
+ops = keras.ops
+AdamW: Any = keras.optimizers.AdamW
+
+STEPS = 5  # of the Newton-Schulz iteration
+A, B, C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024: they raise small singular values fastest
+ADAM_RMS = 0.2  # root mean square of Adam's updates, in learning rates (Liu et al. 2025)
+KERNEL_AXES = 4  # height, width, input channels, output channels
+
+
+@keras.saving.register_keras_serializable(package="kaggle_digits")
+class Muon(AdamW):  # type: ignore[misc]  # Keras has no types of its own
+    """Update kernels of 2-D convolutions by Muon, all other weights by AdamW.
+
+    Args:
+        learning_rate: learning rate or schedule, of the size that AdamW needs.
+        momentum: share of the momentum that is kept per step, 0-1; Nesterov momentum.
+        **options: options of `keras.optimizers.AdamW`.
+
+    """
+
+    def __init__(self, learning_rate: Any = 0.001, momentum: float = 0.95, **options: Any) -> None:
+        super().__init__(learning_rate=learning_rate, **options)
+        self.momentum = momentum
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update ``variable`` by one step."""
+        if len(variable.shape) != KERNEL_AXES:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        gradient = ops.cast(gradient, variable.dtype)
+        momentum = self._momentums[self._get_variable_index(variable)]
+        self.assign(momentum, self.momentum * momentum + gradient)
+        outputs = variable.shape[-1]
+        matrix = ops.reshape(self.momentum * momentum + gradient, (-1, outputs))
+        size = ADAM_RMS * max(matrix.shape) ** 0.5
+        update = ops.reshape(size * orthogonalize(matrix), variable.shape)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * update)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the configuration from which `from_config` makes the optimizer."""
+        return {**super().get_config(), "momentum": self.momentum}
+
+
+def orthogonalize(matrix: Any) -> Any:
+    """Move the singular values of ``matrix`` ``[m, n]``, float32, close to 1.
+
+    They end between 0.7 and 1.2, or lower where they are less than a thousandth of the matrix's
+    norm. The polynomials of the Newton-Schulz iteration are multiplied as matrices of the
+    smaller dimension, and ``matrix`` is multiplied only once.
+    """
+    rows, columns = matrix.shape
+    if rows < columns:
+        return ops.transpose(orthogonalize(ops.transpose(matrix)))
+    matrix = matrix / (ops.norm(matrix) + 1e-7)
+    gram = ops.matmul(ops.transpose(matrix), matrix)
+    identity = ops.eye(columns, dtype=matrix.dtype)
+    product = identity
+    for step in range(STEPS):
+        factor = A * identity + ops.matmul(B * identity + C * gram, gram)
+        product = ops.matmul(product, factor)
+        if step < STEPS - 1:
+            gram = ops.matmul(ops.matmul(factor, gram), factor)
+    return ops.matmul(matrix, product)
