@@ -10,6 +10,7 @@ from kaggle_digits.transforms.affine import Affine
 STAGES: tuple[fast.Stage, ...] = ((48, 5, True), (96, 3, False), (192, 3, True), (192, 3, False))
 DISTORTED = replace(
     fast.RECIPE.training,
+    optimizer="adamw",
     epochs=20,
     learning_rate=1e-2,
     augmentation=Affine(rotation=10, shift=0.08, zoom=0.1, shear=6),
