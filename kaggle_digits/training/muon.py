@@ -29,6 +29,8 @@ KERNEL_AXES = 4  # height, width, input channels, output channels
 class Muon(AdamW):  # type: ignore[misc]  # Keras has no types of its own
     """Update kernels of 2-D convolutions by Muon, all other weights by AdamW.
 
+    AdamW's second moment of a kernel is kept, but not used.
+
     Args:
         learning_rate: learning rate or schedule, of the size that AdamW needs.
         momentum: share of the momentum that is kept per step, 0-1; Nesterov momentum.
