@@ -38,8 +38,8 @@ class Training:
 
     Attributes:
         optimizer: name of a Keras optimizer, with Keras's defaults; ``sgd`` uses a Nesterov
-            momentum of 0.9. ``muon`` updates kernels of 2-D convolutions by Muon, and all other
-            weights by AdamW; learning rates are those of AdamW.
+            momentum of 0.9. ``muon`` updates weights with four axes, the kernels of 2-D
+            convolutions, by Muon, and all others by AdamW, with the same learning rate.
         learning_rate: initial learning rate, or the peak of the schedule.
         schedule: ``constant``; ``cosine``, which falls to 0 at the last step; ``exponential``,
             which multiplies the learning rate by ``decay`` after every epoch.

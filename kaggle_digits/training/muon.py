@@ -3,7 +3,7 @@
 The update of a convolution's kernel is its momentum, made orthogonal: all directions in which the
 kernel can change get steps of the same size (Jordan et al., "Muon: An optimizer for hidden layers
 in neural networks", 2024). Steps are scaled as large as Adam's (Liu et al., "Muon is scalable for
-LLM training", 2025), so learning rates of Adam can be kept.
+LLM training", 2025), so learning rates are of the size of Adam's.
 
 `keras.optimizers.Muon` treats two-dimensional weights only, and Keras 3.10 lacks it.
 
@@ -20,7 +20,7 @@ ops = keras.ops
 AdamW: Any = keras.optimizers.AdamW
 
 STEPS = 5  # of the Newton-Schulz iteration
-A, B, C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024: they raise small singular values fastest
+A, B, C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024: small singular values grow fastest
 ADAM_RMS = 0.2  # root mean square of Adam's updates, in learning rates (Liu et al. 2025)
 KERNEL_AXES = 4  # height, width, input channels, output channels
 
@@ -29,7 +29,8 @@ KERNEL_AXES = 4  # height, width, input channels, output channels
 class Muon(AdamW):  # type: ignore[misc]  # Keras has no types of its own
     """Update kernels of 2-D convolutions by Muon, all other weights by AdamW.
 
-    AdamW's second moment of a kernel is kept, but not used.
+    Every weight with four axes counts as a kernel, with the outputs on its last axis. AdamW's
+    second moment of a kernel is kept, but not used.
 
     Args:
         learning_rate: learning rate or schedule, of the size that AdamW needs.
@@ -65,19 +66,14 @@ def orthogonalize(matrix: Any) -> Any:
     """Move the singular values of ``matrix`` ``[m, n]``, float32, close to 1.
 
     They end between 0.7 and 1.2, or lower where they are less than a thousandth of the matrix's
-    norm. The polynomials of the Newton-Schulz iteration are multiplied as matrices of the
-    smaller dimension, and ``matrix`` is multiplied only once.
+    norm. GPUs that round products to TF32 change little: each step multiplies the matrix itself.
     """
     rows, columns = matrix.shape
     if rows < columns:
         return ops.transpose(orthogonalize(ops.transpose(matrix)))
     matrix = matrix / (ops.norm(matrix) + 1e-7)
-    gram = ops.matmul(ops.transpose(matrix), matrix)
-    identity = ops.eye(columns, dtype=matrix.dtype)
-    product = identity
-    for step in range(STEPS):
-        factor = A * identity + ops.matmul(B * identity + C * gram, gram)
-        product = ops.matmul(product, factor)
-        if step < STEPS - 1:
-            gram = ops.matmul(ops.matmul(factor, gram), factor)
-    return ops.matmul(matrix, product)
+    for _ in range(STEPS):
+        gram = ops.matmul(ops.transpose(matrix), matrix)
+        factor = B * gram + C * ops.matmul(gram, gram)
+        matrix = A * matrix + ops.matmul(matrix, factor)
+    return matrix

@@ -54,8 +54,9 @@ class Silent:
 def small_network():
     from keras import layers
 
-    inner = [layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")]
-    return sequential((28, 28, 1), inner)
+    convolution = layers.Conv2D(4, 5, strides=4, activation="relu")
+    answer = layers.Dense(10, activation="softmax")
+    return sequential((28, 28, 1), [convolution, layers.Flatten(), layers.Dropout(0.5), answer])
 
 
 RECIPE = Recipe(name="small", summary="", network=small_network, training=SCHEDULE)
