@@ -64,7 +64,7 @@ def compare(folders: Sequence[Path]) -> Iterator[Row]:
     opened = [runs.Run(folder) for folder in folders]
     same = len({run.settings.train_fingerprint for run in opened}) == 1
     found = predictions.read_out_of_fold(opened) if same else None
-    if found is None or found.labels is None:
+    if found is None:
         raise InputError(
             "the runs share no held-out images. Expected runs of `cv` on the same training images."
         )

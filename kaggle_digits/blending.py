@@ -5,8 +5,9 @@ Jupyter shows a blend as a short table.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kaggle_digits import files, runs, submissions
 from kaggle_digits.errors import InputError
@@ -71,16 +72,13 @@ class Blend:
         return csv
 
     def _repr_html_(self) -> str:
-        oof_scores = self.scores
-        accuracy = (
-            "no image was held out by every run"
-            if oof_scores is None
-            else describe_scores(oof_scores)
-        )
+        accuracy = "no image was held out by every run"
+        if self.scores:
+            accuracy = describe_scores(self.scores)
         members = zip(self.weights, self.runs, strict=True)
         rows = [(f"{weight:.3f}", str(run.folder)) for weight, run in members]
         rows.append(("out-of-fold accuracy", accuracy))
-        if self.test_scores is not None:
+        if self.test_scores:
             rows.append(("test accuracy", describe_scores(self.test_scores)))
         return html_table(rows)
 
@@ -118,9 +116,11 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         raise InputError("received no runs to blend. Expected one or more finished runs.")
     opened = [runs.Run(run.folder) for run in finished]
     test, oof = predictions.read_test(opened), predictions.read_out_of_fold(opened)
-    weights = temperatures = None
+    count = len(finished)
+    weights, temperatures = np.full(count, 1 / count), np.ones(count)
+    blend = partial(ensembling.blend, method=method)
     if method == "hill-climb":
-        if oof is None or oof.labels is None:
+        if oof is None:
             raise InputError(
                 "--method hill-climb needs images that every run held out, with the same labels. "
                 "These runs share no such images. Use runs of `cv` on the same data, or --method "
@@ -129,31 +129,24 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
         temperatures = ensembling.find_temperatures(oof.probabilities, oof.labels)
         calibrated = ensembling.calibrate(oof.probabilities, temperatures)
         weights = ensembling.hill_climb(calibrated, oof.labels)
-    blended = ensembling.blend(test.probabilities, method, weights, temperatures)
+        blend = partial(blend, weights=weights, temperatures=temperatures)
     oof_scores: Scores | None = None
     member_scores: tuple[Scores, ...] = ()
-    if oof is not None and oof.labels is not None:
-        blended_oof = ensembling.blend(oof.probabilities, method, weights, temperatures)
-        oof_scores = scores(blended_oof, oof.labels)
+    if oof:
+        oof_scores = scores(blend(oof.probabilities), oof.labels)
         member_scores = tuple(scores(member, oof.labels) for member in oof.probabilities)
-    count = len(finished)
-    shares = [1 / count] * count if weights is None else weights.tolist()
-    used = [1.0] * count if temperatures is None else temperatures.tolist()
+    blended = blend(test.probabilities)
+    test_scores: Scores | None = None
+    if test.labels is not None:
+        test_scores = scores(blended, test.labels)
     return Blend(
         finished,
         method,
-        tuple(shares),
-        tuple(used),
+        tuple(weights.tolist()),
+        tuple(temperatures.tolist()),
         Probabilities(test.ids, blended.astype(np.float32), test.labels),
         blended.argmax(axis=1).astype(np.uint8),  # before rounding, which could make a tie
         oof_scores,
         member_scores,
-        _score(blended, test.labels),
+        test_scores,
     )
-
-
-def _score(
-    probabilities: "npt.NDArray[Any]", labels: "npt.NDArray[np.uint8] | None"
-) -> Scores | None:
-    """Return the scores; None if the labels are unknown."""
-    return None if labels is None else scores(probabilities, labels)

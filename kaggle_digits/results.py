@@ -144,17 +144,19 @@ class FinishedRun:
         return csv
 
     def _repr_html_(self) -> str:
-        settings, oof_scores = self.settings, self.scores
+        settings = self.settings
         rows = {
             "recipe": settings.recipe,
             "models": f"{settings.members} × {settings.training.epochs} epochs",
-            "out-of-fold accuracy": "no image was held out"
-            if oof_scores is None
-            else describe_scores(oof_scores),
-            "log loss": "" if oof_scores is None else f"{oof_scores.log_loss:.5f}",
-            **({"test accuracy": describe_scores(self.test_scores)} if self.test_scores else {}),
-            "folder": str(self.folder),
+            "out-of-fold accuracy": "no image was held out",
+            "log loss": "",
         }
+        if self.scores:
+            rows["out-of-fold accuracy"] = describe_scores(self.scores)
+            rows["log loss"] = f"{self.scores.log_loss:.5f}"
+        if self.test_scores:
+            rows["test accuracy"] = describe_scores(self.test_scores)
+        rows["folder"] = str(self.folder)
         return html_table(list(rows.items())) + self._learning_curves()
 
     def _learning_curves(self) -> str:

@@ -194,7 +194,7 @@ def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
     from kaggle_digits.submissions import comparison
 
     oof = predictions.read_out_of_fold([runs.Run(folder) for folder in folders])
-    if oof is None or oof.labels is None:
+    if oof is None:
         return None
     right = oof.probabilities.argmax(axis=2) == oof.labels
     return [

@@ -206,7 +206,7 @@ def _judge(run: "Run", worst: int) -> Judged | None:
 
     run.require_finished()
     oof = predictions.read_out_of_fold([run])
-    if oof is None or oof.labels is None:
+    if oof is None:
         return None
     probabilities = oof.probabilities[0]
     return Judged(

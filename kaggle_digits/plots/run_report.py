@@ -74,7 +74,7 @@ def draw_run(run: Run, data: Path) -> Drawn:
 def _held_out(run: Run) -> tuple[Floats, Integers, Integers]:
     """Return probabilities, labels and ids of the held-out images."""
     oof = read_out_of_fold([run])
-    if oof is None or oof.labels is None:
+    if oof is None:
         raise InputError("the run has no held-out images")
     return oof.probabilities[0], oof.labels, oof.ids
 

@@ -10,7 +10,7 @@ import numpy as np
 from kaggle_digits import blending, submissions
 from kaggle_digits.evaluation import Scores, ensembling
 from kaggle_digits.runs import Run
-from kaggle_digits.runs.predictions import Predictions, read_out_of_fold
+from kaggle_digits.runs.predictions import OutOfFold, read_out_of_fold
 from kaggle_digits.submissions import comparison
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
 def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
     """Return the disagreements on the images that all runs held out; None without such images."""
     oof = read_out_of_fold(list(runs))
-    if oof is None or oof.labels is None:
+    if oof is None:
         return None
     answers = oof.probabilities.argmax(axis=2).astype(np.uint8)
     sure = oof.probabilities.max(axis=2)
@@ -147,7 +147,7 @@ def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
 def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
     """Return the hill-climbed ensemble; None if the runs have no held-out images in common."""
     oof = read_out_of_fold(list(runs))
-    if oof is None or oof.labels is None:
+    if oof is None:
         return None
     blend = blending.ensemble([run.folder for run in runs], "hill-climb")
     if blend.scores is None:
@@ -172,7 +172,7 @@ def blend_runs(runs: Sequence[Run]) -> Ensemble | None:
     return Ensemble(tuple(members), blend.scores)
 
 
-def _find_right(oof: Predictions, weights: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
+def _find_right(oof: OutOfFold, weights: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
     """Return which images the weighted mean predicts correctly, bool ``[n]``."""
     blended = ensembling.blend(oof.probabilities, "mean", weights)
     return np.asarray(blended.argmax(axis=1) == oof.labels)

@@ -222,7 +222,7 @@ def find_answers(runs: Sequence[Run], ids: Sequence[int]) -> dict[int, tuple[Ans
 
 def _gather_held_out(run: Run) -> HeldOut | None:
     oof = read_out_of_fold([run])
-    if oof is None or oof.labels is None:
+    if oof is None:
         return None
     probabilities, labels = oof.probabilities[0], oof.labels
     calibration = evaluation.calibration(probabilities, labels)

@@ -29,6 +29,13 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
+class OutOfFold(Predictions):
+    """Predictions of several runs for images that all of them held out, with known labels."""
+
+    labels: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """Prediction of one run for one image.
 
@@ -109,7 +116,7 @@ def read_test(runs: list[Run]) -> Predictions:
     return Predictions(members[0]["ids"], stack, known[0] if same else None)
 
 
-def read_out_of_fold(runs: list[Run]) -> Predictions | None:
+def read_out_of_fold(runs: list[Run]) -> OutOfFold | None:
     """Read the out-of-fold probabilities of the images that all runs held out.
 
     Returns:
@@ -129,7 +136,7 @@ def read_out_of_fold(runs: list[Run]) -> Predictions | None:
     if not len(ids) or any(not np.array_equal(label, labels[0]) for label in labels):
         return None
     stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
-    return Predictions(members[0]["ids"][rows[0]], stack, labels[0])
+    return OutOfFold(members[0]["ids"][rows[0]], stack, labels[0])
 
 
 def _require_same_classes(run: Run, member: dict[str, Array], first: dict[str, Array]) -> None:

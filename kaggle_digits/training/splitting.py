@@ -134,9 +134,7 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
         InputError: ``limit`` leaves fewer images than classes, in the subset or outside it.
 
     """
-    if limit is None:
-        limit = len(train)
-    if limit == len(train):
+    if limit is None or limit == len(train):
         return train
     assert train.labels is not None  # noqa: S101 — training data is labelled by contract
     classes = len(np.unique(train.labels))
