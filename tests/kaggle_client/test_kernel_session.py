@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.errors import InputError
-from kaggle_digits.kaggle_client import kernel_script, kernel_session
+from kaggle_digits.kaggle_client import kernel_hardware, kernel_script, kernel_session
+from kaggle_digits.kaggle_client.kernel_hardware import Gpu, Hardware
 from kaggle_digits.kaggle_client.kernel_job import MANIFEST, Job
-from kaggle_digits.kaggle_client.kernel_session import Gpu, Hardware
 from kaggle_digits.training.executors.processes import choose_gpu
 from tests.helpers import write_competition
 
@@ -31,15 +31,15 @@ def test_gpus_as_the_driver_tells_them(said, expected, tmp_path, monkeypatch):
     driver.write_text(f"#!/bin/sh\ncat <<'END'\n{said}END\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert kernel_session.find_gpus() == expected
+    assert kernel_hardware.find_gpus() == expected
 
 
 def test_no_driver_and_one_that_fails(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert kernel_session.find_gpus() == ()
+    assert kernel_hardware.find_gpus() == ()
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
-    assert kernel_session.find_gpus() == ()
+    assert kernel_hardware.find_gpus() == ()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_driver_and_one_that_fails(tmp_path, monkeypatch):
     ],
 )
 def test_backend_and_precision_by_what_is_there(gpus, usable, backend, precision):
-    hardware = kernel_session.choose_hardware(
+    hardware = kernel_hardware.choose_hardware(
         gpus, count=lambda name: usable.get(name, 0), is_installed=lambda _: True
     )
     assert (hardware.backend, hardware.precision) == (backend, precision)
@@ -63,20 +63,20 @@ def test_backend_and_precision_by_what_is_there(gpus, usable, backend, precision
 
 
 def test_only_what_is_installed_is_a_backend():
-    hardware = kernel_session.choose_hardware(
+    hardware = kernel_hardware.choose_hardware(
         (T4,), count={"torch": 1}.__getitem__, is_installed=lambda name: name == "torch"
     )
     assert hardware.backend == "torch"
     with pytest.raises(InputError, match="none of tensorflow, jax, torch is installed"):
-        kernel_session.choose_hardware((), is_installed=lambda _: False)
+        kernel_hardware.choose_hardware((), is_installed=lambda _: False)
 
 
 def test_a_backend_that_cannot_tell_has_no_gpu(monkeypatch):
     for program in ("import nosuch", "print('many')", "pass"):
-        monkeypatch.setitem(kernel_session.PROBES, "jax", program)
-        assert kernel_session.count_usable_gpus("jax") == 0
-    monkeypatch.setitem(kernel_session.PROBES, "jax", "print('a notice'); print(2)")
-    assert kernel_session.count_usable_gpus("jax") == 2
+        monkeypatch.setitem(kernel_hardware.PROBES, "jax", program)
+        assert kernel_hardware.count_usable_gpus("jax") == 0
+    monkeypatch.setitem(kernel_hardware.PROBES, "jax", "print('a notice'); print(2)")
+    assert kernel_hardware.count_usable_gpus("jax") == 2
 
 
 def job(**changes):
