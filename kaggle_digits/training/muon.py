@@ -19,7 +19,10 @@ keras = start_keras()
 ops = keras.ops
 AdamW: Any = keras.optimizers.AdamW
 
-STEPS = 5  # of the Newton-Schulz iteration
+# Steps of the Newton-Schulz iteration, in two parts. Within a part only matrices as small as the
+# number of outputs are multiplied. In one part of five steps, GPUs that round products to TF32
+# would make small singular values grow without limit.
+STEPS = (2, 3)
 A, B, C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024: small singular values grow fastest
 ADAM_RMS = 0.2  # root mean square of Adam's updates, in learning rates (Liu et al. 2025)
 KERNEL_AXES = 4  # height, width, input channels, output channels
@@ -66,14 +69,27 @@ def orthogonalize(matrix: Any) -> Any:
     """Move the singular values of ``matrix`` ``[m, n]``, float32, close to 1.
 
     They end between 0.7 and 1.2, or lower where they are less than a thousandth of the matrix's
-    norm. GPUs that round products to TF32 change little: each step multiplies the matrix itself.
+    norm.
     """
     rows, columns = matrix.shape
     if rows < columns:
         return ops.transpose(orthogonalize(ops.transpose(matrix)))
     matrix = matrix / (ops.norm(matrix) + 1e-7)
-    for _ in range(STEPS):
+    for steps in STEPS:
         gram = ops.matmul(ops.transpose(matrix), matrix)
-        factor = B * gram + C * ops.matmul(gram, gram)
-        matrix = A * matrix + ops.matmul(matrix, factor)
+        matrix = ops.matmul(matrix, iterate(gram, steps))
     return matrix
+
+
+def iterate(gram: Any, steps: int) -> Any:
+    """Return what ``steps`` steps multiply a matrix by, ``[n, n]``, from its ``gram`` matrix.
+
+    Each step multiplies the matrix by a polynomial of its Gram matrix, so that matrix becomes
+    ``factor @ gram @ factor``; all of them commute.
+    """
+    product = ops.eye(gram.shape[0])
+    for _ in range(steps):
+        factor = A * ops.eye(gram.shape[0]) + B * gram + C * ops.matmul(gram, gram)
+        product = ops.matmul(product, factor)
+        gram = ops.matmul(ops.matmul(gram, factor), factor)
+    return product
