@@ -21,7 +21,7 @@ from kaggle_digits.evaluation import ensembling
 from kaggle_digits.evaluation.metrics import Integers
 from kaggle_digits.recipes import find_built_in
 from kaggle_digits.runs import predictions
-from kaggle_digits.training import cross_validation, planning
+from kaggle_digits.training import cross_validation, flop
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def count_flop(run: runs.Run) -> float:
     recipe = find_built_in(settings.recipe)
     recipe.training.start_keras()
     trained = sum(cross_validation.count_run_images(run))
-    return planning.count_flop(recipe.network()) * trained * settings.training.epochs
+    return flop.count_flop(recipe.network()) * trained * settings.training.epochs
 
 
 def markdown(rows: Sequence[Row]) -> str:

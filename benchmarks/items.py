@@ -146,7 +146,7 @@ def training(bench: Bench) -> list[Item]:
     """`bn20` relative to plain Keras ``fit`` of its layers; the second epoch counts."""
     from kaggle_digits.backend import start_keras
     from kaggle_digits.recipes import find
-    from kaggle_digits.training.planning import count_flop
+    from kaggle_digits.training.flop import count_flop
 
     start_keras()
     flop = count_flop(find("bn20").network())

@@ -29,6 +29,8 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.training import fit, planning
+from kaggle_digits.training.flop import count_flop
+from kaggle_digits.training.predicting import Probabilities
 from kaggle_digits.training.splitting import subsample
 
 MEANS = (
@@ -61,7 +63,7 @@ class Evaluation:
 class TrainedNetwork:
     """A network's probabilities of the held-out images, and the cost of its training."""
 
-    probabilities: fit.Probabilities
+    probabilities: Probabilities
     seconds: float
     flop: float
 
@@ -111,7 +113,7 @@ def train_network(network: Network, shown: Dataset, others: Dataset, split: int)
             watcher=fit.NullFoldCallback(),
         )
     seconds = time.perf_counter() - started
-    flop = planning.count_flop(recipe.network()) * len(shown) * recipe.training.epochs
+    flop = count_flop(recipe.network()) * len(shown) * recipe.training.epochs
     print(f"split {split}, {name} {number}: {seconds:.0f} s", flush=True)
     return TrainedNetwork(model.predict(others.images), seconds, flop)
 

@@ -12,8 +12,10 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
 from kaggle_digits.training import planning, splitting
+from kaggle_digits.training.budget import parse_budget
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback
+from kaggle_digits.training.flop import count_flop_of_members
 from kaggle_digits.training.planning import Plan
 
 # What a plan leaves to the user; it chooses the other settings itself.
@@ -40,7 +42,7 @@ class RecordConfig:
     def __post_init__(self) -> None:
         """Raise InputError for a budget that cannot be read, before data are loaded."""
         if self.budget is not None:
-            planning.parse_budget(self.budget)
+            parse_budget(self.budget)
 
     @property
     def name(self) -> str:
@@ -150,7 +152,7 @@ def find_plan(
 
     """
     members = config.members or planning.MEMBERS
-    budget = None if config.budget is None else planning.parse_budget(config.budget)
+    budget = None if config.budget is None else parse_budget(config.budget)
     planning.require_members(members, splits.train)
     splitting.require_all_classes(splits.train)
     shared = config.train
@@ -168,7 +170,7 @@ def find_plan(
         len(train),
         shared.folds,
         seconds,
-        planning.count_flop_of_members(members),
+        count_flop_of_members(members),
         pipeline.count_jobs(shared, train),
         pseudo_labelled,
     )

@@ -130,12 +130,12 @@ class FinishedRun:
     def load_models(self) -> list[Any]:
         """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out."""
         from kaggle_digits.backend import start_keras
-        from kaggle_digits.training import fit
+        from kaggle_digits.training import predicting
 
         start_keras()
         if self.settings.recipe_sha256:
             self._run.recipe()  # its custom layers are registered
-        return [fit.load_model(path, to_train=False) for path in self._run.models()]
+        return [predicting.load_model(path, to_train=False) for path in self._run.models()]
 
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels of the test images as ``ImageId,Label`` and return the path."""

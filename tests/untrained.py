@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.recipes import recipe
-from kaggle_digits.training import fit
+from kaggle_digits.training import fit, predicting
 from kaggle_digits.training.executors import choosing, in_process
 from kaggle_digits.training.history import Epoch
 
@@ -45,5 +45,5 @@ def training_takes_no_time():
         patch.setattr(in_process, "can_compute_with", lambda _: True)
         patch.setattr(choosing, "count_jobs", lambda *_: 1)
         patch.setattr(fit, "_train_epoch", train_epoch)
-        patch.setattr(fit, "predict_probabilities", predict_probabilities)
+        patch.setattr(predicting, "predict_probabilities", predict_probabilities)
         yield

@@ -11,7 +11,7 @@ from kaggle_digits import exporting
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.runs import Run
-from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training import cross_validation, predicting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,8 @@ def open_run(folder: Path) -> Reader:
     keras = start_keras()
     members = []
     for number, path in enumerate(run.models(), start=1):
-        model = fit.load_model(path, to_train=False)
-        fit.require_classifier(model, path, len(run.class_names))
+        model = predicting.load_model(path, to_train=False)
+        predicting.require_classifier(model, path, len(run.class_names))
         model.name = f"fold_{number}"  # layers of one model need names of their own
         members.append(model)
     # One call of one graph: five calls of Keras take five times its overhead.

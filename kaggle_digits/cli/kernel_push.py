@@ -143,16 +143,16 @@ def _own_file(recipe: str) -> Path | None:
 
 def _session_seconds(timeout: str, budget: str | None) -> int:
     from kaggle_digits.kaggle_client.kernel_job import MAX_SESSION, MIN_SESSION
-    from kaggle_digits.training import planning
+    from kaggle_digits.training.budget import SECONDS, parse_budget
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", timeout.strip().lower())
-    seconds = int(float(match[1]) * planning.SECONDS[match[2]]) if match else 0
+    seconds = int(float(match[1]) * SECONDS[match[2]]) if match else 0
     if not MIN_SESSION <= seconds <= MAX_SESSION:
         raise InputError(
             f"--timeout {timeout!r} is not a valid session length. Expected {MIN_SESSION} s to "
             f"{MAX_SESSION // 3600} h, such as 90m or 3h."
         )
-    allowed = None if budget is None else planning.parse_budget(budget)
+    allowed = None if budget is None else parse_budget(budget)
     if allowed and allowed.unit == "s" and allowed.amount >= seconds:
         raise InputError(
             f"--budget {budget} does not fit into a session of {timeout}. Expected a smaller "

@@ -78,7 +78,7 @@ def _accuracy(recipe: "Recipe") -> str:
 
 def _show(recipe: "Recipe", *, as_json: bool) -> None:
     from kaggle_digits.backend import start_keras
-    from kaggle_digits.training.planning import count_forward_flop
+    from kaggle_digits.training.flop import count_forward_flop
 
     start_keras()
     model = recipe.network()

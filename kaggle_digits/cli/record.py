@@ -137,9 +137,9 @@ def _print_plan(plan: "Plan", images: int, path: Path) -> None:
 
 def _describe_expected(plan: "Plan", images: int) -> str:
     from kaggle_digits.recipes.recipe import SPLIT
-    from kaggle_digits.training import planning
+    from kaggle_digits.training.expected_errors import expect_errors
 
-    expected = planning.expect_errors(plan, images)
+    expected = expect_errors(plan, images)
     if expected is None:
         return "unknown: no such plan was measured"
     errors, standard_error = expected

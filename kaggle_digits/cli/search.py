@@ -126,7 +126,7 @@ def command(
 
 
 def _seconds(budget: str) -> float:
-    from kaggle_digits.training.planning import parse_budget
+    from kaggle_digits.training.budget import parse_budget
 
     parsed = parse_budget(budget)
     if parsed.unit != "s":

@@ -17,7 +17,7 @@ from kaggle_digits.exporting.saved_model import INPUT
 from kaggle_digits.formats import keras_models
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.folder import RECIPE_FILE
-from kaggle_digits.training import fit
+from kaggle_digits.training import predicting
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
     keras = start_keras()
     if run.facts.settings.recipe_sha256 is not None:
         run.recipe()  # registers the custom layers of a trusted recipe file
-    members = [fit.load_model(models[number - 1], to_train=False) for number in numbers]
+    members = [predicting.load_model(models[number - 1], to_train=False) for number in numbers]
     shapes = [
-        fit.require_classifier(member, models[number - 1], len(run.class_names))
+        predicting.require_classifier(member, models[number - 1], len(run.class_names))
         for member, number in zip(members, numbers, strict=True)
     ]
     image_shape = shapes[0]
@@ -85,7 +85,7 @@ def export(run: Run, numbers: tuple[int, ...], format_: Format, path: Path, data
         )
     sample = comparing.sample(data, image_shape)
     expected = ensembling.blend(
-        [fit.predict_probabilities(member, sample.images) for member in members]
+        [predicting.predict_probabilities(member, sample.images) for member in members]
     )
     takes_uint8 = members[0].inputs[0].dtype == "uint8"
     alone = len(members) == 1 and takes_uint8

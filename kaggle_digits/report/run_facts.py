@@ -297,7 +297,8 @@ def _count_trained_images(run: Run) -> int:
 def _count_flop(run: Run, images: int) -> float | None:
     """Return the FLOP of training on ``images`` images, from the layers of the first model."""
     from kaggle_digits.backend import start_keras
-    from kaggle_digits.training import fit, planning
+    from kaggle_digits.training.flop import count_flop
+    from kaggle_digits.training.predicting import load_model
 
     if not images:
         return None
@@ -305,6 +306,6 @@ def _count_flop(run: Run, images: int) -> float | None:
         start_keras()
         if run.facts.settings.recipe_sha256:
             run.recipe()  # registers its custom layers
-        return planning.count_flop(fit.load_model(run.models()[0], to_train=False)) * images
+        return count_flop(load_model(run.models()[0], to_train=False)) * images
     except (InputError, OSError, zipfile.BadZipFile):
         return None

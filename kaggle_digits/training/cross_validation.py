@@ -22,7 +22,7 @@ from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
 from kaggle_digits.runs.folder import REWRITTEN
 from kaggle_digits.runs.safe_folder import DamagedRunError
-from kaggle_digits.training import fit
+from kaggle_digits.training import fit, predicting
 from kaggle_digits.training.executors import Executor, FoldsCallback, Task
 from kaggle_digits.training.pseudo_labels import (
     PSEUDO_LABELS,
@@ -235,7 +235,7 @@ def train_fold(folder: Path, splits: Splits, number: int, watcher: fit.FoldCallb
 
 
 def _save_predictions(
-    folder: Path, model: fit.Predictor, splits: Splits, held_out: Rows
+    folder: Path, model: predicting.Predictor, splits: Splits, held_out: Rows
 ) -> Scores | None:
     test = model.predict(splits.test.images)
     files.write_npz(folder / "test.npz", probabilities=test)
@@ -321,17 +321,17 @@ def predict(run: Run, images: Images) -> ensembling.Probabilities:
     """
     paths = run.models()
     require_shape(run.recipe(), images)
-    start_keras(fit.PREDICTION_SPLITS)
+    start_keras(predicting.PREDICTION_SPLITS)
     # One graph serves all folds: they differ only in their weights.
-    network = fit.load_model(paths[0], to_train=False)
-    if fit.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
+    network = predicting.load_model(paths[0], to_train=False)
+    if predicting.require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
         raise InputError(
             f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
             "as in the run's recipe."
         )
-    model = fit.Predictor(network)
+    model = predicting.Predictor(network)
     answers = []
     for path in paths:
-        fit.load_weights(model.network, path)
+        predicting.load_weights(model.network, path)
         answers.append(model.predict(images))
     return ensembling.blend(np.stack(answers), "mean")

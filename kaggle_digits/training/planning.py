@@ -6,12 +6,11 @@ Only measuring the speed needs Keras.
 """
 
 import math
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from kaggle_digits.recipes import Recipe, Training, find, rename_old_settings
 from kaggle_digits.recipes.checking import check_network
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training.budget import RESERVE, Budget
 
 # In the order of their measured gain over the members before them. The last two gain nothing that
 # could be measured.
@@ -33,11 +33,6 @@ MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
 FIRST_EPOCHS, FIRST_MEMBERS, LATER_EPOCHS = 8, 2, 15
 MIN_EPOCHS = 4  # with fewer, the recipe `fast` is better
 SECONDS_A_MODEL = 12.0  # for building the graph, predicting and writing files
-RESERVE = (
-    0.9  # share of the budget that is planned: a speed measured in seconds must hold for hours
-)
-SECONDS = {"s": 1, "m": 60, "h": 3600}
-FLOP = {"t": 1e12, "p": 1e15}
 MEASURED_BATCHES = 40
 
 
@@ -66,109 +61,6 @@ class Plan:
     rate: float
     seconds: float
     self_training: bool = False
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Errors of a plan, out-of-fold on the images of `SPLIT` with seed 0 (docs/results.md).
-
-    Attributes:
-        members: names of the recipes.
-        self_training: whether the second round of them was measured.
-        folds: number of folds.
-        epochs: number of epochs.
-        errors: number of errors in `MEASURED_IMAGES`.
-        standard_error: binomial standard error of ``errors``.
-
-    """
-
-    members: tuple[str, ...]
-    self_training: bool
-    folds: int
-    epochs: int
-    errors: int
-    standard_error: int
-
-
-MEASURED = (
-    Measured(MEMBERS[:1], self_training=False, folds=4, epochs=8, errors=178, standard_error=13),
-    Measured(MEMBERS[:1], self_training=False, folds=5, epochs=16, errors=152, standard_error=12),
-    Measured(MEMBERS[:2], self_training=False, folds=4, epochs=8, errors=145, standard_error=12),
-    Measured(MEMBERS[:2], self_training=False, folds=5, epochs=16, errors=132, standard_error=11),
-    Measured(MEMBERS[:2], self_training=True, folds=4, epochs=8, errors=141, standard_error=12),
-    Measured(MEMBERS[:3], self_training=False, folds=8, epochs=15, errors=137, standard_error=12),
-)
-MEASURED_IMAGES = 42_000
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The most time or work that a plan may take.
-
-    Attributes:
-        amount: seconds or FLOP; infinite for no limit.
-        unit: ``s`` or ``FLOP``.
-
-    """
-
-    amount: float
-    unit: Literal["s", "FLOP"]
-
-    def holds(self, plan: Plan) -> bool:
-        """Return whether ``plan`` fits. Time keeps a reserve; FLOP are compared exactly."""
-        if self.unit == "FLOP":
-            return plan.flop <= self.amount
-        return plan.seconds <= RESERVE * self.amount
-
-
-def parse_budget(text: str) -> Budget:
-    """Parse a budget such as ``90s``, ``30m``, ``8h``, ``500T`` (10¹² FLOP) or ``2P`` (10¹⁵ FLOP).
-
-    Raises:
-        InputError: the text has another form.
-
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|t|p)(?:flop)?", text.strip().lower())
-    if match is None or not float(match[1]) or (match[0].endswith("flop") and match[2] in SECONDS):
-        raise InputError(
-            f"--budget {text!r} is neither a time nor an amount of work. Expected a number and s, "
-            "m or h, such as 30m or 8h; or T or P for 10¹² or 10¹⁵ FLOP, such as 500T."
-        )
-    if match[2] in SECONDS:
-        return Budget(float(match[1]) * SECONDS[match[2]], "s")
-    return Budget(float(match[1]) * FLOP[match[2]], "FLOP")
-
-
-def count_flop(network: Any) -> float:
-    """Return the FLOP of training on one image.
-
-    That is three passes: forward, gradient of the weights, gradient of the inputs.
-    """
-    return 3.0 * count_forward_flop(network)
-
-
-def count_forward_flop(network: Any) -> int:
-    """Return the FLOP of predicting one image: two operations for each multiply-add.
-
-    Only the layers Conv2D and Dense count, also in nested models, but not inside of custom layers.
-    """
-    multiply_adds, nested = 0, 0
-    for layer in network.layers:
-        kind = type(layer).__name__
-        if hasattr(layer, "layers"):
-            nested += count_forward_flop(layer)
-        elif kind == "Conv2D":
-            places = int(np.prod(layer.output.shape[1:3]))
-            multiply_adds += places * int(np.prod(layer.kernel.shape))
-        elif kind == "Dense":
-            multiply_adds += int(np.prod(layer.kernel.shape))
-    return 2 * multiply_adds + nested
-
-
-def count_flop_of_members(members: Sequence[str]) -> dict[str, float]:
-    """Return the FLOP of training each member on one image, by the member's name."""
-    find(members[0]).training.start_keras()
-    return {name: count_flop(find(name).network()) for name in members}
 
 
 def configure_members(
@@ -277,13 +169,13 @@ def make_plan(
 
     if budget is None:
         return plan(all_members, 3, most)
-    fits = [
+    plans = (
         plan(all_members[:count], seeds, epochs)
         for count in range(1, len(all_members) + 1)
         for epochs in range(MIN_EPOCHS, most + 1)
         for seeds in ([1] if epochs < most else range(1, 21))
-        if budget.holds(plan(all_members[:count], seeds, epochs))
-    ]
+    )
+    fits = [found for found in plans if budget.holds(found.seconds, found.flop)]
     if not fits:
         raise InputError(_describe_too_short(budget, plan(all_members[:1], 1, MIN_EPOCHS)))
     return max(
@@ -297,39 +189,6 @@ def make_plan(
             plan.seeds,
         ),
     )
-
-
-def expect_errors(plan: Plan, images: int) -> tuple[int, int] | None:
-    """Return the out-of-fold errors to expect of a plan, and their standard error.
-
-    They are interpolated over the epochs between measured plans with the same members and as many
-    folds or fewer. Epochs beyond the measured ones are expected to gain nothing.
-
-    Args:
-        plan: a plan for ``images`` training images.
-        images: number of training images.
-
-    Returns:
-        The errors in ``images`` images; None if no such plan was measured.
-
-    """
-    measured = sorted(
-        (
-            found
-            for found in MEASURED
-            if (found.members, found.self_training) == (plan.members, plan.self_training)
-            and found.folds <= plan.folds
-        ),
-        key=lambda found: found.epochs,
-    )
-    if images != MEASURED_IMAGES or plan.seeds != 1 or not measured:
-        return None
-    if plan.epochs < measured[0].epochs:
-        return None
-    epochs = [found.epochs for found in measured]
-    errors = np.interp(plan.epochs, epochs, [found.errors for found in measured])
-    error = np.interp(plan.epochs, epochs, [found.standard_error for found in measured])
-    return round(float(errors)), round(float(error))
 
 
 def _describe_too_short(budget: Budget, smallest: Plan) -> str:

@@ -16,7 +16,7 @@ from kaggle_digits.cli import predict
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import keras_models
 from kaggle_digits.recipes import RECIPES
-from kaggle_digits.training import building, cross_validation, fit
+from kaggle_digits.training import building, cross_validation, fit, predicting
 from tests import product
 from tests.exporting.test_exporting import SHAPE, small_network
 
@@ -76,9 +76,9 @@ def test_so_are_checkpoints(tmp_path):
         metrics=["accuracy"],
     )  # fmt: skip
     network.save(tmp_path / "checkpoint.keras")
-    again = fit.load_model(tmp_path / "checkpoint.keras")
+    again = predicting.load_model(tmp_path / "checkpoint.keras")
     assert type(again.optimizer).__name__ == "RMSprop"
-    fit.load_weights(again, tmp_path / "checkpoint.keras")
+    predicting.load_weights(again, tmp_path / "checkpoint.keras")
 
 
 # -------------------------------------------------------------------------------------- classes
@@ -125,7 +125,7 @@ def test_only_known_classes_are_opened(changes, expected, parts, tmp_path):
         with pytest.raises(InputError, match=expected):
             exporting.open_model(tmp_path / name)
     with pytest.raises(InputError, match=expected):
-        fit.load_model(tmp_path / "m.keras")
+        predicting.load_model(tmp_path / "m.keras")
 
 
 def test_a_layer_without_a_module_is_not_looked_up(parts, tmp_path):
@@ -190,7 +190,7 @@ def test_parameters_are_counted_before_they_take_memory(units, keras, tmp_path):
     opens = (
         lambda: exporting.open_model(tmp_path / "m.json"),
         lambda: exporting.open_model(tmp_path / "m.keras"),
-        lambda: fit.load_model(tmp_path / "m.keras"),
+        lambda: predicting.load_model(tmp_path / "m.keras"),
     )
     for open_ in opens:
         with pytest.raises(InputError, match=rf"has {785 * units:,} parameters. Expected at most"):
@@ -267,7 +267,7 @@ def test_an_architecture_nested_without_end_is_refused(parts, tmp_path):
     with pytest.raises(InputError, match=r"m.keras cannot be opened"):
         exporting.open_model(path)
     with pytest.raises(InputError, match=r"m.keras is not a readable model"):
-        fit.load_model(path)
+        predicting.load_model(path)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.json", "m.onnx", "m.tflite"])
@@ -349,7 +349,7 @@ def test_weights_are_numbers_in_the_file_itself(change, expected, parts, tmp_pat
     for open_ in (
         lambda: exporting.open_model(tmp_path / "m.json"),
         lambda: exporting.open_model(tmp_path / "m.keras"),
-        lambda: fit.load_weights(small_network(), tmp_path / "m.keras"),
+        lambda: predicting.load_weights(small_network(), tmp_path / "m.keras"),
     ):
         with pytest.raises(InputError, match=rf"in its weights .*{expected}"):
             open_()

@@ -13,7 +13,7 @@ import pytest
 from kaggle_digits.backend import seed_everything, start_keras
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.recipes import RECIPES, Recipe
-from kaggle_digits.training import fit
+from kaggle_digits.training import fit, predicting
 
 IMAGES = 24
 TOLERANCE = 1e-4
@@ -31,10 +31,10 @@ def leave_predictions(folder: Path, steps: int) -> None:
     backend = os.environ["KERAS_BACKEND"]
     for name, recipe in RECIPES.items():
         data = images_for(recipe)
-        network = fit.load_model(folder / f"{name}.keras", to_train=False)
-        said = fit.Predictor(network).predict(data.images)
+        network = predicting.load_model(folder / f"{name}.keras", to_train=False)
+        said = predicting.Predictor(network).predict(data.images)
         np.save(folder / f"{name}-{backend}.npy", said)
-        alone = fit.Predictor(network).predict(data.images[:1])
+        alone = predicting.Predictor(network).predict(data.images[:1])
         np.testing.assert_allclose(alone, said[:1], atol=TOLERANCE, err_msg=name)
         settings = replace(recipe.training.over(1), batch_size=IMAGES // steps, batch_splits=2)
         own = folder / f"{name}-{backend}"
@@ -56,7 +56,7 @@ def test_every_recipe_trains_and_the_same_weights_say_the_same(backend, tmp_path
         network = recipe.complete()
         network.save(tmp_path / f"{name}.keras")
         data = images_for(recipe)
-        said = fit.Predictor(network).predict(data.images)
+        said = predicting.Predictor(network).predict(data.images)
         np.save(tmp_path / f"{name}.npy", said)
     code = f"from {__name__} import *; leave_predictions(Path({str(tmp_path)!r}), steps=3)"
     subprocess.run(

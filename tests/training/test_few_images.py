@@ -14,7 +14,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import RECIPES, find
 from kaggle_digits.recipes.recipe import MIN_PART, MIN_STEPS, MIN_TOTAL_STEPS, sequential
 from kaggle_digits.runs import Run
-from kaggle_digits.training import building, cross_validation, fit, splitting
+from kaggle_digits.training import building, cross_validation, fit, predicting, splitting
 from kaggle_digits.training.history import read_history
 from tests.helpers import write_competition
 
@@ -149,8 +149,8 @@ def test_the_momentum_is_that_of_the_trained_and_of_the_saved_network(sample, tm
     settings = replace(recipe.training, epochs=1, batch_norm_momentum=0.25)
     model, _ = fit_rows(recipe, settings, sample, np.arange(64), tmp_path)
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
-    assert momenta(fit.load_model(tmp_path / "model.keras")) == [0.25, 0.25]
-    assert momenta(fit.load_model(tmp_path / "checkpoint.keras")) == [0.25, 0.25]
+    assert momenta(predicting.load_model(tmp_path / "model.keras")) == [0.25, 0.25]
+    assert momenta(predicting.load_model(tmp_path / "checkpoint.keras")) == [0.25, 0.25]
     own = building.limit_momentum(nested_network(), replace(settings, batch_norm_momentum=0.95))
     assert momenta(own) == [0.95, 0.5], "it is a limit"
 

@@ -15,7 +15,10 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
 from kaggle_digits.training import planning, pseudo_labels
+from kaggle_digits.training.budget import RESERVE, Budget, parse_budget
+from kaggle_digits.training.expected_errors import MEASURED, expect_errors
 from kaggle_digits.training.fit import resolve_precision
+from kaggle_digits.training.flop import count_flop, count_flop_of_members
 from kaggle_digits.transforms.deslanting import Deslant
 from tests import own_network, product, untrained
 from tests.helpers import write_competition
@@ -26,7 +29,7 @@ RATE = 1e11
 
 def plan(budget, images=42_000, rate=RATE):
     seconds = {name: flop / rate for name, flop in FLOP.items()}
-    allowed = None if budget is None else planning.Budget(budget, "s")
+    allowed = None if budget is None else Budget(budget, "s")
     return planning.make_plan(allowed, images, 5, seconds, FLOP)
 
 
@@ -41,20 +44,20 @@ def plan(budget, images=42_000, rate=RATE):
     ],
 )
 def test_a_budget_is_a_number_and_a_unit(text, amount, unit):
-    assert planning.parse_budget(text) == planning.Budget(amount, unit)
+    assert parse_budget(text) == Budget(amount, unit)
 
 
 @pytest.mark.parametrize("text", ["30", "m", "0m", "-3h", "30 minutes", "30mflop", "2G", ""])
 def test_what_is_no_budget_is_refused(text):
     with pytest.raises(InputError, match=r"Expected a number and s, m or h, such as 30m or 8h; or"):
-        planning.parse_budget(text)
+        parse_budget(text)
 
 
 def test_a_budget_of_work_does_not_depend_on_the_machine():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
     plans = [
         planning.make_plan(
-            planning.Budget(4e14, "FLOP"),
+            Budget(4e14, "FLOP"),
             42_000,
             5,
             {name: one * slower for name, one in seconds.items()},
@@ -66,13 +69,13 @@ def test_a_budget_of_work_does_not_depend_on_the_machine():
     assert plans[0].flop == plans[1].flop
     assert plans[0].seconds < plans[1].seconds
     with pytest.raises(InputError, match=r"--budget 1T is too short: .* 4 epochs take 7T"):
-        planning.make_plan(planning.Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
+        planning.make_plan(Budget(1e12, "FLOP"), 42_000, 5, seconds, FLOP)
 
 
 @pytest.mark.parametrize("budget", [300, 600, 1800, 7200, 20_000])
 def test_a_plan_fits_and_hardly_more_would(budget):
     found = plan(budget)
-    assert found.seconds <= planning.RESERVE * budget
+    assert found.seconds <= RESERVE * budget
     assert found.flop == 42_000 * 4 * found.seeds * found.epochs * len(found.members) * 1e7
     bigger = plan(2 * budget)
     assert bigger.flop > found.flop
@@ -93,13 +96,13 @@ def test_more_time_brings_epochs_a_second_member_all_epochs_members_and_repetiti
 
 def test_a_second_round_with_pseudo_labels_is_planned():
     seconds = {name: flop / RATE for name, flop in FLOP.items()}
-    found = planning.make_plan(planning.Budget(3600, "s"), 42_000, 5, seconds, FLOP, 1, 28_000)
+    found = planning.make_plan(Budget(3600, "s"), 42_000, 5, seconds, FLOP, 1, 28_000)
     assert found.self_training
     images = 42_000 * 4 + 42_000 * 4 + 28_000 * 5
     assert found.flop == images * found.epochs * len(found.members) * 1e7
     models = 2 * 5 * len(found.members)
     assert found.seconds == pytest.approx(found.flop / RATE + models * planning.SECONDS_A_MODEL)
-    assert found.seconds <= planning.RESERVE * 3600
+    assert found.seconds <= RESERVE * 3600
     once = plan(3600)
     assert (len(once.members), once.epochs) > (len(found.members), found.epochs)
 
@@ -132,20 +135,21 @@ def test_without_a_budget_it_is_everything():
 
 def test_expected_errors_are_those_of_the_results():
     points = {
-        (tuple(point.name.split(" + ")), point.errors, point.standard_error)
+        (tuple(point.name.split(" + ")), point.errors)
         for point in error_curve.read_points(error_curve.RESULTS / "all-images.csv")
     }
-    for found in planning.MEASURED:
+    for found in MEASURED:
         more = ("self-training",) if found.self_training else ()
-        assert ((*found.members, *more), found.errors, found.standard_error) in points
+        assert ((*found.members, *more), found.errors) in points
 
 
 def test_errors_are_expected_of_measured_plans_only():
     pair = planning.Plan(planning.MEMBERS[:2], 5, 1, 16, 1e15, 1e11, 1e4)
-    assert planning.expect_errors(pair, 42_000) == (132, 11)
-    assert planning.expect_errors(replace(pair, epochs=20), 42_000) == (132, 11)
-    assert planning.expect_errors(replace(pair, epochs=12), 42_000) == (138, 12)  # 145 and 132
-    assert planning.expect_errors(replace(pair, folds=4), 42_000) == (145, 12)
+    assert expect_errors(pair, 42_000) == (132, 11)
+    assert expect_errors(replace(pair, epochs=20), 42_000) == (132, 11)
+    between = replace(pair, epochs=12)  # half way from 145 to 132
+    assert expect_errors(between, 42_000) == (138, 12)
+    assert expect_errors(replace(pair, folds=4), 42_000) == (145, 12)
     for other in (
         replace(pair, epochs=7),
         replace(pair, folds=3),
@@ -153,8 +157,8 @@ def test_errors_are_expected_of_measured_plans_only():
         replace(pair, members=planning.MEMBERS),
         replace(pair, members=("record-width", "record-5")),
     ):
-        assert planning.expect_errors(other, 42_000) is None
-    assert planning.expect_errors(pair, 41_999) is None
+        assert expect_errors(other, 42_000) is None
+    assert expect_errors(pair, 41_999) is None
 
 
 @pytest.mark.parametrize(
@@ -189,16 +193,14 @@ def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
 
 def test_operations_are_counted_from_the_layers():
     start_keras()
-    assert planning.count_flop(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
+    assert count_flop(find("dense").network()) == 6 * (784 * 512 + 512 * 10)
     convolutions = 26**2 * 9 * 32 + 13**2 * 9 * 32 * 48 + 7**2 * 4 * 48 * 64
-    assert planning.count_flop(find("bn20").network()) == 6 * (
-        convolutions + 576 * 3168 + 3168 * 10
-    )
+    assert count_flop(find("bn20").network()) == 6 * (convolutions + 576 * 3168 + 3168 * 10)
 
 
 def test_the_plan_of_the_committed_record_is_the_one_that_the_readme_tells():
-    budget = planning.parse_budget("1334T")
-    flop = planning.count_flop_of_members(planning.MEMBERS)
+    budget = parse_budget("1334T")
+    flop = count_flop_of_members(planning.MEMBERS)
     found = planning.make_plan(budget, 42_000, 8, dict.fromkeys(flop, 2e-4), flop)
     assert (found.members, found.seeds, found.epochs) == (planning.MEMBERS[:3], 1, 15)
 

@@ -17,7 +17,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Recipe, Training, find
 from kaggle_digits.recipes.recipe import sequential
-from kaggle_digits.training import building, fit
+from kaggle_digits.training import building, fit, predicting
 from kaggle_digits.training.history import Epoch, read_history
 from tests import helpers, own_network
 
@@ -226,9 +226,9 @@ def test_a_damaged_model_is_named(content, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.keras is not a readable model"):
-        fit.load_model(path)
+        predicting.load_model(path)
     with pytest.raises(InputError, match=r"model\.keras is not a readable model"):
-        fit.load_weights(small_network(), path)
+        predicting.load_weights(small_network(), path)
 
 
 def test_a_model_with_code_in_it_is_refused(tmp_path, keras):
@@ -236,16 +236,16 @@ def test_a_model_with_code_in_it_is_refused(tmp_path, keras):
     layer = keras.layers.Lambda(lambda x: x)
     keras.Sequential([keras.Input((2,)), layer]).save(path)
     with pytest.raises(InputError, match="has a Lambda layer: Python code"):
-        fit.load_model(path)
+        predicting.load_model(path)
 
 
 def test_a_saved_model_is_complete_by_itself(data, tmp_path, keras):
     model, *_ = fitted(data, tmp_path)
     model.network.save(tmp_path / "model.keras", include_optimizer=False)
-    again = fit.load_model(tmp_path / "model.keras")
+    again = predicting.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
         model.predict(data.images),
-        fit.Predictor(again).predict(data.images),
+        predicting.Predictor(again).predict(data.images),
     )
     assert keras.backend.standardize_dtype(again.inputs[0].dtype) == "uint8"
 
@@ -263,7 +263,7 @@ def test_bfloat16_in_parts_learns_and_is_saved_in_float32(data, tmp_path):
     assert history[-1].loss < history[0].loss
     assert {layer.compute_dtype for layer in model.network.layers} == {"float32"}
     assert {str(weight.dtype) for weight in model.network.weights} == {"float32"}
-    trained = fit.load_model(tmp_path / "checkpoint.keras")
+    trained = predicting.load_model(tmp_path / "checkpoint.keras")
     assert trained.network.layers[-2].dtype_policy.name == "mixed_bfloat16"
     assert trained.network.layers[-1].compute_dtype == "float32", "what the loss sees is exact"
 
@@ -335,23 +335,23 @@ def test_a_checkpoint_of_an_earlier_version_resumes(data, tmp_path):
 
 def test_float16_scales_the_loss_and_skips_no_step(data, tmp_path):
     fitted(data, tmp_path, replace(SCHEDULE, precision="float16"))
-    optimizer = fit.load_model(tmp_path / "checkpoint.keras").optimizer
+    optimizer = predicting.load_model(tmp_path / "checkpoint.keras").optimizer
     assert optimizer.loss_scale_factor == building.LOSS_SCALE
     assert int(optimizer.iterations) == SCHEDULE.epochs * math.ceil(60 / SCHEDULE.batch_size)
 
 
 def test_a_single_image_is_predicted_like_many(data):
     network = find("record-5").network()
-    together = fit.Predictor(network).predict(data.images[:3])
-    alone = fit.Predictor(network).predict(data.images[:1])
+    together = predicting.Predictor(network).predict(data.images[:3])
+    alone = predicting.Predictor(network).predict(data.images[:1])
     np.testing.assert_allclose(alone, together[:1], atol=1e-5)
 
 
 def test_parts_give_the_answers_of_the_whole(data):
     network = small_network()
-    answers = fit.Predictor(network).predict(data.images)
+    answers = predicting.Predictor(network).predict(data.images)
     np.testing.assert_allclose(answers, network.predict(data.images, verbose=0), atol=1e-6)
-    one = fit.Predictor(network).predict(data.images[:1])
+    one = predicting.Predictor(network).predict(data.images[:1])
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
