@@ -1,4 +1,4 @@
-"""Train one model on one split, with a checkpoint after every epoch, and predict with it.
+"""Train one model on one split, with a checkpoint after every epoch.
 
 No random state is carried from one epoch to the next: (seed, epoch) alone seeds the order, the
 augmentation and the dropout of an epoch. So an interrupted epoch can be repeated and gives the same
