@@ -19,7 +19,6 @@ from kaggle_digits import evaluation, runs
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import ensembling
 from kaggle_digits.evaluation.metrics import Integers
-from kaggle_digits.recipes import find_built_in
 from kaggle_digits.runs import predictions
 from kaggle_digits.training import cross_validation, flop
 
@@ -99,9 +98,9 @@ def calibrated_log_loss(probabilities: ensembling.Probabilities, labels: Integer
 
 
 def count_flop(run: runs.Run) -> float:
-    """Return the FLOP of training all models of a run of a built-in recipe."""
+    """Return the FLOP of training all models of a run."""
     settings = run.settings
-    recipe = find_built_in(settings.recipe)
+    recipe = run.recipe()
     recipe.training.start_keras()
     trained = sum(cross_validation.count_run_images(run))
     return flop.count_flop(recipe.network()) * trained * settings.training.epochs

@@ -144,6 +144,6 @@ def _describe_expected(plan: "Plan", images: int) -> str:
         return "unknown: no such plan was measured"
     errors, standard_error = expected
     return (
-        f"{errors} ± {standard_error} errors in {images:,} images, out-of-fold, from plans "
-        f"measured on {SPLIT}"
+        f"{errors} ± {standard_error} errors or fewer in {images:,} images, out-of-fold, from a "
+        f"plan measured on {SPLIT}"
     )
