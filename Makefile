@@ -56,6 +56,8 @@ $(READY): pyproject.toml constraints.txt
 submit: cv ## get data, train 5 folds, write a CSV, and submit it if possible
 	$(DIGITS) submit $(call quoted,$(CSV)) --input $(call quoted,$(INPUT)) --if-possible $(if $(filter 0,$(PUSH)),--dry-run)
 
+# What to call again after Ctrl-C: `cv` itself does not know that `submit` comes after it.
+cv: export KAGGLE_DIGITS_MAKE = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 cv: data ## get data, train 5 folds, write a CSV; resumes an interrupted run
 	$(DIGITS) cv --recipe $(call quoted,$(RECIPE)) --folds $(call quoted,$(FOLDS)) \
 	  --input $(call quoted,$(INPUT)) --submission $(call quoted,$(CSV)) $(ARGS)

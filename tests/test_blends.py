@@ -79,6 +79,6 @@ def test_the_committed_picture_is_drawn_from_the_committed_figures(tmp_path, mon
     points = error_curve.read_points(error_curve.RESULTS / "few-images.csv")
     sides = {point.name: point.side for point in points}
     assert sides["deotte15 + deotte15 + deotte15"] == error_curve.THEIRS
-    assert sides["record-5 + record-width"] == error_curve.OURS
+    assert sides["record-5-adamw + record-width-adamw"] == error_curve.OURS
     every = error_curve.read_points(error_curve.RESULTS / "all-images.csv")
     assert {point.side for point in every} == set(error_curve.STYLES)

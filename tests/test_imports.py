@@ -38,7 +38,11 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Modules that start Keras when they are imported, because they define a Keras class.
-STARTS_KERAS = ("kaggle_digits.transforms.augmentation", "kaggle_digits.training.batch_split")
+STARTS_KERAS = (
+    "kaggle_digits.transforms.augmentation",
+    "kaggle_digits.training.batch_split",
+    "kaggle_digits.training.muon",
+)
 READS_ARRAYS = {("np", "load"), ("np", "memmap"), ("np", "fromfile")}
 
 

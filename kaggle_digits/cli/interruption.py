@@ -1,12 +1,15 @@
 """Tell the user how to resume after Ctrl-C."""
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from kaggle_digits.cli import options
+
+MADE_BY = "KAGGLE_DIGITS_MAKE"  # the call of make that runs this program
 
 
 @contextlib.contextmanager
@@ -20,9 +23,10 @@ def resume_advice(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        # The Makefile sets the variable: `make submit` goes on after what this command does.
+        command = os.environ.get(MADE_BY) or shlex.join([options.program(), *sys.argv[1:]])
         print(
-            f"\nInterrupted. Every finished epoch is kept in {folder}. Resume with:\n"
-            f"  {shlex.join([options.program(), *sys.argv[1:]])}",
+            f"\nInterrupted. Every finished epoch is kept in {folder}. Resume with:\n  {command}",
             file=sys.stderr,
         )
         raise

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 import typer.core
 
@@ -149,9 +150,9 @@ LearningRate = Annotated[
     float | None,
     typer.Option(
         "--learning-rate",
-        min=0.0,
+        click_type=click.FloatRange(min=0, min_open=True),
         metavar="RATE",
-        help="Peak learning rate of the schedule.  [default: the recipe's]",
+        help="Peak learning rate of the schedule, above 0.  [default: the recipe's]",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -78,9 +78,12 @@ def _accuracy(recipe: "Recipe") -> str:
 
 def _show(recipe: "Recipe", *, as_json: bool) -> None:
     from kaggle_digits.backend import start_keras
+    from kaggle_digits.recipes.checking import check_network
     from kaggle_digits.training.flop import count_forward_flop
 
     start_keras()
+    if recipe.file is not None:
+        check_network(recipe)
     model = recipe.network()
     flop = count_forward_flop(model)
     layers = [

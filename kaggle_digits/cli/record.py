@@ -137,13 +137,13 @@ def _print_plan(plan: "Plan", images: int, path: Path) -> None:
 
 def _describe_expected(plan: "Plan", images: int) -> str:
     from kaggle_digits.recipes.recipe import SPLIT
-    from kaggle_digits.training.expected_errors import expect_errors
+    from kaggle_digits.training.expected_errors import find_measured
 
-    expected = expect_errors(plan, images)
-    if expected is None:
+    measured = find_measured(plan, images)
+    if measured is None:
         return "unknown: no such plan was measured"
-    errors, standard_error = expected
     return (
-        f"{errors} ± {standard_error} errors or fewer in {images:,} images, out-of-fold, from a "
-        f"plan measured on {SPLIT}"
+        f"{measured.errors} ± {measured.standard_error:.0f} errors in {images:,} images, "
+        f"out-of-fold, as measured with {measured.folds} folds of {measured.epochs} epochs on "
+        f"{SPLIT}"
     )

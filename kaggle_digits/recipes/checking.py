@@ -14,12 +14,12 @@ from kaggle_digits.recipes.recipe import Recipe
 MAX_SUM_ERROR = 0.01  # of ten probabilities; a bfloat16 output layer is off by 0.004
 
 
-def check_network(recipe: Recipe, classes: int) -> None:
+def check_network(recipe: Recipe, classes: int | None = None) -> None:
     """Build the recipe's network, save and load its layers, and predict two images with it.
 
     Args:
         recipe: a recipe from a file.
-        classes: number of classes in the data.
+        classes: number of classes in the data; None accepts any number.
 
     Raises:
         InputError: the network cannot be built; its input is not `Recipe.image_shape`; its output
@@ -42,7 +42,7 @@ def _where(recipe: Recipe) -> str:
     return f"{recipe.file}, line {code.co_firstlineno}" if code else f"{recipe.file}, the network"
 
 
-def _require_model(network: Any, recipe: Recipe, classes: int, where: str) -> None:
+def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str) -> None:
     keras = start_keras()
 
     if not isinstance(network, keras.Model):
@@ -55,9 +55,10 @@ def _require_model(network: Any, recipe: Recipe, classes: int, where: str) -> No
             f"{where}: the network's shapes are unknown, or it has several inputs or outputs. "
             f"Expected one of each: begin it with keras.Input({recipe.image_shape})."
         )
+    expected_output = (classes or network.output_shape[-1],)
     for name, received, expected in (
         ("input", network.input_shape[1:], recipe.image_shape),
-        ("output", network.output_shape[1:], (classes,)),
+        ("output", network.output_shape[1:], expected_output),
     ):
         if tuple(received) != tuple(expected):
             raise InputError(

@@ -126,12 +126,13 @@ def describing_faults(path: Path) -> Iterator[None]:
 
 def describe_fault(error: BaseException, path: Path) -> str:
     """Return the message for an exception in a recipe's file: file, line, reason and advice."""
+    reason = str(error)
     if isinstance(error, SyntaxError):
-        line = error.lineno
+        line, reason = error.lineno, error.msg  # the text names the line once more
     else:
         frames = traceback.extract_tb(error.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), 1)
-    said = str(error).strip().partition("\n")[0]
+    said = reason.strip().partition("\n")[0]
     return (
         f"{path}, line {line}: {type(error).__name__}: {said}. "
         "Expected a recipe that can be built. Fix that line and run the same command again. "

@@ -10,6 +10,7 @@ from kaggle_digits.transforms.affine import Affine
 STAGES: tuple[fast.Stage, ...] = ((48, 5, True), (96, 3, False), (192, 3, True), (192, 3, False))
 DISTORTED = replace(
     fast.RECIPE.training,
+    optimizer="muon",
     epochs=16,
     learning_rate=1e-2,
     augmentation=Affine(rotation=10, shift=0.08, zoom=0.1, shear=6),
@@ -19,7 +20,7 @@ RECIPE = Recipe(
     summary="record: wider fast, mixup",
     source="this project: kernels of 3, 5 and 7 side by side, as An et al. 2020 combined them",
     measured=f"0.99624 out-of-fold: 4 folds of 8 epochs on {SPLIT}, seed 0",
-    relative_time=3.8,
+    relative_time=3.2,
     network=partial(fast.network, STAGES, dropout=0.3),
     training=replace(DISTORTED, mixup=0.2, final_epochs_without_augmentation=4),
 )

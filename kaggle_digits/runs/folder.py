@@ -72,8 +72,9 @@ class Run(RunFolder):
     def _description(self) -> dict[str, Any]:
         """The JSON object in ``run.json``. The fields in `facts` are checked."""
         if not self.has("run.json"):
+            reason = "it has no readable run.json" if self.folder.exists() else "no such folder"
             raise InputError(
-                f"{self.folder} is not a run: it has no readable run.json. Expected a folder made "
+                f"{self.folder} is not a run: {reason}. Expected a folder made "
                 "by `train` or `cv`. `kaggle-digits runs` lists the runs."
             )
         advice = "Expected the JSON that `train` or `cv` wrote. Remove the folder and train again."

@@ -92,7 +92,8 @@ def compare(submissions: Sequence[tuple[str, Submission]]) -> Comparison:
     """
     minimum = 2
     if len(submissions) < minimum:
-        raise InputError(f"received {len(submissions)} files to compare. Expected 2 or more.")
+        files = f"{len(submissions)} file{'' if len(submissions) == 1 else 's'}"
+        raise InputError(f"received {files} to compare. Expected 2 or more.")
     names = tuple(name for name, _ in submissions)
     ids, labels = align(submissions)
     agreement = np.eye(len(names))

@@ -25,7 +25,7 @@ class Budget:
     amount: float
     unit: Literal["s", "FLOP"]
 
-    def holds(self, seconds: float, flop: float) -> bool:
+    def holds(self, *, seconds: float, flop: float) -> bool:
         """Return whether so much time and work fit. Time keeps a reserve; FLOP are exact."""
         return flop <= self.amount if self.unit == "FLOP" else seconds <= RESERVE * self.amount
 

@@ -1,4 +1,4 @@
-"""The errors to expect of a plan, from plans that were measured."""
+"""Plans whose errors were measured, and which of them is most like another plan."""
 
 import math
 from dataclasses import dataclass
@@ -25,6 +25,11 @@ class Measured:
     epochs: int
     errors: int
 
+    @property
+    def standard_error(self) -> float:
+        """Binomial standard error of ``errors``."""
+        return math.sqrt(self.errors * (1 - self.errors / MEASURED_IMAGES))
+
 
 MEASURED = (
     Measured(MEMBERS[:1], self_training=False, folds=4, epochs=8, errors=158),
@@ -33,30 +38,24 @@ MEASURED = (
 MEASURED_IMAGES = 42_000
 
 
-def expect_errors(plan: Plan, images: int) -> tuple[int, int] | None:
-    """Return the out-of-fold errors to expect of a plan, and their binomial standard error.
+def find_measured(plan: Plan, images: int) -> Measured | None:
+    """Return the measured plan that is most like ``plan``; None if none is.
 
-    They are those of the measured plan with the same members and the most epochs, among those with
-    no more folds and epochs. Epochs and folds beyond it are expected to gain nothing.
+    It has the same members and rounds, at most as many folds and epochs, and among these the most
+    epochs.
 
     Args:
         plan: a plan for ``images`` training images.
         images: number of training images.
 
-    Returns:
-        The errors in ``images`` images; None if no such plan was measured.
-
     """
     if images != MEASURED_IMAGES or plan.seeds != 1:
         return None
-    smaller = [
+    alike = [
         found
         for found in MEASURED
         if (found.members, found.self_training) == (plan.members, plan.self_training)
         and found.folds <= plan.folds
         and found.epochs <= plan.epochs
     ]
-    if not smaller:
-        return None
-    errors = max(smaller, key=lambda found: found.epochs).errors
-    return errors, round(math.sqrt(errors * (1 - errors / images)))
+    return max(alike, key=lambda found: found.epochs, default=None)

@@ -20,8 +20,8 @@ ops = keras.ops
 AdamW: Any = keras.optimizers.AdamW
 
 # Steps of the Newton-Schulz iteration, in two parts. Within a part only matrices as small as the
-# number of outputs are multiplied. In one part of five steps, GPUs that round products to TF32
-# would make small singular values grow without limit.
+# number of outputs are multiplied. In one part of five steps, small singular values would grow far
+# above 1 on GPUs, which round products to TF32.
 STEPS = (2, 3)
 A, B, C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024: small singular values grow fastest
 ADAM_RMS = 0.2  # root mean square of Adam's updates, in learning rates (Liu et al. 2025)
@@ -77,19 +77,20 @@ def orthogonalize(matrix: Any) -> Any:
     matrix = matrix / (ops.norm(matrix) + 1e-7)
     for steps in STEPS:
         gram = ops.matmul(ops.transpose(matrix), matrix)
-        matrix = ops.matmul(matrix, iterate(gram, steps))
+        matrix = ops.matmul(matrix, multiply_steps(gram, steps))
     return matrix
 
 
-def iterate(gram: Any, steps: int) -> Any:
-    """Return what ``steps`` steps multiply a matrix by, ``[n, n]``, from its ``gram`` matrix.
+def multiply_steps(gram: Any, steps: int) -> Any:
+    """Return the product of the polynomials of ``steps`` steps, ``[n, n]``, from a Gram matrix.
 
-    Each step multiplies the matrix by a polynomial of its Gram matrix, so that matrix becomes
-    ``factor @ gram @ factor``; all of them commute.
+    Each step multiplies the matrix by a polynomial of its Gram matrix, which so becomes
+    ``factor @ gram @ factor``. All of these commute.
     """
-    product = ops.eye(gram.shape[0])
-    for _ in range(steps):
-        factor = A * ops.eye(gram.shape[0]) + B * gram + C * ops.matmul(gram, gram)
-        product = ops.matmul(product, factor)
+    identity = ops.eye(gram.shape[0], dtype=gram.dtype)
+    product = factor = A * identity + B * gram + C * ops.matmul(gram, gram)
+    for _ in range(steps - 1):
         gram = ops.matmul(ops.matmul(gram, factor), factor)
+        factor = A * identity + B * gram + C * ops.matmul(gram, gram)
+        product = ops.matmul(product, factor)
     return product

@@ -86,7 +86,7 @@ def test_completion_completes_commands(tmp_path):
         (["cv", "--limit", "61"], "or no --limit for all 60 images"),
         (["cv", "--folds", "7"], "7 folds need at least 7 images per class; the data has 6"),
         (["train", "--validation-split", "0.01"], "leaves one part with fewer images than the 10"),
-        (["evaluate", "nosuch"], "nosuch is not a run: it has no readable run.json"),
+        (["evaluate", "nosuch"], "nosuch is not a run: no such folder"),
         (["predict", "nosuch"], "nosuch is not a run"),
         (["ensemble", "nosuch", "--submission", "a.csv"], "nosuch is not a run"),
         (

@@ -187,7 +187,7 @@ def test_what_is_refused(content, message, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.csv"], "received 1 files to compare. Expected 2 or more"),
+        (["a.csv"], "received 1 file to compare. Expected 2 or more"),
         (["a.csv", "no.csv"], "no.csv does not exist"),
         (["a.csv", "folder"], "folder is not a run: it has no readable run.json"),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.cli import interruption
 from tests import product
 from tests.helpers import write_competition
 
@@ -38,6 +39,13 @@ def interrupted(cwd: Path, data: Path, after: str, how: signal.Signals, wait: fl
     process.send_signal(how)
     _, rest = process.communicate(timeout=60)
     return process, "".join(lines) + rest
+
+
+def test_make_is_named_where_make_runs_the_command(monkeypatch, capsys):
+    monkeypatch.setenv(interruption.MADE_BY, "make submit PUSH=0")
+    with pytest.raises(KeyboardInterrupt), interruption.resume_advice(Path("runs/x")):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err.endswith("Resume with:\n  make submit PUSH=0\n")
 
 
 def test_sigkill_in_an_epoch_and_ctrl_c_between_folds(data, finished, tmp_path):

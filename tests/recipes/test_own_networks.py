@@ -216,6 +216,12 @@ def test_what_is_wrong_with_a_network_is_said(body, expected, write):
     assert "my_net.py, " in str(error.value)
 
 
+def test_recipes_checks_a_network_as_training_does(write, tmp_path):
+    name = write(START.format(body=f"return keras.Sequential([{INPUT}{FLAT}layers.Dense(10)])"))
+    done = product.call("recipes", name, cwd=tmp_path, code=2)
+    assert "which are not probabilities" in done.stderr
+
+
 def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
     start_keras()
     unregistered = TEXT.replace("@keras.saving.register_keras_serializable()\n", "")
@@ -328,6 +334,7 @@ def test_a_changed_file_is_another_run(trained):
     command = (*TRAIN, "--recipe", "changed.py", "--run", "runs/mine")
     done = product.call(*command, cwd=trained, code=2)
     assert "recipe_sha256: the run has" in done.stderr
+    assert "The file of the recipe my-net was changed since." in done.stderr
     assert "training.learning_rate: the run has 0.0037" in done.stderr  # adapted to few images
 
 

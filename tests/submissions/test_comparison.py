@@ -85,7 +85,7 @@ def test_compare_names_the_file_whose_ids_differ() -> None:
 
 
 def test_compare_needs_two_files() -> None:
-    with pytest.raises(InputError, match=r"received 1 files to compare. Expected 2 or more"):
+    with pytest.raises(InputError, match=r"received 1 file to compare. Expected 2 or more"):
         comparison.compare([("a", submission({1: 1}))])
 
 

@@ -52,13 +52,14 @@ def test_orthogonalizes_like_keras(muon, keras):
     np.testing.assert_allclose(muon.orthogonalize(given), theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(25, 16), (144, 32), (16, 25)])
-def test_products_rounded_as_on_a_gpu_do_not_grow(muon, shape, monkeypatch):
-    """TF32, which GPUs use for float32, has 10 bits after the first one."""
+@pytest.mark.parametrize("shape", [(25, 16), (16, 25), (432, 96)])
+@pytest.mark.parametrize("bits", [11, 8])
+def test_products_rounded_as_on_a_gpu_do_not_grow(muon, shape, bits, monkeypatch):
+    """TF32, which GPUs use for float32, has 11 significant bits; bfloat16 has 8."""
 
     def rounded(values):
         fraction, exponent = np.frexp(np.asarray(values))
-        return np.ldexp(np.round(fraction * 2**11) / 2**11, exponent).astype(np.float32)
+        return np.ldexp(np.round(fraction * 2**bits) / 2**bits, exponent).astype(np.float32)
 
     monkeypatch.setattr(muon.ops, "matmul", lambda a, b: rounded(a) @ rounded(b))
     for seed in range(8):
@@ -66,7 +67,7 @@ def test_products_rounded_as_on_a_gpu_do_not_grow(muon, shape, monkeypatch):
         low_rank = random.normal(size=(shape[0], 2)) @ random.normal(size=(2, shape[1]))
         given = (low_rank + 0.01 * random.normal(size=shape)).astype(np.float32)
         sizes = np.linalg.svd(np.asarray(muon.orthogonalize(given)), compute_uv=False)
-        assert sizes[0] < 1.3
+        assert sizes[0] < 1.4
         assert sizes[1] > 0.6
 
 

@@ -14,9 +14,9 @@ from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
-from kaggle_digits.training import planning, pseudo_labels
+from kaggle_digits.training import expected_errors, planning, pseudo_labels
 from kaggle_digits.training.budget import RESERVE, Budget, parse_budget
-from kaggle_digits.training.expected_errors import MEASURED, expect_errors
+from kaggle_digits.training.expected_errors import MEASURED, Measured, find_measured
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.flop import count_flop, count_flop_of_members
 from kaggle_digits.transforms.deslanting import Deslant
@@ -133,39 +133,49 @@ def test_without_a_budget_it_is_everything():
     assert plan(None).seeds == 3
 
 
-def test_expected_errors_are_those_of_the_results():
+def test_measured_plans_are_those_of_the_results():
     points = {
-        (tuple(point.name.split(" + ")), point.errors)
+        (tuple(point.name.split(" + ")), point.errors, point.standard_error, point.flop)
         for point in error_curve.read_points(error_curve.RESULTS / "all-images.csv")
     }
+    flop = count_flop_of_members(planning.MEMBERS)
     for found in MEASURED:
         more = ("self-training",) if found.self_training else ()
-        assert ((*found.members, *more), found.errors) in points
+        images = 42_000 * (found.folds - 1) * found.epochs
+        if found.self_training:
+            images += images + 27_640 * found.folds * found.epochs  # test images with a label
+        pflop = images * sum(flop[name] for name in found.members) / 1e15
+        point = ((*found.members, *more), found.errors, round(found.standard_error))
+        assert (*point, round(pflop, 2) * 1e15) in points
 
 
-def test_errors_are_expected_of_measured_plans_only():
-    pair = planning.Plan(planning.MEMBERS[:2], 5, 1, 16, 1e15, 1e11, 1e4)
-    assert expect_errors(pair, 42_000) == (138, 12)
-    assert expect_errors(replace(pair, folds=4, epochs=8), 42_000) == (138, 12)
-    assert expect_errors(replace(pair, members=planning.MEMBERS[:1]), 42_000) == (158, 13)
+def test_a_measured_plan_is_found_for_larger_plans_of_its_members(monkeypatch):
+    def measured(members, folds, epochs, errors):
+        return Measured(members, self_training=False, folds=folds, epochs=epochs, errors=errors)
+
+    pair = planning.MEMBERS[:2]
+    short, long = measured(pair, 4, 8, 150), measured(pair, 5, 16, 120)
+    monkeypatch.setattr(expected_errors, "MEASURED", (long, short))
+    plan = planning.Plan(pair, 5, 1, 16, 1e15, 1e11, 1e4)
+    assert find_measured(plan, 42_000) == long
+    assert find_measured(replace(plan, epochs=12), 42_000) == short
+    assert find_measured(replace(plan, folds=4), 42_000) == short
     for other in (
-        replace(pair, epochs=7),
-        replace(pair, folds=3),
-        replace(pair, seeds=2),
-        replace(pair, members=planning.MEMBERS),
-        replace(pair, members=("record-width", "record-5")),
+        replace(plan, epochs=7),
+        replace(plan, folds=3),
+        replace(plan, seeds=2),
+        replace(plan, self_training=True),
+        replace(plan, members=planning.MEMBERS),
+        replace(plan, members=("record-width", "record-5")),
     ):
-        assert expect_errors(other, 42_000) is None
-    assert expect_errors(pair, 41_999) is None
+        assert find_measured(other, 42_000) is None
+    assert find_measured(plan, 41_999) is None
 
 
 @pytest.mark.parametrize(
     ("epochs", "expected"),
     [
-        (
-            16,
-            "138 ± 12 errors or fewer in 42,000 images, out-of-fold, from a plan measured on a",
-        ),
+        (16, "138 ± 12 errors in 42,000 images, out-of-fold, as measured with 4 folds of 8 epochs"),
         (4, "unknown: no such plan was measured"),
     ],
 )
@@ -200,9 +210,7 @@ def test_operations_are_counted_from_the_layers():
     ("budget", "test_images", "folds", "members", "epochs"),
     [("210T", 0, 4, 2, 8), ("600T", 28_000, 4, 2, 8), ("1334T", 0, 8, 3, 15)],
 )
-def test_the_committed_plans_are_the_ones_that_the_results_tell(
-    budget, test_images, folds, members, epochs
-):
+def test_the_plans_of_the_results_are_made(budget, test_images, folds, members, epochs):
     flop = count_flop_of_members(planning.MEMBERS)
     seconds = dict.fromkeys(flop, 2e-4)
     found = planning.make_plan(
@@ -210,6 +218,15 @@ def test_the_committed_plans_are_the_ones_that_the_results_tell(
     )
     assert found.members == planning.MEMBERS[:members]
     assert (found.seeds, found.epochs) == (1, epochs)
+
+
+@pytest.mark.parametrize("name", ["5", "width"])
+def test_members_of_earlier_csvs_are_kept_as_files(name):
+    now = find(f"record-{name}")
+    before = find(f"benchmarks/record_{name}_adamw.py")
+    assert (now.training.optimizer, now.training.epochs) == ("muon", 16)
+    assert before.training == replace(now.training, optimizer="adamw", epochs=20)
+    assert before.deslant == now.deslant
 
 
 def test_the_command_follows_the_plan_that_it_finds(tmp_path, monkeypatch):

@@ -191,7 +191,7 @@ def test_a_notebook_names_one_run_or_several(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--pseudo-labels", "nowhere"], "nowhere is not a run: it has no readable run.json"),
+        (["--pseudo-labels", "nowhere"], "nowhere is not a run: no such folder"),
         (
             ["--pseudo-labels", "a", "--seed", "1"],
             "a holds out other images in fold 1 than this run",

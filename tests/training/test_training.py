@@ -140,6 +140,7 @@ def test_same_seed_same_weights_and_another_seed_others(data, tmp_path):
     [
         ("rmsprop", "float32", 1),
         ("adamw", "bfloat16", 2),
+        ("muon", "float16", 2),
         ("adadelta", "float32", 2),
         ("muon", "float32", 2),
     ],
