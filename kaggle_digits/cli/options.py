@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -150,7 +149,6 @@ LearningRate = Annotated[
     float | None,
     typer.Option(
         "--learning-rate",
-        click_type=click.FloatRange(min=0, min_open=True),
         metavar="RATE",
         help="Peak learning rate of the schedule, above 0.  [default: the recipe's]",
         rich_help_panel=TRAINING,
