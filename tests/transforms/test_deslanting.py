@@ -120,8 +120,8 @@ def test_training_distorts_deslanted_images(monkeypatch, tmp_path):
     network = recipe.network()
     network.set_weights(model.network.get_weights())
     expected = network.predict(seen, verbose=0)
-    np.testing.assert_allclose(model.predict(images), expected, atol=1e-3)
-    assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-2
+    np.testing.assert_allclose(model.predict(images), expected, atol=1e-4)
+    assert np.abs(network.predict(images, verbose=0) - expected).max() > 1e-3
 
 
 def test_recipes_shows_it(capsys):
