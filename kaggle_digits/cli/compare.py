@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import chain, combinations
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,8 +73,9 @@ def command(
     compared = comparison.compare(
         [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
     )
-    bounds, scores = _bounds(compared, csvs) or (None, {})
-    paired = _compare_runs([path for path in paths if path.is_dir()])
+    bounds, scores = _bounds(compared, csvs)
+    folders = [path for path in paths if path.is_dir()]
+    paired = _compare_runs(folders)
     found = _origins(paths, csvs)
     leaked = {
         str(path): origin.test_images_in_train
@@ -92,15 +93,19 @@ def command(
             _describe(compared, scores, bounds, paired, written) | {"test_images_in_train": leaked}
         )
         return
-    for line in chain(
-        compare_text.describe_agreement(compared, leaked),
-        compare_text.describe_differences(compared),
-        compare_text.describe_disputed(compared),
-        compare_text.describe_scores(compared, scores, bounds),
-        compare_text.describe_held_out(paired),
-        compare_text.describe_files(vote, picture, drawn),
-        compare_text.describe_page(page),
-    ):
+    lines = [
+        *compare_text.describe_agreement(compared, leaked),
+        *compare_text.describe_differences(compared),
+        *compare_text.describe_disputed(compared),
+    ]
+    if bounds:
+        lines += compare_text.describe_scores(compared, scores, bounds)
+    if len(folders) > 1:
+        lines += compare_text.describe_held_out(paired)
+    lines += compare_text.describe_files(vote, picture, drawn)
+    if page:
+        lines += compare_text.describe_page(page)
+    for line in lines:
         print(escape_lines(line))
 
 
@@ -157,13 +162,13 @@ def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None
         provenance.note(vote, origin, options.SUBMISSIONS)
 
 
-def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds, Scores] | None":
-    """Return the score bounds and the known scores of these files; None without known scores."""
+def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds | None, Scores]":
+    """Return the score bounds and the known scores of these files; no bounds without scores."""
     entries = [
         entry for entry in printing.open_ledger().entries() if entry.public_score is not None
     ]
     if not entries:
-        return None
+        return None, {}
     from kaggle_digits.files import sha256_of
     from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
 
@@ -171,7 +176,7 @@ def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds,
     hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}
     scores = {name: known[sha256] for name, sha256 in hashes.items() if sha256 in known}
     if not scores:
-        return None
+        return None, {}
     others = [entry for entry in entries if entry.sha256 not in hashes.values()]
     elsewhere = {name_entry(entry): entry.public_score for entry in others}
     return bound_scores(compared, scores, elsewhere), scores

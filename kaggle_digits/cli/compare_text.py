@@ -74,11 +74,9 @@ def describe_disputed(compared: "Comparison") -> Iterator[str]:
 
 
 def describe_scores(
-    compared: "Comparison", scores: dict[str, float], bounds: "ScoreBounds | None"
+    compared: "Comparison", scores: dict[str, float], bounds: "ScoreBounds"
 ) -> Iterator[str]:
-    """Yield the known scores and the bounds that follow for the others, if there are any."""
-    if bounds is None:
-        return
+    """Yield the known scores and the bounds that follow for the others."""
     from kaggle_digits.kaggle_client.score_bounds import show_score
 
     rows = bounds.rows
@@ -113,10 +111,8 @@ def describe_scores(
 
 def describe_held_out(paired: "list[Paired] | None") -> Iterator[str]:
     """Yield a test of each pair of runs on the images that all held out."""
-    if paired is None:
-        yield "\nThe runs have no held-out images in common, so accuracies cannot be compared."
-        return
     if not paired:
+        yield "\nThe runs have no held-out images in common, so accuracies cannot be compared."
         return
     yield f"\naccuracy on the {_count(paired[0].images, 'image')} that all runs held out"
     for pair in paired:
@@ -146,12 +142,11 @@ def describe_files(vote: Path | None, picture: Path | None, drawn: int) -> Itera
         )
 
 
-def describe_page(page: "PageFiles | None") -> Iterator[str]:
+def describe_page(page: "PageFiles") -> Iterator[str]:
     """Yield the path of the page, and what it omits."""
-    if page is not None:
-        yield f"\npage written to {page.html}"
-        for reason in page.left_out:
-            yield f"omitted: {reason}"
+    yield f"\npage written to {page.html}"
+    for reason in page.left_out:
+        yield f"omitted: {reason}"
 
 
 def _count(number: int, what: str) -> str:

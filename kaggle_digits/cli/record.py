@@ -137,7 +137,7 @@ def _print_plan(plan: "Plan", images: int, path: Path) -> None:
 
 def _describe_expected(plan: "Plan", images: int) -> str:
     from kaggle_digits.recipes.recipe import SPLIT
-    from kaggle_digits.training.expected_errors import find_measured
+    from kaggle_digits.training.measured_plans import find_measured
 
     measured = find_measured(plan, images)
     if measured is None:

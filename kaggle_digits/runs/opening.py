@@ -70,7 +70,8 @@ def _require_same(run: Run, settings: Settings) -> None:
         for name in dict.fromkeys([*before, *now_])
         if before.get(name, nothing) != now_.get(name, nothing)
     ]
-    if "recipe_sha256" in before and before["recipe_sha256"] != now_["recipe_sha256"]:
+    same_recipe = before["recipe"] == now_["recipe"]
+    if same_recipe and before.get("recipe_sha256") != now_["recipe_sha256"]:
         different.append(f"  The file of the recipe {now_['recipe']} was changed since.")
     if different:
         precision = _hint_at_precision(before, now_)

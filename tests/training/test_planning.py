@@ -14,11 +14,11 @@ from kaggle_digits.datasets import load
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
-from kaggle_digits.training import expected_errors, planning, pseudo_labels
+from kaggle_digits.training import measured_plans, planning, pseudo_labels
 from kaggle_digits.training.budget import RESERVE, Budget, parse_budget
-from kaggle_digits.training.expected_errors import MEASURED, Measured, find_measured
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.flop import count_flop, count_flop_of_members
+from kaggle_digits.training.measured_plans import MEASURED, Measured, find_measured
 from kaggle_digits.transforms.deslanting import Deslant
 from tests import own_network, product, untrained
 from tests.helpers import write_competition
@@ -155,7 +155,7 @@ def test_a_measured_plan_is_found_for_larger_plans_of_its_members(monkeypatch):
 
     pair = planning.MEMBERS[:2]
     short, long = measured(pair, 4, 8, 150), measured(pair, 5, 16, 120)
-    monkeypatch.setattr(expected_errors, "MEASURED", (long, short))
+    monkeypatch.setattr(measured_plans, "MEASURED", (long, short))
     plan = planning.Plan(pair, 5, 1, 16, 1e15, 1e11, 1e4)
     assert find_measured(plan, 42_000) == long
     assert find_measured(replace(plan, epochs=12), 42_000) == short

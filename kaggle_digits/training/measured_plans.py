@@ -42,8 +42,8 @@ MEASURED_IMAGES = 42_000
 def find_measured(plan: Plan, images: int) -> Measured | None:
     """Return the measured plan that is most like ``plan``; None if none is.
 
-    It has the same members and rounds, at most as many folds and epochs, and among these the most
-    epochs.
+    It has the same members and rounds, and no more folds and epochs than ``plan``. If several were
+    measured, it is the one with the most epochs.
 
     Args:
         plan: a plan for ``images`` training images.
