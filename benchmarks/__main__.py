@@ -12,10 +12,21 @@ import argparse
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import harness, items
+from benchmarks import harness, items, training_items
 from kaggle_digits.datasets import markers
+
+Make = Callable[[items.Bench], list[harness.Item]]
+QUICK: tuple[Make, ...] = (items.start_ups, items.reading, training_items.training)
+FULL: tuple[Make, ...] = (
+    *QUICK,
+    training_items.prediction,
+    training_items.folds,
+    training_items.fast,
+    training_items.memory,
+)
 
 
 def competition_csvs(folder: Path, target: Path) -> Path:
@@ -60,7 +71,7 @@ def main() -> None:
     )
     parser.add_argument("--input", type=lambda text: Path(text).expanduser(), default=Path("input"))
     options = parser.parse_args()
-    makes = items.QUICK if options.quick else items.FULL
+    makes = QUICK if options.quick else FULL
     if unknown := set(options.names) - {make.__name__ for make in makes}:
         known = " ".join(make.__name__ for make in makes)
         parser.error(f"unknown item {' '.join(sorted(unknown))}: expected of {known}")
@@ -89,8 +100,8 @@ def main() -> None:
     print(f"\nNone of {compared} items with committed results is slower by more than 15 %.")
 
 
-def _select(make: items.Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:
-    """Return the requested items of one function of `items`."""
+def _select(make: Make, bench: items.Bench, names: list[str]) -> list[harness.Item]:
+    """Return the requested items of one function."""
     return make(bench) if not names or make.__name__ in names else []
 
 

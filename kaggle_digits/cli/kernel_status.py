@@ -21,7 +21,7 @@ def command(
 
     Ends with exit code 1 if the kernel failed.
     """
-    from kaggle_digits.kaggle_client import kernel_job, kernels
+    from kaggle_digits.kaggle_client import kernel_job, sessions
     from kaggle_digits.kaggle_client.client import Kaggle
 
     kernel_common.require_credentials()
@@ -31,7 +31,7 @@ def command(
         log: list[str] = []
         if wait:
             seconds = entry.session_seconds if entry else kernel_job.MAX_SESSION
-            session = kernels.wait(
+            session = sessions.wait(
                 reference,
                 seconds,
                 kaggle,
@@ -39,10 +39,10 @@ def command(
                 show=_show_log(json, log),
             )
         else:
-            session = kernels.require_session(reference, kaggle)
-            log += kernels.list_output(reference, kaggle).log[-kernels.LOG_SHOWN :]
+            session = sessions.require_session(reference, kaggle)
+            log += sessions.list_output(reference, kaggle).log[-sessions.LOG_SHOWN :]
         if entry:
-            ledger.replace(entry, kernels.update(entry, session))
+            ledger.replace(entry, sessions.update(entry, session))
     if json:
         described = asdict(session) | {"kernel": reference, "log": log}
         printing.print_json(described | {"pushed": entry and entry.to_json()})
@@ -51,7 +51,7 @@ def command(
             printing.say("\n".join(log))
         pushed = f", {entry.label}, pushed {entry.time[:16].replace('T', ' ')}" if entry else ""
         printing.say(f"{reference}: {session.status}{pushed}")
-    if session.status in kernels.FAILED:
+    if session.status in sessions.FAILED:
         raise OutsideError(
             f"{reference} ended with {session.status}: "
             f"{session.failure or 'Kaggle gives no reason'}. Its log is at "

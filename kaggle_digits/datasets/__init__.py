@@ -2,9 +2,10 @@
 
 from kaggle_digits.datasets.checking import Report, SplitReport, check
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.datasets.getting import SOURCES, DownloadResult, get, get_rehearsal
+from kaggle_digits.datasets.getting import SOURCES, get, get_rehearsal
 from kaggle_digits.datasets.loading import load
 from kaggle_digits.datasets.near_copies import NEAR
+from kaggle_digits.datasets.taking import DownloadResult
 
 __all__ = [
     "NEAR",

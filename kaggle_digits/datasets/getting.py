@@ -3,11 +3,9 @@
 A data set with test labels can also be written in the competition's format, as a rehearsal.
 """
 
-import contextlib
 import os
-import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits import credentials, files
@@ -23,9 +21,7 @@ from kaggle_digits.datasets import (
 )
 from kaggle_digits.datasets.advice import add_advice, get_command
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.datasets.found import Found
-from kaggle_digits.datasets.naming import usual_name
-from kaggle_digits.datasets.reading import file_sha256
+from kaggle_digits.datasets.taking import DownloadResult, load_present, take
 from kaggle_digits.errors import InputError, OutsideError
 
 SOURCES = ("auto", "kaggle", "sample", "mnist", "cifar10")
@@ -38,32 +34,6 @@ FORMS = {
 ROOM = 400 << 20  # bytes for the zip, the unpacked files and their copies
 
 Download = Callable[[Path], Path]
-
-
-@dataclass(frozen=True, eq=False)
-class DownloadResult:
-    """The data that `get` put into the folder.
-
-    Attributes:
-        splits: the data, as `load` returns it.
-        folder: the input folder.
-        taken_from: the path it was copied from, or ``Kaggle``; None for the sample and for data
-            that was there already.
-        kept: whether it was there already.
-        moved_aside: the user's files that were renamed to make room, under their new names.
-
-    """
-
-    splits: Splits
-    folder: Path
-    taken_from: Path | str | None = None
-    kept: bool = False
-    moved_aside: tuple[Path, ...] = ()
-
-    @property
-    def is_sample(self) -> bool:
-        """Whether this is the embedded sample, which is no entry for the competition."""
-        return self.splits.source == "sample"
 
 
 def get(
@@ -111,7 +81,7 @@ def get(
         return _get_from(from_path, folder, source)
     if source == "auto":
         return _get_auto(folder, environment, download)
-    if not force and (kept := _load_present(source, folder)):
+    if not force and (kept := load_present(source, folder)):
         return kept
     if source == "kaggle" and download is not None:
         return _get_kaggle(folder, download, force=force)
@@ -126,15 +96,6 @@ def _get_auto(
     if path := environment.get(VARIABLE):
         return _get_from(files.expand_home(path), folder, "auto")
     return _get_kaggle(folder, download) if download else _get_sample(folder)
-
-
-def _load_present(source: str, folder: Path) -> DownloadResult | None:
-    # Data that is broken is replaced, so its errors do not matter here.
-    with contextlib.suppress(InputError):
-        splits = loading.load(folder)
-        if splits.source == source:
-            return DownloadResult(splits, folder, kept=True)
-    return None
 
 
 def _unavailable(source: str, folder: Path) -> str:
@@ -156,7 +117,7 @@ def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Dow
     """Download into a temporary folder, check the data, and only then replace the old files."""
     # The room is checked first, because Kaggle's client reports a full disk as a network error.
     with placing.reserve_folder(folder, room=ROOM) as workspace:
-        if not force and (kept := _load_present("kaggle", folder)):
+        if not force and (kept := load_present("kaggle", folder)):
             return kept  # another process downloaded it meanwhile
         (packed := workspace / "packed").mkdir()
         (unpacked := workspace / "unpacked").mkdir()
@@ -173,7 +134,7 @@ def _get_kaggle(folder: Path, download: Download, *, force: bool = False) -> Dow
                 f"Kaggle's download is not the complete data of the competition: {reason}\n"
                 f"The files in {folder} are unchanged."
             ) from error
-        obtained = _take(found, splits, folder, workspace, beside=(kaggle_csv.EXAMPLE,))
+        obtained = take(found, splits, folder, workspace, beside=(kaggle_csv.EXAMPLE,))
     return replace(obtained, taken_from="Kaggle")
 
 
@@ -250,7 +211,7 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> D
         placing.place(writers, written, workspace, source=rehearsal.SOURCE)
         found = finding.find_at(written, folder)
         splits = loading.read(found, folder)
-        obtained = _take(found, splits, folder, workspace, beside=rehearsal.BESIDE)
+        obtained = take(found, splits, folder, workspace, beside=rehearsal.BESIDE)
     return replace(obtained, taken_from=from_path)
 
 
@@ -265,39 +226,8 @@ def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
     _require_source(source, splits, path)
     beside = rehearsal.BESIDE if splits.source == rehearsal.SOURCE else ()
     with placing.reserve_folder(folder) as workspace:
-        obtained = _take(found, splits, folder, workspace, beside=beside)
+        obtained = take(found, splits, folder, workspace, beside=beside)
     return obtained if obtained.kept else replace(obtained, taken_from=path)
-
-
-def _take(
-    found: Found, splits: Splits, folder: Path, workspace: Path, *, beside: tuple[str, ...]
-) -> DownloadResult:
-    """Copy the files ``found``, which were read as ``splits``, and remove the old files.
-
-    Files named in ``beside`` are copied with them if they lie in the same folder.
-    """
-    targets = {name: found.folder / name for name in beside if (found.folder / name).is_file()}
-    paths = (file.path for file in found.disk_files)
-    targets |= zip(_target_names(found, folder), paths, strict=True)
-    changed = [
-        name for name, file in targets.items() if not _have_same_content(folder / name, file)
-    ]
-    obsolete = [name for name in finding.list_pieces(folder) if name not in targets]
-    marker = markers.read(folder)
-    whole = not changed and not obsolete and (marker is None or marker.complete)
-    if whole and (kept := _load_present(splits.source, folder)):
-        return kept
-    ours = _list_own_files(folder)
-    theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
-    moved = placing.place(
-        {name: _copier(file) for name, file in targets.items()},
-        folder,
-        workspace,
-        source=splits.source,
-        move_aside=[file for file in theirs if file.is_file()],
-        remove=[name for name in ours if name not in targets],
-    )
-    return DownloadResult(loading.load(folder), folder, moved_aside=moved)
 
 
 def _require_source(source: str, splits: Splits, path: Path) -> None:
@@ -307,48 +237,3 @@ def _require_source(source: str, splits: Splits, path: Path) -> None:
             f"{len(splits.train)} train and {len(splits.test)} test images. "
             "Omit --source to use it."
         )
-
-
-def _target_names(found: Found, folder: Path) -> list[str]:
-    """Return the name of each file in ``folder``: its present name there, else the usual one."""
-    if found.folder.resolve() == folder.resolve():
-        return list(found.names)
-    if found.members is not None:
-        return [layouts.ZIPS[found.layout]]
-    names = zip(found.names, found.layout.files, strict=True)
-    return [
-        next(
-            (target for target in spellings if Path(target).name == usual_name(Path(name).name)),
-            spellings[0],
-        )
-        for name, spellings in names
-    ]
-
-
-def _have_same_content(path: Path, other: Path) -> bool:
-    """Return whether two files hold the same bytes."""
-    if not path.is_file():
-        return False
-    return path.stat().st_size == other.stat().st_size and (
-        path.samefile(other) or file_sha256(path) == file_sha256(other)
-    )
-
-
-def _list_own_files(folder: Path) -> list[str]:
-    """Return the names of the files that an earlier `get` wrote and that are unchanged.
-
-    Earlier versions recorded the hash of only one of them; if it is unchanged, all are.
-    """
-    marker = markers.read(folder)
-    if marker is None:
-        return []
-    changed = marker.changed(folder)
-    known = [name for name, sha256 in marker.sha256.items() if sha256 is not None]
-    if not set(known) - set(changed):
-        return []
-    return [name for name in marker.sha256 if name not in changed]
-
-
-def _copier(file: Path) -> placing.Write:
-    # Copy the content but not the permissions: the copy of a read-only file must be writable.
-    return lambda target: shutil.copyfile(file, target)

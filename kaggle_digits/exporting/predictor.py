@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.errors import InputError, KaggleDigitsError
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +142,7 @@ def require_few_values(path: Path, count: int, *, of_image: bool) -> None:
         of_image: whether the values are per image; a batch of images is in memory at a time.
 
     """
-    most = keras_models.MAX_VALUES if of_image else keras_models.MAX_PARAMETERS
+    most = keras_architecture.MAX_VALUES if of_image else keras_architecture.MAX_PARAMETERS
     if count > most:
         raise InputError(
             f"{path} cannot be opened: a part of it computes {count:,} values"

@@ -14,7 +14,7 @@ from kaggle_digits.exporting import comparing
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.opening import FORMATS, require_packages, require_utf8
 from kaggle_digits.exporting.saved_model import INPUT
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.folder import RECIPE_FILE
 from kaggle_digits.training import predicting
@@ -119,7 +119,11 @@ def _merge(keras: Any, members: list[Any], numbers: tuple[int, ...]) -> Any:
 def _has_own_layers(model: Any) -> bool:
     """Return whether ``model`` has layers or functions that a recipe's file registered."""
     described = model.to_json()
-    own = [name for name in keras_models.list_registered() if not name.startswith("kaggle_digits>")]
+    own = [
+        name
+        for name in keras_architecture.list_registered()
+        if not name.startswith("kaggle_digits>")
+    ]
     return any(f'"{name}"' in described for name in own)
 
 

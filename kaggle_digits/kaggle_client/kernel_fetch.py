@@ -13,7 +13,7 @@ from pathlib import Path
 from kaggle_digits import files
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats import typed_json
-from kaggle_digits.kaggle_client import kernels
+from kaggle_digits.kaggle_client import sessions
 from kaggle_digits.kaggle_client.client import Kaggle
 from kaggle_digits.kaggle_client.kernel_job import MANIFEST, Manifest, OutputFile
 from kaggle_digits.kaggle_client.kernel_ledger import PushedKernel
@@ -41,7 +41,7 @@ class Fetched:
 
 
 def fetch(
-    kernel: str, root: Path, kaggle: Kaggle, *, pushed: PushedKernel | None, tell: kernels.Tell
+    kernel: str, root: Path, kaggle: Kaggle, *, pushed: PushedKernel | None, tell: sessions.Tell
 ) -> Fetched:
     """Download the runs of the kernel's last session into ``root``.
 
@@ -61,13 +61,13 @@ def fetch(
         KaggleError: the download failed.
 
     """
-    session = kernels.require_session(kernel, kaggle)
-    if session.status not in kernels.FINAL:
+    session = sessions.require_session(kernel, kaggle)
+    if session.status not in sessions.FINAL:
         raise InputError(
             f"{kernel} is {session.status} on Kaggle: its output is not complete yet. Wait for it "
             f"with `kaggle-digits kernel status {kernel} --wait`."
         )
-    listed = kernels.list_output(kernel, kaggle).names
+    listed = sessions.list_output(kernel, kaggle).names
     if MANIFEST not in listed:
         reason = f"{session.status}{session.failure and f': {session.failure}'}"
         raise OutsideError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
 
@@ -85,7 +85,7 @@ def _require_loadable(network: Any, where: str) -> None:
                 "layer class of your own, or operations of keras.ops."
             )
     try:
-        keras_models.require_openable(where, json.loads(network.to_json()))
+        keras_architecture.require_openable(where, json.loads(network.to_json()))
         keras.models.model_from_json(network.to_json())
     except InputError:
         raise

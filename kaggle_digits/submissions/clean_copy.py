@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits import submissions
-from kaggle_digits.submissions.csv_file import BOM, Submission
+from kaggle_digits.submissions.csv_parsing import BOM
+from kaggle_digits.submissions.submission import Submission
 
 ODDITIES = {
     "Windows line ends": rb"\r",

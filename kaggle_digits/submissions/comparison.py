@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.errors import InputError
-from kaggle_digits.submissions.csv_file import CLASSES, Ids, Labels, Submission, check
+from kaggle_digits.submissions.submission import CLASSES, Ids, Labels, Submission, check
 
 Flags = npt.NDArray[np.bool_]
 

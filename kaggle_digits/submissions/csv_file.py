@@ -1,53 +1,25 @@
-"""Write, read and check `ImageId,Label` files. Standard library and NumPy: starts at once.
+"""Write and read `ImageId,Label` files. Standard library and NumPy: starts at once.
 
 Format: https://www.kaggle.com/competitions/digit-recognizer/overview/evaluation
 """
 
-import csv
-import io
-import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.submissions.csv_parsing import BOM, HEADER, parse
+from kaggle_digits.submissions.submission import (
+    CLASSES,
+    Ids,
+    Submission,
+    find_duplicate_ids,
+    join_ids,
+)
 
-Ids = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.integer[Any]]
-
-HEADER = "ImageId,Label"
-BOM = b"\xef\xbb\xbf"
 MAX_ID = 10**18 - 1  # 18 digits always fit into an int64
-CLASSES = 10
-NAMED_IDS = 5  # number of ids in a message before "…"
-NAMED_CHARACTERS = 40
-
-PLAIN = re.compile(rb"(?:[0-9]{1,18},[0-9]\n)++")
-ID = re.compile(r"[0-9]{1,18}")
-LABEL = re.compile(r"[0-9](?:\.0+)?")  # pandas writes 7.0 where a column once held a gap
-
-
-@dataclass(frozen=True, eq=False)
-class Submission:
-    """The content of a submission file.
-
-    Attributes:
-        ids: int64 ``[n]``, 1 or more, unique, in the order of the file.
-        labels: uint8 ``[n]``, 0-9.
-
-    """
-
-    ids: Ids
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
 
 # ---------------------------------------------------------------------------------------- write
 
@@ -178,191 +150,3 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(
             f"cannot read {path}: {error.strerror or error}. Expected a CSV file that you may read."
         ) from error
-
-
-def parse(path: Path, content: bytes) -> Submission:
-    """Parse the bytes ``content`` as `read` does; ``path`` is named in messages."""
-    text = utf8(path, content).replace(b"\r\n", b"\n")
-    submission = parse_plain(text)
-    return submission if submission is not None else parse_lines(path, text.decode())
-
-
-def utf8(path: Path, content: bytes) -> bytes:
-    """Check that ``content`` is UTF-8 text and return it without a byte-order mark."""
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        raise not_text(path, content, content.count(b"\n", 0, error.start) + 1) from error
-    if b"\0" in content:
-        raise not_text(path, content, content.count(b"\n", 0, content.index(b"\0")) + 1)
-    return content.removeprefix(BOM)
-
-
-def not_text(path: Path, content: bytes, line: int) -> InputError:
-    """Return the error for a file whose bytes are not UTF-8."""
-    what = "a zip archive" if content.startswith(b"PK\x03\x04") else "bytes that are not UTF-8 text"
-    return InputError(
-        f"{path}, line {line}: received {what}. Expected a CSV file in UTF-8 with the header "
-        f"{HEADER}; unpack it, or save it again as CSV in UTF-8."
-    )
-
-
-def parse_plain(text: bytes) -> Submission | None:
-    """Return the submission if every line has the form that `write` uses, else None.
-
-    It is 20 times as fast as `parse_lines`, which parses all other files and reports errors.
-    """
-    header, _, body = (text if text.endswith(b"\n") else text + b"\n").partition(b"\n")
-    if header != HEADER.encode() or not PLAIN.fullmatch(body):
-        return None
-    numbers = np.fromstring(body.replace(b"\n", b","), dtype=np.int64, sep=",").reshape(-1, 2)
-    ids, labels = numbers.T
-    if ids.min() < 1 or len(find_duplicate_ids(ids)):
-        return None
-    return Submission(ids.copy(), labels.astype(np.uint8))
-
-
-def parse_lines(path: Path, text: str) -> Submission:
-    """Parse the submission line by line; raise InputError at the first invalid line."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    labels: dict[int, int] = {}
-    lines: dict[int, int] = {}
-    line = 0
-    try:
-        for fields in reader:
-            line = reader.line_num
-            if not fields:
-                continue
-            if header is None:
-                header = fields
-                check_header(path, line, header)
-                continue
-            id_, label = parse_row(path, line, fields)
-            if id_ in lines:
-                raise InputError(
-                    f"{path}, line {line}: received ImageId {id_} again, first on line "
-                    f"{lines[id_]}. Expected each ImageId once; remove one of the two rows."
-                )
-            lines[id_], labels[id_] = line, label
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {line + 1}: received a row that is not CSV ({error}). "
-            "Expected a row such as 1,7; check the quotes."
-        ) from error
-    if header is None:
-        raise InputError(
-            f"{path} is empty. Expected the header {HEADER} and one row per image. Create the file "
-            "again."
-        )
-    if not labels:
-        raise InputError(
-            f"{path}, line {line}: received the header and no rows. "
-            "Expected one row per image, such as 1,7. Create the file again."
-        )
-    return Submission(np.array(list(labels), np.int64), np.array(list(labels.values()), np.uint8))
-
-
-def check_header(path: Path, line: int, fields: list[str]) -> None:
-    """Raise InputError unless the first line is the header that Kaggle expects."""
-    if fields != HEADER.split(","):
-        raise InputError(
-            f"{path}, line {line}: received the header {quote(','.join(fields))}. "
-            f"Expected exactly {HEADER!r}, capitals included; correct the first line."
-        )
-
-
-def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
-    """Parse the id and the label of one row; raise InputError if the row is invalid."""
-    where = f"{path}, line {line}: received"
-    if fields[0].startswith("#"):
-        raise InputError(
-            f"{where} the comment {quote(','.join(fields))}. "
-            "Expected only rows such as 1,7; remove the line."
-        )
-    if len(fields) != len(HEADER.split(",")):
-        what = "1 cell" if len(fields) == 1 else f"{len(fields)} cells"
-        raise InputError(
-            f"{where} {what}, {quote(','.join(fields))}. "
-            "Expected 2, an ImageId and a Label, such as 1,7; correct the row."
-        )
-    id_, label = fields
-    if not ID.fullmatch(id_) or int(id_) < 1:
-        advice = "correct the row."
-        if ID.fullmatch(id_):
-            advice = (
-                "Kaggle counts from 1. If all ids count from 0, add 1 to each, in pandas "
-                'df["ImageId"] += 1, and write the file again.'
-            )
-        raise InputError(
-            f"{where} ImageId {quote(id_)}. Expected a whole number, 1 or more; {advice}"
-        )
-    if not LABEL.fullmatch(label):
-        raise InputError(
-            f"{where} Label {quote(label)} for ImageId {id_}. "
-            "Expected a digit from 0 to 9; correct the row."
-        )
-    return int(id_), int(label[0])
-
-
-def quote(text: str) -> str:
-    """Return ``text`` quoted, and shortened if it is long."""
-    return repr(text if len(text) <= NAMED_CHARACTERS else text[: NAMED_CHARACTERS - 1] + "…")
-
-
-# ---------------------------------------------------------------------------------------- check
-
-
-def check(
-    submission: Submission,
-    expected_ids: Integers,
-    *,
-    name: str = "the submission",
-    source: str = "test.csv",
-) -> None:
-    """Raise InputError unless ``submission`` has exactly the expected ids.
-
-    Args:
-        submission: the submission, from `read`.
-        expected_ids: int ``[n]``, in any order.
-        name: name of the submission in the message, such as its path.
-        source: origin of the expected ids, for the message.
-
-    """
-    missing = np.setdiff1d(expected_ids, submission.ids)
-    unexpected = np.setdiff1d(submission.ids, expected_ids)
-    if not len(missing) and not len(unexpected):
-        return
-    parts = [f"{name}: {len(submission):,} rows; expected {len(expected_ids):,} ({source})."]
-    if len(missing):
-        parts.append(f"Missing {join_ids(missing)}.")
-    if len(unexpected):
-        parts.append(f"Unexpected {join_ids(unexpected)}.")
-    parts.append(_advice(submission.ids, expected_ids))
-    raise InputError(" ".join(parts))
-
-
-def _advice(ids: Ids, expected_ids: Integers) -> str:
-    if len(ids) == len(expected_ids):
-        shifts = np.sort(ids) - np.sort(expected_ids)
-        if (shift := int(shifts[0])) and (shifts == shift).all():
-            return (
-                f"All ids are {abs(shift):,} too {'high' if shift > 0 else 'low'}: correct them, "
-                f'in pandas df["ImageId"] {"-" if shift > 0 else "+"}= {abs(shift)}, and write the '
-                "file again."
-            )
-    return "Create the file again from the same data."
-
-
-def find_duplicate_ids(ids: Ids) -> Ids:
-    """Return the ids that occur more than once, int64 ``[m]``, ascending."""
-    ordered = np.sort(ids)
-    double = ordered[1:][ordered[1:] == ordered[:-1]]
-    # np.unique imports numpy.ma, which costs more than reading a file does.
-    return np.unique(double) if len(double) else double
-
-
-def join_ids(ids: Integers) -> str:
-    """Return the first few of ``ids`` and their number, for a message."""
-    listed = ", ".join(str(id_) for id_ in ids[:NAMED_IDS])
-    return f"ImageId {listed}" + (f", … ({len(ids):,} ids)" if len(ids) > NAMED_IDS else "")

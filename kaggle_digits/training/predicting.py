@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.errors import InputError, KaggleDigitsError
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture, keras_models
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def require_classifier(model: Any, path: Path, classes: int) -> tuple[int, int, 
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     shape = takes[1:] if isinstance(takes, tuple) else ()
     fits = len(shape) == len(("height", "width", "channels")) and all(shape)
-    if not fits or math.prod(shape) > keras_models.MAX_VALUES or gives != (None, classes):
+    if not fits or math.prod(shape) > keras_architecture.MAX_VALUES or gives != (None, classes):
         raise InputError(
             f"{path} is not a model of this run: its input is {takes}, its output {gives}. "
             f"Expected [n, height, width, channels] and [n, {classes}]. Remove its folder and "

@@ -14,7 +14,7 @@ from kaggle_digits import exporting
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import predict
 from kaggle_digits.errors import InputError
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture, keras_models
 from kaggle_digits.recipes import RECIPES
 from kaggle_digits.training import building, cross_validation, fit, predicting
 from tests import product
@@ -65,7 +65,7 @@ def test_an_untouched_model_opens(parts, tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_known(name):
     """A new layer or operation in a recipe has to be added to what is opened."""
-    keras_models.require_openable(name, json.loads(RECIPES[name].complete().to_json()))
+    keras_architecture.require_openable(name, json.loads(RECIPES[name].complete().to_json()))
 
 
 def test_so_are_checkpoints(tmp_path):
@@ -253,7 +253,7 @@ def test_an_architecture_without_end_is_not_read(parts, tmp_path, monkeypatch):
         InputError, match=r"config.json in it has [\d,]+ bytes. Expected at most 1,"
     ):
         exporting.open_model(path)
-    monkeypatch.setattr(keras_models, "MAX_OBJECTS", 10)
+    monkeypatch.setattr(keras_architecture, "MAX_OBJECTS", 10)
     monkeypatch.setattr(keras_models, "MAX_ARCHITECTURE_BYTES", 1 << 20)
     with pytest.raises(InputError, match=r"describes \d+ objects. Expected at most 10"):
         exporting.open_model(path)

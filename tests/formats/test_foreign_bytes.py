@@ -28,7 +28,7 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import json_h5, keras_archive
 from kaggle_digits.exporting import onnx as onnx_format
-from kaggle_digits.formats import keras_models
+from kaggle_digits.formats import keras_architecture, keras_models
 from kaggle_digits.handwriting.pictures import open_picture
 from kaggle_digits.kaggle_client.ledger import Entry, Ledger
 from kaggle_digits.runs import Run, Settings, predictions, provenance
@@ -533,7 +533,7 @@ CASES: dict[str, Callable[[], Case]] = {
 @pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("name", CASES)
 def test_damage_ends_in_a_message_or_a_value(name, examples, tmp_path, monkeypatch, capfd, caplog):
-    for module in (keras_models, json_h5):
+    for module in (keras_models, keras_architecture, json_h5):
         monkeypatch.setattr(module, "start_keras", never_start_keras)
     case = CASES[name]()
     for path, content in case.whole.items():
