@@ -4,6 +4,8 @@ Imports no other module of this package.
 """
 
 import errno
+from collections.abc import Iterable
+from pathlib import Path
 
 MAX_SHOWN = 200  # characters of a library's text in a message
 NOT_LOADED = ("failed to map segment from shared object", "annot allocate memory")
@@ -51,6 +53,27 @@ def out_of_memory(error: Exception) -> OutsideError | None:
         "smaller --batch-size, fewer --jobs, or --limit N for fewer images. Every finished epoch "
         "of a run is kept."
     )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the sentence " Did you mean …?" with the name most like ``name``; "" if none is."""
+    close = _find_closest(name, known)
+    return f" Did you mean {shorten(close)!r}?" if close else ""
+
+
+def suggest_path(path: Path) -> str:
+    """Return the sentence " Did you mean …?" with the path whose last name is most like it."""
+    try:
+        close = _find_closest(path.name, (found.name for found in path.parent.iterdir()))
+    except OSError:
+        return ""
+    return f" Did you mean {shorten(str(path.with_name(close)))!r}?" if close else ""
+
+
+def _find_closest(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # here: only messages need it
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
 def shorten(text: str) -> str:

@@ -70,12 +70,12 @@ def command(
 
 
 def _require_there(model: Path) -> None:
-    from kaggle_digits.errors import InputError
+    from kaggle_digits.errors import InputError, suggest_path
 
     if not model.exists():
         raise InputError(
-            f"{model}: no such file or folder. Expected the folder of a finished run, as "
-            "`kaggle-digits runs` lists them, or an exported model."
+            f"{model}: no such file or folder.{suggest_path(model)} Expected the folder "
+            "of a finished run, as `kaggle-digits runs` lists them, or an exported model."
         )
 
 

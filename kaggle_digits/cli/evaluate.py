@@ -138,11 +138,12 @@ def _require_belonging(
     split: options.Split | None,
     suspects: Path | None,
 ) -> None:
-    from kaggle_digits.errors import InputError
+    from kaggle_digits.errors import InputError, suggest_path
 
     if folder.suffix == ".csv" and not folder.exists():
         raise InputError(
-            f"{folder} does not exist. Expected a CSV with labels, or the folder of a finished run."
+            f"{folder} does not exist.{suggest_path(folder)} Expected a CSV with labels, or the "
+            "folder of a finished run."
         )
     if folder.is_file() and (plots or show is not None or suspects is not None):
         raise InputError(

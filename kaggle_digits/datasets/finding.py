@@ -24,7 +24,7 @@ from kaggle_digits.datasets.layouts import (
 from kaggle_digits.datasets.naming import candidates, join_names, usual_name
 from kaggle_digits.datasets.reading import ZIP, unreadable
 from kaggle_digits.datasets.zips import find_in_zip
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest_path
 
 KNOWN = (
     "train.csv and test.csv (also gzipped or zipped), digit-recognizer.zip, mnist.npz, MNIST's IDX "
@@ -74,7 +74,9 @@ def find_at(path: Path, into: Path) -> Found:
 
     """
     if not path.exists():
-        raise InputError(f"--from {path}: no such file or folder. Expected {KNOWN}.")
+        raise InputError(
+            f"--from {path}: no such file or folder.{suggest_path(path)} Expected {KNOWN}."
+        )
     if path.is_file():
         found = _find_file(path, into)
     else:

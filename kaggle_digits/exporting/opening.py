@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kaggle_digits import optional_packages
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.exporting import saved_model
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.json_h5 import JSON_H5, WEIGHTS
@@ -51,7 +51,8 @@ def open_model(path: Path, *, trust: bool = False) -> Predictor:
     """
     if not path.exists():
         raise InputError(
-            f"{path} does not exist. Expected an exported model; `kaggle-digits export` writes one."
+            f"{path} does not exist.{suggest_path(path)} Expected an exported model; "
+            "`kaggle-digits export` writes one."
         )
     format_ = _of_folder(path) if path.is_dir() else _of_suffix(path)
     if format_ is SAVED_MODEL:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.backend import quiet_stderr
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.handwriting.planes import Plane
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ def _require_file(path: Path) -> None:
         if path.is_dir():
             raise InputError(f"{path} is a folder. Expected picture files, such as {path}/*.png.")
         if not path.exists():
-            raise InputError(f"{path} does not exist. Expected a picture: {NAMES}.")
+            raise InputError(
+                f"{path} does not exist.{suggest_path(path)} Expected a picture: {NAMES}."
+            )
         if not path.is_file():
             raise InputError(f"{path} is not a file. Expected a picture: {NAMES}.")
         with path.open("rb") as file:

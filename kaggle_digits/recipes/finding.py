@@ -1,7 +1,6 @@
 """Find a recipe: built in, in a Python file, or in an installed package."""
 
 import ast
-import difflib
 import importlib.util
 import re
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from kaggle_digits import files
 from kaggle_digits.backend import backend_name, quiet_stderr
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest
 from kaggle_digits.recipes import trust
 from kaggle_digits.recipes.loading import EXAMPLE, describing_faults, read, run_program
 from kaggle_digits.recipes.recipe import Recipe
@@ -159,11 +158,9 @@ def _load_entry_point(name: str, built_in: dict[str, Recipe]) -> Recipe:
     if name in points.names:
         return _load_attribute(points[name].value)
     known = [*built_in, *sorted(points.names)]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    if Path(f"{name}.py").is_file():
-        hint = f" Did you mean the file {name}.py?"
+    is_file = Path(f"{name}.py").is_file()
+    hint = f" Did you mean the file {name}.py?" if is_file else suggest(name, known)
     raise InputError(
-        f"unknown recipe {name!r}: expected one of {', '.join(known)}, or a Python file that "
-        f"defines RECIPE.{hint}"
+        f"unknown recipe {name!r}.{hint} Expected one of {', '.join(known)}, or a Python file "
+        "that defines RECIPE."
     )

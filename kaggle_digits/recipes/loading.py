@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from kaggle_digits.backend import backend_name, import_keras, quiet_stderr
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import space
 from kaggle_digits.recipes.recipe import Recipe, Training
@@ -52,8 +52,9 @@ def read(path: Path, asked: str) -> bytes:
             raise FileNotFoundError
         content = path.read_bytes()[: MAX_BYTES + 1]
     except OSError as error:
+        reason = f"{error.strerror}." if error.strerror else f"no such file.{suggest_path(path)}"
         raise InputError(
-            f"{asked}: {error.strerror or 'no such file'}. Expected the name of a recipe "
+            f"{asked}: {reason} Expected the name of a recipe "
             "(`kaggle-digits recipes` lists them) or a Python file that defines RECIPE."
         ) from error
     if len(content) > MAX_BYTES:

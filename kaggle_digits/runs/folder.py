@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files, recipes
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.formats import typed_json
 from kaggle_digits.formats.arrays import Form, read_arrays
 from kaggle_digits.recipes import Recipe
@@ -72,9 +72,11 @@ class Run(RunFolder):
     def _description(self) -> dict[str, Any]:
         """The JSON object in ``run.json``. The fields in `facts` are checked."""
         if not self.has("run.json"):
-            reason = "it has no readable run.json" if self.folder.exists() else "no such folder"
+            exists = self.folder.exists()
+            reason = "it has no readable run.json" if exists else "no such folder"
+            hint = "" if exists else suggest_path(self.folder)
             raise InputError(
-                f"{self.folder} is not a run: {reason}. Expected a folder made "
+                f"{self.folder} is not a run: {reason}.{hint} Expected a folder made "
                 "by `train` or `cv`. `kaggle-digits runs` lists the runs."
             )
         advice = "Expected the JSON that `train` or `cv` wrote. Remove the folder and train again."

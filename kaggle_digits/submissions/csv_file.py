@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits import files
-from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.errors import InputError, OutsideError, suggest_path
 from kaggle_digits.submissions.csv_parsing import BOM, HEADER, parse
 from kaggle_digits.submissions.submission import (
     CLASSES,
@@ -143,8 +143,8 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} does not exist. Expected a submission with the header {HEADER}; "
-            "check the path, or make one with `kaggle-digits cv`."
+            f"{path} does not exist.{suggest_path(path)} Expected a submission with "
+            f"the header {HEADER}; check the path, or make one with `kaggle-digits cv`."
         ) from error
     except OSError as error:
         raise InputError(

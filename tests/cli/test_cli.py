@@ -78,7 +78,10 @@ def test_completion_completes_commands(tmp_path):
         (["cv", "--folds", "1"], "Invalid value for '--folds'"),
         (["cv", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["train", "--validation-split", "1"], "Invalid value for '--validation-split'"),
-        (["cv", "--recipe", "bn2O"], "unknown recipe 'bn2O': expected one of bn20, bn20-original"),
+        (
+            ["cv", "--recipe", "bn2O"],
+            "unknown recipe 'bn2O'. Did you mean 'bn20'? Expected one of bn20, bn20-original",
+        ),
         (["recipes", "nosuch"], "unknown recipe 'nosuch'"),
         (["train", "--learning-rate", "0"], "Expected a number above 0"),
         (["train", "--learning-rate", "nan"], "Expected a number above 0"),
@@ -108,6 +111,29 @@ def test_wrong_commands_end_with_2_and_one_message(arguments, expected, data, tm
     assert done.stdout == ""
     left = [path for path in tmp_path.rglob("*") if path.is_file() and ".cache" not in path.parts]
     assert sorted(left) == before  # no half-made file, no run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "there"),
+    [
+        (["evaluate", "runs/bn2"], "runs/bn20"),
+        (["evaluate", "labesl.csv"], "labels.csv"),
+        (["compare", "fist.csv", "first.csv"], "first.csv"),
+        (["recipes", "./my_nett.py"], "my_net.py"),
+        (["data", "get", "--from", "digit-recogniser.zip"], "digit-recognizer.zip"),
+        (["predict", "--model", "modle.keras"], "model.keras"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistyped_path_is_answered_with_the_one_beside_it(arguments, there, data, tmp_path):
+    shutil.copytree(data, tmp_path / "input")
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).touch()
+    (tmp_path / "quite-different").touch()
+    said = message(product.call(*arguments, cwd=tmp_path, code=2))
+    assert f"Did you mean '{there}'?" in said.replace(f"{tmp_path}/", "")
+    (tmp_path / there).unlink()
+    assert "Did you mean" not in message(product.call(*arguments, cwd=tmp_path, code=2))
 
 
 def test_no_data_says_how_to_get_some(tmp_path):

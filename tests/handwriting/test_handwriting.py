@@ -267,6 +267,7 @@ def test_no_file_or_another_kind(tmp_path):
     assert_refused(tmp_path, "is a folder")
     (tmp_path / "empty.png").touch()
     assert_refused(tmp_path / "empty.png", "is an empty file")
+    assert_refused(tmp_path / "emtpy.png", "Did you mean", "empty.png")
     (tmp_path / "a.png").write_text("ImageId,Label\n1,7\n")
     assert_refused(tmp_path / "a.png", "is not a readable picture", "PNG, JPEG")
     Image.new("L", (40, 40)).save(tmp_path / "a.ppm")

@@ -258,6 +258,7 @@ def test_scaling_is_inside_the_model():
 
 def test_unknown_recipe_names_those_there_are():
     with pytest.raises(
-        InputError, match=r"unknown recipe 'bn2'.*bn20, bn20-original, bn20-selu.*mean"
+        InputError,
+        match=r"unknown recipe 'bn2'. Did you mean 'bn20'.* bn20, bn20-original, bn20-selu",
     ):
         find("bn2")
