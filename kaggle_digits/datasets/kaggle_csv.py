@@ -254,9 +254,13 @@ def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
     import pyarrow as pa
     from pyarrow import csv
 
+    # pyarrow's own allocator, in version 25.0.0, crashes in a second thread that reads if the first
+    # one, which imported pyarrow, has ended (apache/arrow#50471).
+    pool = pa.system_memory_pool()
     try:
         table = csv.read_csv(
             pa.py_buffer(body),
+            memory_pool=pool,
             read_options=csv.ReadOptions(
                 column_names=columns,
                 block_size=BLOCK_BYTES,
@@ -271,14 +275,14 @@ def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
         )
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
-    return _row_major(table)
+    return _row_major(table, pool)
 
 
-def _row_major(table: Any) -> Table:
+def _row_major(table: Any, pool: Any) -> Table:
     rows = np.empty((table.num_rows, table.num_columns), np.uint8)
     start = 0
     for batch in table.to_batches():
-        rows[start : start + batch.num_rows] = batch.to_tensor(row_major=True)
+        rows[start : start + batch.num_rows] = batch.to_tensor(row_major=True, memory_pool=pool)
         start += batch.num_rows
     return rows
 

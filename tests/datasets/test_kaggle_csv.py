@@ -376,3 +376,18 @@ def test_importing_is_cheap() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_reading_leaves_pyarrows_own_allocator_alone(folder: Path) -> None:
+    # In pyarrow 25.0.0 it crashes when the thread that imported pyarrow has ended, as ours does.
+    code = f"""
+from pathlib import Path
+import kaggle_digits.datasets
+kaggle_digits.datasets.load(Path({str(folder)!r}))
+import pyarrow
+print(pyarrow.default_memory_pool().max_memory(), pyarrow.system_memory_pool().max_memory() > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["0", "True"]
