@@ -33,8 +33,11 @@ PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+  --constraint constraints.txt --config-settings editable_mode=compat
 DIGITS := $(BIN)/kaggle-digits
 READY := .venv/.ready
+DEVELOPMENT := .venv/.development
 
 .DEFAULT_GOAL := help
 .PHONY: help submit test test-slow test-oldest lint format docs dist data cv bench clean
@@ -48,9 +51,12 @@ $(READY): pyproject.toml constraints.txt
 	    "Choose another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@echo 'Setting up .venv once: installing TensorFlow and the rest takes some minutes'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt \
-	  --config-settings editable_mode=compat --editable '.[dev]'
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(DEVELOPMENT): $(READY)
+	@echo 'Adding the tools for tests and development once'
+	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
 
 submit: cv ## get data, train 5 folds, write a CSV, and submit it if possible
@@ -66,7 +72,7 @@ data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedd
 	$(DIGITS) data get --input $(call quoted,$(INPUT)) $(if $(FROM),--from $(call quoted,$(FROM)))
 
 # Tests of HTML pages use Debian's chromium. Without it they are skipped with the reason.
-.venv/.browser: $(READY)
+.venv/.browser: $(DEVELOPMENT)
 	@command -v chromium > /dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo 'Installing chromium for the tests of HTML pages' && \
 	  { apt-get update; DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } > /dev/null 2>&1; } || \
@@ -76,7 +82,7 @@ data: $(READY) ## get data: FROM=PATH, else input/, else Kaggle, else the embedd
 test: lint .venv/.browser ## run format check, lint, type check and the default tests; T=PART runs some of them
 	$(BIN)/python -m pytest $(PARALLEL) $(call part,$(T))
 
-test-slow: $(READY) ## run the slow tests
+test-slow: $(DEVELOPMENT) ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
 # A missing Python is not a failure: the message says how to name one.
@@ -95,25 +101,25 @@ test-oldest: ## run the tests on Python 3.12 with the oldest allowed versions; T
 	  mv .venv-oldest/versions.txt.new .venv-oldest/versions.txt; fi; \
 	.venv-oldest/bin/python -m pytest --pythonwarnings ignore $(PARALLEL) $(call part,$(T))
 
-lint: $(READY) ## run ruff (format and rules) and mypy
+lint: $(DEVELOPMENT) ## run ruff (format and rules) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(READY) ## reformat the code with ruff
+format: $(DEVELOPMENT) ## reformat the code with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## write docs/cli.md from the commands
+docs: $(DEVELOPMENT) ## write docs/cli.md from the commands
 	$(BIN)/python -m tests.make_cli_reference
 
-dist: $(READY) ## build sdist and wheel, check them, and run the wheel in a new environment
+dist: $(DEVELOPMENT) ## build sdist and wheel, check them, and run the wheel in a new environment
 	rm -rf build dist
 	$(BIN)/python -m build
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python -m tests.check_wheel dist/*.whl
 
-bench: data ## run the benchmarks; QUICK=1 takes two minutes and compares with the committed results
+bench: $(DEVELOPMENT) data ## run the benchmarks; QUICK=1 takes two minutes and compares with the committed results
 	$(BIN)/python -m benchmarks --input $(call quoted,$(INPUT)) $(if $(QUICK),--quick) $(if $(UPDATE),--update) $(ITEMS)
 
 clean: ## remove .venv and caches; keeps data, runs and submissions

@@ -1,7 +1,11 @@
 """Packages that are installed only with an extra, such as ``pip install 'kaggle-digits[onnx]'``."""
 
 import importlib.util
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from kaggle_digits.errors import InputError
 
@@ -22,5 +26,16 @@ def require_packages(packages: Sequence[str], *, extra: str, needed_by: str) -> 
     if missing:
         raise InputError(
             f"{needed_by} needs {', '.join(missing)}, which is not installed. "
-            f"Install it with: pip install 'kaggle-digits[{extra}]'"
+            f"Install it with: {_name_pip()} install 'kaggle-digits[{extra}]'"
         )
+
+
+def _name_pip() -> str:
+    """Return the command of the pip that installs packages for this Python."""
+    python = Path(sys.executable)
+    found = shutil.which("pip")
+    if found is not None and Path(found).parent == python.parent:
+        return "pip"
+    here = Path.cwd()
+    shown = python.relative_to(here) if python.is_relative_to(here) else python
+    return f"{shlex.quote(str(shown))} -m pip"
