@@ -18,6 +18,7 @@ from kaggle_digits.results import (
     describe_scores,
     html_table,
     open_run,
+    require_list,
 )
 from kaggle_digits.runs import predictions
 
@@ -71,13 +72,18 @@ class Blend:
         provenance.note(csv, origin, files.SUBMISSIONS)
         return csv
 
+    def __repr__(self) -> str:
+        names = ", ".join(str(run.folder) for run in self.runs)
+        return f"<Blend ({self.method}) of {names}: {self._describe_accuracy()}>"
+
+    def _describe_accuracy(self) -> str:
+        found = self.scores
+        return describe_scores(found) if found else "no image was held out by every run"
+
     def _repr_html_(self) -> str:
-        accuracy = "no image was held out by every run"
-        if self.scores:
-            accuracy = describe_scores(self.scores)
         members = zip(self.weights, self.runs, strict=True)
         rows = [(f"{weight:.3f}", str(run.folder)) for weight, run in members]
-        rows.append(("out-of-fold accuracy", accuracy))
+        rows.append(("out-of-fold accuracy", self._describe_accuracy()))
         if self.test_scores:
             rows.append(("test accuracy", describe_scores(self.test_scores)))
         return html_table(rows)
@@ -108,9 +114,10 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
 
     from kaggle_digits.evaluation import ensembling
 
+    listed = require_list("ensemble", members)
     ensembling.require_method(method)
     finished = tuple(
-        member if isinstance(member, FinishedRun) else open_run(member) for member in members
+        member if isinstance(member, FinishedRun) else open_run(member) for member in listed
     )
     if not finished:
         raise InputError("received no runs to blend. Expected one or more finished runs.")

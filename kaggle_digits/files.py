@@ -77,7 +77,16 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
 
 
 def expand_home(path: str | Path) -> Path:
-    """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user."""
+    """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user.
+
+    Raises:
+        InputError: it is not a path. Callers in Python pass on what they got.
+
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"received {type(path).__name__} instead of a path. Expected text or a pathlib.Path."
+        )
     return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises in that case
 
 

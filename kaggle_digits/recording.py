@@ -9,6 +9,7 @@ from typing import Any
 from kaggle_digits import datasets, files, pipeline, submissions, trackers, training_api
 from kaggle_digits.blending import Blend, ensemble
 from kaggle_digits.datasets.dataset import Splits
+from kaggle_digits.errors import InputError, shorten
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
 from kaggle_digits.training import planning, splitting
@@ -40,13 +41,16 @@ class RecordConfig:
     self_training: bool = False
 
     def __post_init__(self) -> None:
-        """Raise InputError for a budget that cannot be read, before data are loaded."""
+        """Raise InputError for a value that cannot be used, before data are loaded."""
         if self.budget is not None:
             parse_budget(self.budget)
+        if not isinstance(self.self_training, bool):
+            raise InputError(
+                f"received self_training={self.self_training!r}. Expected True or False."
+            )
 
-    @property
-    def name(self) -> str:
-        """Name of the plan's folder and of the CSV: unique for the settings."""
+    def name_plan(self, splits: Splits) -> str:
+        """Return a name for the plan's folder and the CSV: unique for the settings and the data."""
         train = self.train
         parts = [
             "record",
@@ -57,13 +61,13 @@ class RecordConfig:
             train.limit and f"n{train.limit}",
             self.self_training and "self-training",
             *(find(member).name for member in self.members),
+            not splits.is_competition and splits.source,
         ]
         return "-".join(str(part) for part in parts if part)
 
-    @property
-    def plan_file(self) -> Path:
-        """Path of the kept plan."""
-        return RUNS / self.name / "plan.json"
+    def name_plan_file(self, splits: Splits) -> Path:
+        """Return the path of the kept plan."""
+        return RUNS / self.name_plan(splits) / "plan.json"
 
 
 def record(
@@ -109,10 +113,8 @@ def record(
 
     """
     training_api.require_data("record", data)
-    if isinstance(members, str | Path):
-        members = [members]
-    chosen = tuple(map(str, members or ()))
-    first = (chosen or planning.MEMBERS)[0]
+    chosen = planning.MEMBERS if members is None else _list_members(members)
+    first = chosen[0]
     if budget is not None:
         budget = str(budget)  # a number gets the message for its text
     train = training_api.configure("record", first, {"folds": folds}, settings, SETTINGS)
@@ -120,12 +122,12 @@ def record(
     config = RecordConfig(
         train=train,
         budget=budget,
-        members=chosen,
+        members=() if members is None else chosen,
         self_training=self_training,
     )
-    csv = files.expand_home(submission or SUBMISSIONS / f"{config.name}.csv")
-    submissions.require_target(csv)  # fail before hours of work
     splits = data if isinstance(data, Splits) else datasets.load(files.expand_home(data))
+    csv = files.expand_home(submission or SUBMISSIONS / f"{config.name_plan(splits)}.csv")
+    submissions.require_target(csv)  # fail before hours of work
     plan = find_plan(config, splits)
 
     def cross_validate(member: TrainConfig) -> Path:
@@ -135,6 +137,17 @@ def record(
     blend = ensemble(train_members(config, plan, cross_validate))
     blend.write_submission(csv)
     return blend
+
+
+def _list_members(members: Sequence[str | Path] | str | Path) -> tuple[str, ...]:
+    listed = [members] if isinstance(members, str | Path) else members
+    is_list = isinstance(listed, Sequence) and len(listed) > 0
+    if not is_list or not all(isinstance(member, str | Path) for member in listed):
+        raise InputError(
+            f"record received members={shorten(repr(members))}. Expected names or files of "
+            "recipes, such as ['record-5', 'my_net.py'], or None for the built-in ones."
+        )
+    return tuple(map(str, listed))
 
 
 def find_plan(
@@ -160,7 +173,8 @@ def find_plan(
     pseudo_labelled = len(splits.test) if config.self_training else 0
     trainings = planning.configure_members(len(train), shared.folds, shared.precision, members)
     made_for = planning.circumstances(train, trainings, pseudo_labelled)
-    if plan := planning.load_plan(config.plan_file, made_for):
+    path = config.name_plan_file(splits)
+    if plan := planning.load_plan(path, made_for):
         return plan
     measuring()
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +188,7 @@ def find_plan(
         pipeline.count_jobs(shared, train),
         pseudo_labelled,
     )
-    planning.save_plan(config.plan_file, plan, made_for)
+    planning.save_plan(path, plan, made_for)
     return plan
 
 

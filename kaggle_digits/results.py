@@ -40,6 +40,10 @@ class Probabilities:
     probabilities: "npt.NDArray[np.float32]"
     labels: "npt.NDArray[np.uint8] | None"
 
+    def __repr__(self) -> str:
+        count, classes = self.probabilities.shape
+        return f"<Probabilities: {count:,} images × {classes} classes>"
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -226,6 +230,10 @@ class FileComparison:
         table["majority"] = self.details.majority[rows]
         return table
 
+    def __repr__(self) -> str:
+        names, disputed = self.details.names, len(self.details.disputed)
+        return f"<FileComparison of {', '.join(names)}: {disputed:,} disputed images>"
+
     def _repr_html_(self) -> str:
         return str(self.agreement.to_html()) + str(self.disputed.head(20).to_html())
 
@@ -251,11 +259,23 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     from kaggle_digits.submissions import comparison
 
     named = []
-    for item in items:
+    for item in require_list("compare", items):
         path = item.folder if isinstance(item, FinishedRun) else files.expand_home(item)
         csv = runs.Run(path).submission if path.is_dir() else path
         named.append((str(path), submissions.read(csv)))
     return FileComparison(comparison.compare(named))
+
+
+def require_list(
+    function: str, items: Sequence[FinishedRun | str | Path]
+) -> Sequence[FinishedRun | str | Path]:
+    """Return ``items``; raise InputError if they are one run or one path instead of a list."""
+    if isinstance(items, FinishedRun | str | Path):
+        raise InputError(
+            f"{function} received one {type(items).__name__}. Expected a list: "
+            f"kd.{function}([…, …])."
+        )
+    return items
 
 
 def describe_scores(judged: Scores) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from kaggle_digits import files
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest
 from kaggle_digits.pipeline import NullCallback, load_data, run_training
 from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.results import FinishedRun
@@ -130,9 +130,16 @@ def configure(
 
     """
     if unknown := sorted(set(settings) - set(known)):
+        names = sorted({*known, *chosen})
         raise InputError(
-            f"{function} received the setting {unknown[0]!r}. Expected one of "
-            f"{', '.join(sorted({*known, *chosen}))}."
+            f"{function} received the setting {unknown[0]!r}.{suggest(unknown[0], names)} Expected "
+            f"one of {', '.join(names)}."
+        )
+    if not isinstance(recipe, Recipe | str | Path):
+        raise InputError(
+            f"{function} received a recipe of type {type(recipe).__name__}. Expected the name of a "
+            "recipe, a kd.Recipe, or a Python file that defines RECIPE. In a notebook, write one "
+            "with %%writefile my_net.py and pass 'my_net.py'."
         )
     found = recipe if isinstance(recipe, Recipe) else find(str(recipe))
     require_reproducible(found)
@@ -143,8 +150,10 @@ def configure(
     teachers = settings.get("pseudo_labels") or ()
     teachers = [teachers] if isinstance(teachers, str | Path) else teachers
     settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
-    if isinstance(settings.get("log"), str):
-        settings["log"] = (settings["log"],)
+    log = settings.get("log") or ()
+    if not isinstance(log, str | list | tuple):
+        raise InputError(f"received log={log!r}. Expected names of trackers, such as ['mlflow'].")
+    settings["log"] = (log,) if isinstance(log, str) else tuple(log)
     plain: dict[str, Any] = {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in (settings | chosen).items()
@@ -172,6 +181,11 @@ def train_in_python(
 
     """
     require_data(function, data)
+    if callback is not None and not isinstance(callback, TrainingCallback):
+        raise InputError(
+            f"{function} received a callback of type {type(callback).__name__}. Expected an object "
+            "with the methods run_started, fold_started and fold_done."
+        )
     folder = None if isinstance(data, Splits) else files.expand_home(data)
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None:

@@ -142,10 +142,24 @@ def test_a_run_and_its_blend_show_themselves_in_a_notebook(run):
     assert "<svg" in text  # the learning curves
     assert kd.ensemble([run, run])._repr_html_().count(f"<td>{run.folder}</td>") == 2
     assert "<table" in kd.compare([run, run])._repr_html_()
+    assert repr(kd.load("input")) == (
+        "<Splits of 'sample': train=<Dataset: 1,442 images 28×28×1, 10 classes>, "
+        "test=<Dataset: 355 images 28×28×1, unlabelled>>"
+    )
+    assert repr(run.test) == "<Probabilities: 355 images × 10 classes>"
+    blend = repr(kd.ensemble([run, run]))
+    assert blend.startswith(
+        f"<Blend (mean) of {run.folder}, {run.folder}: {run.scores.accuracy:.5f} "
+    )
+    assert repr(kd.compare([run, run])) == (
+        f"<FileComparison of {run.folder}, {run.folder}: 0 disputed images>"
+    )
 
 
 def test_what_is_wrong_is_said(folder):
-    with pytest.raises(kd.InputError, match=r"received the setting 'fold'\. Expected one of"):
+    with pytest.raises(
+        kd.InputError, match=r"the setting 'fold'\. Did you mean 'folds'\? Expected"
+    ):
         kd.cross_validate("dense", "input", fold=3)
     with pytest.raises(kd.InputError, match="unknown recipe 'denze'"):
         kd.cross_validate("denze", "input")
@@ -153,6 +167,8 @@ def test_what_is_wrong_is_said(folder):
         kd.open_run(folder / "input")
     with pytest.raises(kd.InputError, match="received no runs to blend"):
         kd.ensemble([])
+    with pytest.raises(kd.InputError, match=r"one PosixPath\. Expected a list: kd\.compare\("):
+        kd.compare(folder)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kd.nothing
 
@@ -160,9 +176,10 @@ def test_what_is_wrong_is_said(folder):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"folds": 1}, "folds=1. Expected at least 2, or train() for a single model."),
-        ({"folds": 0}, "folds=0. Expected a whole number of at least 1."),
-        ({"folds": "5"}, "folds='5'. Expected a whole number"),
+        ({"folds": 1}, "folds=1. Expected a whole number of at least 2, or train() for a single"),
+        ({"folds": 0}, "folds=0. Expected a whole number of at least 2."),
+        ({"folds": "5"}, "folds='5'. Expected a whole number of at least 2."),
+        ({"jobs": "2"}, "jobs='2'. Expected a whole number of at least 1."),
         ({"folds": 2.5}, "folds=2.5. Expected a whole number"),
         ({"seeds": 0}, "seeds=0. Expected a whole number of at least 1."),
         ({"seed": -1}, "seed=-1. Expected a whole number of at least 0."),
@@ -174,6 +191,10 @@ def test_what_is_wrong_is_said(folder):
         ({"precision": "fp16"}, "precision='fp16'. Expected one of float32, bfloat16"),
         ({"validation_split": 0.2}, "cross_validate received the setting 'validation_split'"),
         ({"data": [1]}, "cross_validate received data of type list. Expected a folder, or"),
+        ({"recipe": print}, "a recipe of type builtin_function_or_method. Expected the name"),
+        ({"callback": print}, "a callback of type builtin_function_or_method. Expected an object"),
+        ({"run": 5}, "received int instead of a path. Expected text or a pathlib.Path."),
+        ({"log": True}, "received log=True. Expected names of trackers"),
     ],
 )
 def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
@@ -181,7 +202,7 @@ def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(kd.InputError) as error:
-        kd.cross_validate("dense", **settings)
+        kd.cross_validate(**{"recipe": "dense"} | settings)
     assert expected in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -233,8 +254,15 @@ def test_an_ensemble_within_a_budget_keeps_its_plan(monkeypatch):
     assert kd.record("input", **record).runs == blend.runs
     with pytest.raises(kd.InputError, match=r"record received the setting 'epochs'\. Expected one"):
         kd.record("input", epochs=3)
-    wrong: tuple[Any, ...] = ("soon", 1800)
-    for budget in wrong:
+    given: Any
+    for given in ([], [kd.find_recipe("dense")], 5):
+        with pytest.raises(kd.InputError, match=r"record received members=.* Expected names or"):
+            kd.record("input", members=given)
+    given = "no"
+    with pytest.raises(kd.InputError, match=r"self_training='no'\. Expected True or False\."):
+        kd.record("input", self_training=given)
+    budget: Any
+    for budget in ("soon", 1800):
         with pytest.raises(kd.InputError, match=f"--budget '{budget}' is neither a time nor"):
             kd.record("input", budget=budget)
     no_data: Any = [1]

@@ -135,7 +135,7 @@ def _print_obtained(obtained: "DownloadResult", folder: Path) -> None:
             "\n"
             "  THIS IS THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
             "  It has 1,797 small digits of scikit-learn, to try out the commands. A CSV made\n"
-            "  from it is no entry for the competition. To get the competition's data:\n"
+            "  from it is not an entry for the competition. To get the competition's data:\n"
             f"    {get_command(folder, '--source', 'kaggle', program=options.program())}\n    "
             + get_command(folder, "--from", "PATH/digit-recognizer.zip", program=options.program())
             + "\n",

@@ -74,7 +74,8 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
     from kaggle_digits.runs import Run
 
     folders = [str(run.folder) for run in blend.runs]
-    leaks = [Run(run.folder).test_images_in_train for run in blend.runs]
+    opened = [Run(run.folder) for run in blend.runs]
+    leaks = [run.test_images_in_train for run in opened]
     judged = None if blend.scores is None else asdict(blend.scores)
     members: list[dict[str, Any] | None] = [asdict(scores) for scores in blend.member_scores]
     members = members or [None] * len(folders)
@@ -114,6 +115,8 @@ def report(blend: "Blend", csv: Path, *, as_json: bool) -> None:
     if blend.test_scores:
         print(f"Test         {printing.describe_scores(blend.test_scores)}")
     print(f"Submission   {escape(str(csv))} ({len(blend.test.ids):,} rows)")
+    if any(run.facts.settings.source == "sample" for run in opened):
+        print(printing.FROM_SAMPLE)
 
 
 def _remarks(blend: "Blend") -> Iterator[str]:

@@ -171,7 +171,7 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
         return
     print(f"Submission   {csv} ({len(test):,} rows)")
     if is_sample:
-        print("             made from the embedded sample: it is no entry for the competition")
+        print(printing.FROM_SAMPLE)
 
 
 def _pictures(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
 
 ROOM = 10_000  # characters per line where the output is not a terminal
+FROM_SAMPLE = "             made from the embedded sample: it is not an entry for the competition"
 
 
 def say(text: str, *, to_stderr: bool = False) -> None:

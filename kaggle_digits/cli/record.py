@@ -100,12 +100,12 @@ def command(
     config = recording.RecordConfig(
         train=train, budget=budget, members=chosen, self_training=self_training
     )
-    csv = submission or options.SUBMISSIONS / f"{config.name}.csv"
-    submissions.require_target(csv)  # fail before hours of work
     with add_advice(input_):
         splits = datasets.load(input_)
+        csv = submission or options.SUBMISSIONS / f"{config.name_plan(splits)}.csv"
+        submissions.require_target(csv)  # fail before hours of work
         plan = recording.find_plan(config, splits, _say_that_it_measures)
-    _print_plan(plan, limit or len(splits.train), config.plan_file)
+    _print_plan(plan, limit or len(splits.train), config.name_plan_file(splits))
     if plan_only:
         return
     runs = recording.train_members(

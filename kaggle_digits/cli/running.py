@@ -82,4 +82,4 @@ def _report(result: Result, csv: Path, splits: Splits, *, as_json: bool) -> None
             "needs --declared-external"
         )
     if splits.source == "sample":
-        print("             made from the embedded sample: it is no entry for the competition")
+        print(printing.FROM_SAMPLE)

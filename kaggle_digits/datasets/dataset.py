@@ -75,6 +75,11 @@ class Dataset:
                 "index into class_names."
             )
 
+    def __repr__(self) -> str:
+        count, *shape = self.images.shape
+        labelled = "unlabelled" if self.labels is None else f"{len(self.class_names)} classes"
+        return f"<Dataset: {count:,} images {'×'.join(map(str, shape))}, {labelled}>"
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -134,6 +139,9 @@ class Splits:
         for name, part in (("training", self.train), ("test", self.test)):
             if len(np.unique(part.ids)) != len(part):
                 raise InputError(f"two {name} images have the same id. Expected different ids.")
+
+    def __repr__(self) -> str:
+        return f"<Splits of {self.source!r}: train={self.train}, test={self.test}>"
 
     @property
     def is_competition(self) -> bool:

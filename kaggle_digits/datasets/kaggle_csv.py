@@ -237,6 +237,11 @@ def _describe_header(text: CsvText, expected: tuple[str, ...]) -> str:
     }
     if names in known:
         return known[names]
+    if names[1:] == expected:
+        return (
+            f"{names[0] or 'an unnamed column'} before the expected ones, such as pandas' index, "
+            "which to_csv(…, index=False) leaves out"
+        )
     if len(names) > 1 and all(map(_is_number, names)):
         return f"{len(names)} numbers without a header. {IF_MNIST}"
     if len(names) != len(expected):

@@ -2,7 +2,7 @@
 
 1,797 images of 8 by 8 with values 0…16 (E. Alpaydin and C. Kaynak, "Optical Recognition of
 Handwritten Digits", UCI, 1998), which scikit-learn includes. They replace the competition's data
-where it is not available; a submission made from them is no entry for the competition.
+where it is not available; a submission made from them is not an entry for the competition.
 """
 
 from collections.abc import Callable

@@ -35,7 +35,7 @@ class DownloadResult:
 
     @property
     def is_sample(self) -> bool:
-        """Whether this is the embedded sample, which is no entry for the competition."""
+        """Whether this is the embedded sample, which is not an entry for the competition."""
         return self.splits.source == "sample"
 
 

@@ -105,11 +105,20 @@ def parse_lines(path: Path, text: str) -> Submission:
 
 def check_header(path: Path, line: int, fields: list[str]) -> None:
     """Raise InputError unless the first line is the header that Kaggle expects."""
-    if fields != HEADER.split(","):
-        raise InputError(
-            f"{path}, line {line}: received the header {quote(','.join(fields))}. "
-            f"Expected exactly {HEADER!r}, capitals included; correct the first line."
-        )
+    expected = HEADER.split(",")
+    if fields == expected:
+        return
+    advice = "correct the first line."
+    if fields[1:] == expected:
+        advice = "write it without pandas' index: to_csv(…, index=False)."
+    elif fields == expected[::-1]:
+        advice = "write the ids first in every line."
+    elif len(fields) > len(expected):
+        advice = "choose a file with these two columns."
+    raise InputError(
+        f"{path}, line {line}: received the header {quote(','.join(fields))}. "
+        f"Expected exactly {HEADER!r}, capitals included; {advice}"
+    )
 
 
 def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:

@@ -26,8 +26,16 @@ from kaggle_digits.training.pseudo_labels import (
 )
 
 DEFAULT_SPLIT = 0.2
-MIN_VALUES = {"folds": 1, "seeds": 1, "seed": 0, "epochs": 1, "batch_size": 1, "limit": 1}
-OPTIONAL = {"epochs", "batch_size", "limit"}
+MIN_VALUES = {
+    "folds": 1,
+    "seeds": 1,
+    "seed": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "limit": 1,
+    "jobs": 1,
+}
+OPTIONAL = {"epochs", "batch_size", "limit", "jobs"}
 MANY = sys.maxsize  # images: enough to train a recipe without adapting it
 
 
@@ -60,7 +68,7 @@ class TrainConfig:
             such as ``s3://bucket/folder``, for the files of folds in training. None sends them to
             this machine.
         run: the run's folder; None names a folder in ``runs/`` after the settings.
-        submission: the CSV to write; None names a file in ``submissions/`` after the settings.
+        submission: the CSV to write; None names a file in ``submissions/`` after the run's folder.
         log: names of the trackers that the run is also written to: tensorboard, mlflow.
 
     """
@@ -87,19 +95,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError for a value that no run can have. The recipe and the data set others."""
+        split, rate = self.validation_split, self.learning_rate
         for name, least in MIN_VALUES.items():
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
                 continue
+            if name == "folds" and split is None:
+                least = 2  # noqa: PLW2901 — one part is held out, another trained on
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(
-                    f"received {name}={value!r}. Expected a whole number of at least {least}."
+                    f"received {name}={value!r}. Expected a whole number of at least {least}"
+                    f"{', or train() for a single model' if value == 1 else ''}."
                 )
-        split, rate = self.validation_split, self.learning_rate
-        if split is None and self.folds < 2:  # noqa: PLR2004 — one part is held out, another trained on
-            raise InputError(
-                "received folds=1. Expected at least 2, or train() for a single model."
-            )
         if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."

@@ -7,7 +7,7 @@ split.
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ from kaggle_digits.training.splitting import (
 )
 
 
+@runtime_checkable
 class TrainingCallback(FoldsCallback, Protocol):
     """Receive the progress of a run."""
 

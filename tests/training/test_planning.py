@@ -238,13 +238,13 @@ def test_the_command_follows_the_plan_that_it_finds(tmp_path, monkeypatch):
     train = load(data).train
     trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings)
-    planning.save_plan(tmp_path / "runs" / "record-1m-2-fold" / "plan.json", small, made_for)
+    planning.save_plan(tmp_path / "runs" / "record-1m-2-fold-csv" / "plan.json", small, made_for)
     record = ("record", "--budget", "1m", "--folds", "2")
     with untrained.training_takes_no_time():
         done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "record-width, record-5: 2 folds × 2 seeds × 1 epochs, 8 models" in done.stderr
     assert "Expected     unknown: no such plan was measured\n" in done.stderr
-    assert (tmp_path / "submissions" / "record-1m-2-fold.csv").exists()
+    assert (tmp_path / "submissions" / "record-1m-2-fold-csv.csv").exists()
     assert "= mean" in done.stdout
     # One run for each repetition, so that a larger budget finds what a smaller one trained.
     names = [path.parent.name for path in sorted((tmp_path / "runs").glob("*/run.json"))]
@@ -265,14 +265,14 @@ def test_members_may_be_recipes_of_ones_own(tmp_path):
     done = product.call(*record, "--plan", "--input", data, cwd=tmp_path)
     assert "Plan         my_net.py" in done.stderr
     [path] = (tmp_path / "runs").glob("*/plan.json")
-    assert path.parent.name == "record-1m-2-fold-my-net-dense"
+    assert path.parent.name == "record-1m-2-fold-my-net-dense-csv"
     kept = json.loads(path.read_text())
     kept["plan"] |= {"members": ["my_net.py", "dense"], "epochs": 1, "seeds": 1}
     path.write_text(json.dumps(kept))
     with untrained.training_takes_no_time():
         done = product.call(*record, "--input", data, cwd=tmp_path)
     assert "Plan         my_net.py, dense: 2 folds × 1 seed × 1 epochs, 4 models" in done.stderr
-    assert (tmp_path / "submissions" / "record-1m-2-fold-my-net-dense.csv").exists()
+    assert (tmp_path / "submissions" / "record-1m-2-fold-my-net-dense-csv.csv").exists()
     with (tmp_path / "my_net.py").open("a") as file:  # another file is another plan
         file.write("# changed\n")
     train, members = load(data).train, (str(tmp_path / "my_net.py"), "dense")
@@ -324,7 +324,7 @@ def test_the_second_round_learns_from_the_first(tmp_path, monkeypatch):
     train = load(data).train
     trainings = planning.configure_members(len(train), 2, None)
     made_for = planning.circumstances(train, trainings, 20)
-    path = tmp_path / "runs" / "record-1m-2-fold-self-training" / "plan.json"
+    path = tmp_path / "runs" / "record-1m-2-fold-self-training-csv" / "plan.json"
     planning.save_plan(path, small, made_for)
     record = ("record", "--budget", "1m", "--folds", "2", "--self-training", "--input", data)
     with untrained.training_takes_no_time():
@@ -334,7 +334,7 @@ def test_the_second_round_learns_from_the_first(tmp_path, monkeypatch):
     assert len(runs) == 2
     assert all("-pseudo-" in name and f"runs/{name}" in done.stdout for name in runs)
     blended = done.stdout[done.stdout.index("= mean") :]
-    assert (tmp_path / "submissions" / "record-1m-2-fold-self-training.csv").exists()
+    assert (tmp_path / "submissions" / "record-1m-2-fold-self-training-csv.csv").exists()
     with untrained.training_takes_no_time():
         again = product.call(*record, cwd=tmp_path)
     assert "epoch" not in again.stderr.replace("1 epochs", "")  # all four runs are finished
