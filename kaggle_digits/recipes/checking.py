@@ -46,8 +46,9 @@ def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str
     keras = start_keras()
 
     if not isinstance(network, keras.Model):
+        returned = "nothing" if network is None else f"a {type(network).__name__}"
         raise InputError(
-            f"{where}: network() returns a {type(network).__name__}. Expected a Keras model: end "
+            f"{where}: network() returns {returned}. Expected a Keras model: end "
             "it with `return keras.Sequential([...])` or `return keras.Model(inputs, outputs)`."
         )
     if not network.built or len(network.inputs) != 1 or len(network.outputs) != 1:
@@ -100,10 +101,19 @@ def _require_loadable(network: Any, where: str) -> None:
 def _require_probabilities(network: Any, recipe: Recipe, where: str) -> None:
     images = np.zeros((2, *recipe.image_shape), np.uint8)
     images[1] = 255
+    weights = [len(layer.weights) for layer in network.layers]
     try:
         answers = np.asarray(network.predict(images, verbose=0), np.float32)
     except Exception as error:
-        raise InputError(f"{where}: {type(error).__name__}: {str(error)[:300]}") from error
+        assert recipe.file is not None  # noqa: S101 — `check_network` is for recipes from files
+        raise InputError(describe_fault(error, recipe.file)) from error
+    for layer, before in zip(network.layers, weights, strict=True):
+        if len(layer.weights) != before:
+            raise InputError(
+                f"{where}: the layer {type(layer).__name__} creates weights when it is first "
+                "called, too late for the optimizer. Expected all weights after build(): call "
+                "self.inner.build(shape) there for each inner layer."
+            )
     sums = answers.sum(axis=1)
     if not np.isfinite(answers).all() or (answers < 0).any() or abs(sums - 1).max() > MAX_SUM_ERROR:
         raise InputError(

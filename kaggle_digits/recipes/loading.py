@@ -13,12 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from kaggle_digits.backend import backend_name, import_keras, quiet_stderr
-from kaggle_digits.errors import InputError, suggest_path
+from kaggle_digits.errors import InputError, shorten, suggest_path
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import space
 from kaggle_digits.recipes.recipe import Recipe, Training
 
 MAX_BYTES = 1 << 20  # of a recipe's file
+TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 IMPORTS_KERAS = re.compile(rb"^(import|from) (keras|tensorflow)\b", re.MULTILINE)
 EXAMPLE = (
     "Expected a file that ends like this:\n"
@@ -133,12 +134,21 @@ def describe_fault(error: BaseException, path: Path) -> str:
     else:
         frames = traceback.extract_tb(error.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), 1)
-    said = reason.strip().partition("\n")[0]
     return (
-        f"{path}, line {line}: {type(error).__name__}: {said}. "
+        f"{path}, line {line}: {type(error).__name__}: {_shorten_reason(reason)}. "
         "Expected a recipe that can be built. Fix that line and run the same command again. "
         "--debug shows the whole traceback."
     )
+
+
+def _shorten_reason(text: str) -> str:
+    """Return the first line of an exception's text, or the line in which Keras puts the reason."""
+    lines = [line.strip() for line in TERMINAL_COLOUR.sub("", text).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):
+        called = lines[0].removeprefix("Exception encountered when calling ").rstrip(".")
+        cause = 2 if lines[1].endswith("Error encountered:") and len(lines) > 2 else 1  # noqa: PLR2004
+        lines = [f"in {called}, {lines[cause]}"]
+    return shorten(lines[0].rstrip(".")) if lines else ""
 
 
 def _require_recipe(module: ModuleType, program: bytes, path: Path) -> Recipe:
@@ -164,6 +174,11 @@ def find_fault(recipe: Recipe) -> str | None:
         )
     if fault := find_training_fault(recipe.training):
         return fault
+    if hasattr(recipe.network, "layers"):
+        return (
+            "network is a Keras model. Expected the function that builds one, because every fold "
+            "needs a new one: network=network, without brackets after the name."
+        )
     try:
         fault = space.find_fault(recipe.space, recipe.network)
     except ValueError as error:  # arguments that `Recipe.with_settings` added

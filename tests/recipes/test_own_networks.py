@@ -187,6 +187,7 @@ INPUT = "keras.Input((28, 28, 1)), "
     ("body", "expected"),
     [
         ("return 1", "line 7: network() returns a int. Expected a Keras model"),
+        ("pass", "line 7: network() returns nothing. Expected a Keras model"),
         ("1 / 0", "line 8: ZeroDivisionError"),
         (f"return keras.Sequential([{SOFTMAX}])", "begin it with keras.Input((28, 28, 1))"),
         (
@@ -213,6 +214,40 @@ def test_what_is_wrong_with_a_network_is_said(body, expected, write):
     with pytest.raises(InputError) as error:
         check_network(recipe, 10)
     assert expected in str(error.value)
+
+
+SUM = "x + self.second(self.first(x))"
+LATE = """
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.filters)
+
+    def call(self"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            SUM,
+            "x[..., :3] + self.second(self.first(x))",
+            "{line}: ValueError: in Residual.call(), ",
+        ),
+        (SUM, "self.thrid(x)", "{line}: AttributeError: in Residual.call(), 'Residual' object has"),
+        (SUM, "1 / 0", "{line}: ZeroDivisionError: in Residual.call(), division by zero. Expected"),
+        ("    def call(self", LATE, "the layer Residual creates weights when it is first called"),
+        ("network=network", "network=network()", "network is a Keras model. Expected the function"),
+    ],
+)
+def test_what_is_wrong_with_a_layer_is_said_with_its_line(old, new, expected, write):
+    text = TEXT.replace(old, new)
+    line = text[: text.index(new)].count("\n") + 1
+    if new == LATE:
+        text = text.replace("        self.first.build(shape)\n", "")
+    start_keras()
+    with pytest.raises(InputError) as error:
+        check_network(find(write(text)), 10)
+    assert expected.format(line=f"my_net.py, line {line}") in str(error.value)
+    assert "\x1b" not in str(error.value)
     assert "my_net.py, " in str(error.value)
 
 
