@@ -24,8 +24,9 @@ def require_packages(packages: Sequence[str], *, extra: str, needed_by: str) -> 
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise InputError(
-            f"{needed_by} needs {', '.join(missing)}, which is not installed. "
+            f"{needed_by} needs {', '.join(missing)}, which {verb} not installed. "
             f"Install it with: {_name_pip()} install 'kaggle-digits[{extra}]'"
         )
 

@@ -3,6 +3,7 @@
 A callback receives the progress. Without one, Jupyter shows progress bars.
 """
 
+import warnings
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import fields
@@ -195,10 +196,15 @@ def train_in_python(
         splits,
         command=command or f"kaggle_digits.{function}({config.recipe.name!r}, …)",
         watching=lambda _: nullcontext(callback),
-        tell=callback.note if isinstance(callback, NotebookBars) else lambda _: None,
+        tell=callback.note if isinstance(callback, NotebookBars) else _warn,
         data=folder,
     )
     return FinishedRun(result.run.folder)
+
+
+def _warn(note: str | None) -> None:
+    if note is not None:
+        warnings.warn(note, stacklevel=5)  # the call of `cross_validate` or `train`
 
 
 def require_data(function: str, data: object) -> None:

@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,31 @@ EXAMPLE = (
     "Expected a file that ends like this:\n"
     '  RECIPE = kd.Recipe(name="my-net", summary="…", network=network, training=kd.Training(…))'
 )
+
+AT_LEAST_0 = (lambda value: value >= 0, "0 or more")
+AT_LEAST_1 = (lambda value: value >= 1, "1 or more")
+ABOVE_0 = (lambda value: value > 0, "a number above 0")
+BELOW_1 = (lambda value: 0 <= value < 1, "0 to below 1")
+Limits = dict[str, tuple[Callable[[float], bool], str]]
+TRAINING_LIMITS: Limits = {
+    "learning_rate": ABOVE_0,
+    "decay": ABOVE_0,
+    "warmup_epochs": AT_LEAST_0,
+    "batch_size": AT_LEAST_1,
+    "epochs": AT_LEAST_1,
+    "final_epochs_without_augmentation": AT_LEAST_0,
+    "mixup": AT_LEAST_0,
+    "label_smoothing": BELOW_1,
+    "weight_decay": AT_LEAST_0,
+    "batch_splits": AT_LEAST_1,
+    "batch_norm_momentum": BELOW_1,
+}
+AFFINE_LIMITS: Limits = {
+    "rotation": (lambda value: 0 <= value <= 180, "0 to 180 degrees"),  # noqa: PLR2004
+    "shift": (lambda value: 0 <= value <= 1, "0 to 1, a share of the image"),
+    "zoom": (lambda value: 0 <= value < 1, "0 to below 1, a share of the scale"),
+    "shear": (lambda value: 0 <= value < 90, "0 to below 90 degrees"),  # noqa: PLR2004
+}
 
 
 def load_file(path: Path) -> Recipe:
@@ -192,6 +217,12 @@ def find_training_fault(training: Training) -> str | None:
         typed_json.build(Training, asdict(training))
     except ValueError as error:
         return f"in Training(…), {error}. Change that value."
+    for part, limits in ((training, TRAINING_LIMITS), (training.augmentation, AFFINE_LIMITS)):
+        for name, (is_usable, expected) in limits.items():
+            value = getattr(part, name, None)  # None: no augmentation, no limit of the momentum
+            if value is not None and not is_usable(value):
+                kind = type(part).__name__
+                return f"in {kind}(…), {name} is {value:g}, expected {expected}. Change that value."
     return None
 
 

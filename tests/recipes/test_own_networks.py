@@ -130,6 +130,30 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
     assert "in Training(…), optimizer is 'nadam', expected 'rmsprop' or 'adam' or" in said(changed)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("learning_rate=5e-3", "learning_rate=0", "learning_rate is 0, expected a number above 0."),
+        ("epochs=2", "epochs=0", "epochs is 0, expected 1 or more."),
+        (
+            "epochs=2",
+            "epochs=2, label_smoothing=1.5",
+            "label_smoothing is 1.5, expected 0 to below",
+        ),
+        ("epochs=2", "epochs=2, mixup=-1", "mixup is -1, expected 0 or more."),
+        (
+            "shift=0.1",
+            "shift=3",
+            "in Affine(…), shift is 3, expected 0 to 1, a share of the image.",
+        ),
+        ("shift=0.1", "shear=90", "in Affine(…), shear is 90, expected 0 to below 90 degrees."),
+        ("shift=0.1", "zoom=1", "in Affine(…), zoom is 1, expected 0 to below 1, a share of the"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(old, new, expected, write):
+    assert expected in said(write(TEXT.replace(old, new)))
+
+
 def test_a_file_that_cannot_stand_alone_is_refused(write, monkeypatch, tmp_path):
     """A run keeps a copy of the file, without what lies beside it."""
     write("x = 1", "blocks_beside.py")
