@@ -5,7 +5,7 @@ Jupyter shows each as a short table. pandas and Keras are imported when needed.
 
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -270,10 +270,10 @@ def require_list(
     function: str, items: Sequence[FinishedRun | str | Path]
 ) -> Sequence[FinishedRun | str | Path]:
     """Return ``items``; raise InputError if they are one run or one path instead of a list."""
-    if isinstance(items, FinishedRun | str | Path):
+    if isinstance(items, str) or not isinstance(items, Iterable):
         raise InputError(
-            f"{function} received one {type(items).__name__}. Expected a list: "
-            f"kd.{function}([…, …])."
+            f"{function} received {type(items).__name__} instead of a list. Expected runs or paths "
+            f"in brackets: kd.{function}([…, …])."
         )
     return items
 

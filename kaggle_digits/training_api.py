@@ -149,8 +149,11 @@ def configure(
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])
     teachers = settings.get("pseudo_labels") or ()
-    teachers = [teachers] if isinstance(teachers, str | Path) else teachers
-    settings["pseudo_labels"] = tuple(map(files.expand_home, teachers))
+    teachers = teachers if isinstance(teachers, list | tuple) else [teachers]
+    settings["pseudo_labels"] = tuple(
+        teacher.folder if isinstance(teacher, FinishedRun) else files.expand_home(teacher)
+        for teacher in teachers
+    )
     log = settings.get("log") or ()
     if not isinstance(log, str | list | tuple):
         raise InputError(f"received log={log!r}. Expected names of trackers, such as ['mlflow'].")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import kaggle_digits as kd
-from kaggle_digits import child_processes, datasets
+from kaggle_digits import child_processes, datasets, training_api
 from kaggle_digits.training import planning
 from kaggle_digits.training.executors import in_process
 from tests.own_network import TEXT
@@ -167,8 +168,12 @@ def test_what_is_wrong_is_said(folder):
         kd.open_run(folder / "input")
     with pytest.raises(kd.InputError, match="received no runs to blend"):
         kd.ensemble([])
-    with pytest.raises(kd.InputError, match=r"one PosixPath\. Expected a list: kd\.compare\("):
+    with pytest.raises(kd.InputError, match=r"compare received PosixPath instead of a list\."):
         kd.compare(folder)
+    nothing: Any = None
+    with pytest.raises(kd.InputError, match=r"received NoneType instead of a recipe's name"):
+        kd.find_recipe(nothing)
+    assert kd.find_recipe(Path("my_net.py")).name == kd.find_recipe("my_net.py").name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kd.nothing
 
@@ -244,6 +249,9 @@ def test_a_known_network_may_have_other_training_settings(folder):
     numbers: dict[str, Any] = {"limit": np.int64(100), "validation_split": np.float64(0.2)}
     run = kd.train(dense, "input", epochs=1, run=folder / "smooth", **numbers)
     assert run.settings.training.label_smoothing == 0.25
+    for teachers in (run, [run], str(run.folder), (run.folder,)):
+        config = training_api.configure("train", "dense", {}, {"pseudo_labels": teachers})
+        assert config.pseudo_labels == (run.folder,)
 
 
 def test_an_ensemble_within_a_budget_keeps_its_plan(monkeypatch):

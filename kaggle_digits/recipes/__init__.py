@@ -3,6 +3,8 @@
 Importing this module does not import Keras.
 """
 
+from pathlib import Path
+
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import (
     bn20,
@@ -76,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
 ALIASES = {"bn20-seed": "bn20-original"}
 
 
-def find(name: str) -> Recipe:
+def find(name: str | Path) -> Recipe:
     """Find a recipe by its name, in a Python file, or in an installed package.
 
     Args:
@@ -91,6 +93,12 @@ def find(name: str) -> Recipe:
         'rmsprop'
 
     """
+    if not isinstance(name, str | Path):
+        raise InputError(
+            f"received {type(name).__name__} instead of a recipe's name. Expected one of "
+            f"{', '.join(RECIPES)}, or the path of a Python file that defines RECIPE."
+        )
+    name = str(name)
     return finding.find(ALIASES.get(name, name), RECIPES)
 
 
