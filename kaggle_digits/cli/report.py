@@ -84,7 +84,7 @@ def print_written(written: "Written", *, as_json: bool) -> None:
 def _open_runs(folders: list[Path]) -> "list[Run]":
     """Return the runs in ``folders``, or all finished runs in runs/."""
     from kaggle_digits import runs
-    from kaggle_digits.errors import InputError
+    from kaggle_digits.errors import InputError, KaggleDigitsError
 
     if folders:
         opened = [runs.Run(folder) for folder in dict.fromkeys(folders)]
@@ -95,7 +95,16 @@ def _open_runs(folders: list[Path]) -> "list[Run]":
     for damage in damaged:
         text = f"{damage.folder / damage.file} is damaged: {damage.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
-    finished = [run for run in readable if run.facts.state == "finished"]
+    finished = []
+    for run in readable:
+        if run.facts.state != "finished":
+            continue
+        try:
+            run.arrays("test")
+        except KaggleDigitsError as error:
+            typer.echo(escape(f"{error} The run is omitted."), err=True)
+        else:
+            finished.append(run)
     if not finished:
         raise InputError(
             f"no finished run in {options.RUNS.absolute()}. Train one, for example with "

@@ -252,6 +252,10 @@ def test_the_command_takes_all_finished_runs(made, tmp_path):
     text = product.call("report", "runs/first", "--submissions", cwd=here).stdout
     assert re.search(r"^report    report.html \(0\.\d MB\)$", text, re.MULTILINE)
     assert read_twin(here / "report.html")["ledger"] == []
+    (here / "runs" / HOSTILE / "test.npz").unlink()
+    done = product.call("report", cwd=here)
+    assert done.stderr.endswith("The run is omitted.\n")
+    assert [run["run"] for run in read_twin(here / "report.html")["runs"]] == ["runs/first"]
 
 
 @pytest.mark.parametrize(
