@@ -261,7 +261,7 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     named = []
     for item in require_list("compare", items):
         path = item.folder if isinstance(item, FinishedRun) else files.expand_home(item)
-        csv = runs.Run(path).submission if path.is_dir() else path
+        csv = runs.Run(open_run(path).folder).submission if path.is_dir() else path
         named.append((str(path), submissions.read(csv)))
     return FileComparison(comparison.compare(named))
 

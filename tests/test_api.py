@@ -164,8 +164,9 @@ def test_what_is_wrong_is_said(folder):
         kd.cross_validate("dense", "input", fold=3)
     with pytest.raises(kd.InputError, match="unknown recipe 'denze'"):
         kd.cross_validate("denze", "input")
-    with pytest.raises(kd.InputError, match="is not a run"):
-        kd.open_run(folder / "input")
+    for opened in (kd.open_run, lambda path: kd.compare([path, path])):
+        with pytest.raises(kd.InputError, match="is not a run"):
+            opened(folder / "input")
     with pytest.raises(kd.InputError, match="received no runs to blend"):
         kd.ensemble([])
     with pytest.raises(kd.InputError, match=r"compare received PosixPath instead of a list\."):
