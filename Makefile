@@ -1,4 +1,4 @@
-# Needs Python >= 3.11 and make; everything else is set up in .venv on the first call.
+# Needs Python >= 3.11 and make; the program is set up in .venv on the first call.
 PYTHON ?= python3
 INPUT ?= $(or $(KAGGLE_DIGITS_INPUT),input)
 RECIPE ?= bn20

@@ -56,7 +56,7 @@ def out_of_memory(error: Exception) -> OutsideError | None:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the sentence " Did you mean …?" with the name most like ``name``; "" if none is."""
+    """Return the sentence " Did you mean …?" with the name most like ``name``, or ""."""
     close = _find_closest(name, known)
     return f" Did you mean {shorten(close)!r}?" if close else ""
 
@@ -64,10 +64,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def suggest_path(path: Path) -> str:
     """Return the sentence " Did you mean …?" with the path whose last name is most like it."""
     try:
-        close = _find_closest(path.name, (found.name for found in path.parent.iterdir()))
-    except OSError:
+        beside = [found.name for found in path.parent.iterdir() if _is_alike(found, path)]
+    except (OSError, ValueError):  # ValueError: a name that no file system has
         return ""
+    close = _find_closest(path.name, beside)
     return f" Did you mean {shorten(str(path.with_name(close)))!r}?" if close else ""
+
+
+def _is_alike(found: Path, path: Path) -> bool:
+    """Return whether the suffixes are alike: a mistyped one still begins with the same letter."""
+    same_kind = found.suffix[:2].lower() == path.suffix[:2].lower()
+    return same_kind and found.name != path.name  # the same name: a link to nothing
 
 
 def _find_closest(name: str, known: Iterable[str]) -> str | None:

@@ -80,7 +80,7 @@ def expand_home(path: str | Path) -> Path:
     """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user.
 
     Raises:
-        InputError: it is not a path. Callers in Python pass on what they got.
+        InputError: it is neither text nor a path, such as an argument of the Python API.
 
     """
     if not isinstance(path, str | os.PathLike):

@@ -1,5 +1,6 @@
 """Packages that are installed only with an extra, such as ``pip install 'kaggle-digits[onnx]'``."""
 
+import contextlib
 import importlib.util
 import shlex
 import shutil
@@ -33,10 +34,11 @@ def require_packages(packages: Sequence[str], *, extra: str, needed_by: str) -> 
 
 def _name_pip() -> str:
     """Return the command of the pip that installs packages for this Python."""
-    python = Path(sys.executable)
+    python = Path(sys.executable or "python")
     found = shutil.which("pip")
-    if found is not None and Path(found).parent == python.parent:
+    if not python.is_absolute() or (found is not None and Path(found).parent == python.parent):
         return "pip"
-    here = Path.cwd()
-    shown = python.relative_to(here) if python.is_relative_to(here) else python
+    shown = python
+    with contextlib.suppress(OSError, ValueError):  # the folder is gone, or Python is elsewhere
+        shown = python.relative_to(Path.cwd())
     return f"{shlex.quote(str(shown))} -m pip"

@@ -124,7 +124,7 @@ def run_training(
     name = find_earlier(config, name_run(config, splits, new))
     folder = config.run or RUNS / name
     settings = resume_settings(folder, new, config)
-    csv = config.submission or SUBMISSIONS / f"{folder.absolute().name}.csv"
+    csv = config.submission or SUBMISSIONS / f"{folder.resolve().name}.csv"
     submissions.require_target(csv)
     with runs.open_for_training(
         folder, settings, class_names=train.class_names, command=command

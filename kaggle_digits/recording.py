@@ -1,7 +1,7 @@
 """Train the best ensemble that fits a budget: plan → cross-validate the members → blend."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -141,13 +141,13 @@ def record(
 
 def _list_members(members: Sequence[str | Path] | str | Path) -> tuple[str, ...]:
     listed = [members] if isinstance(members, str | Path) else members
-    is_list = isinstance(listed, Sequence) and len(listed) > 0
-    if not is_list or not all(isinstance(member, str | Path) for member in listed):
+    chosen = list(listed) if isinstance(listed, Iterable) else []
+    if not chosen or not all(isinstance(member, str | Path) for member in chosen):
         raise InputError(
             f"record received members={shorten(repr(members))}. Expected names or files of "
             "recipes, such as ['record-5', 'my_net.py'], or None for the built-in ones."
         )
-    return tuple(map(str, listed))
+    return tuple(map(str, chosen))
 
 
 def find_plan(

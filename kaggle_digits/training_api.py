@@ -3,6 +3,7 @@
 A callback receives the progress. Without one, Jupyter shows progress bars.
 """
 
+import inspect
 import warnings
 from collections.abc import Collection
 from contextlib import nullcontext
@@ -37,7 +38,7 @@ def cross_validate(
     """Train a recipe by stratified k-fold cross-validation.
 
     The same call resumes an interrupted run after its last finished epoch. It returns at once if
-    the run is finished.
+    the run is finished. A `UserWarning` says what is changed for few images.
 
     Args:
         recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
@@ -80,7 +81,8 @@ def train(
 ) -> FinishedRun:
     """Train one model on one stratified split.
 
-    The same call resumes an interrupted run. It returns at once if the run is finished.
+    The same call resumes an interrupted run. It returns at once if the run is finished. A
+    `UserWarning` says what is changed for few images.
 
     Args:
         recipe: the name of a recipe, the path of a Python file that defines ``RECIPE``, or a
@@ -206,8 +208,13 @@ def train_in_python(
 
 
 def _warn(note: str | None) -> None:
-    if note is not None:
-        warnings.warn(note, stacklevel=5)  # the call of `cross_validate` or `train`
+    """Warn at the user's line, the first one outside of this package."""
+    if note is None:
+        return
+    package = str(Path(__file__).parent)
+    frames = enumerate(inspect.stack(0), 1)
+    level = next((n for n, frame in frames if not frame.filename.startswith(package)), 1)
+    warnings.warn(note, stacklevel=level)
 
 
 def require_data(function: str, data: object) -> None:

@@ -248,7 +248,10 @@ def test_a_network_that_a_run_could_not_find_again_is_not_trained(folder):
 def test_a_known_network_may_have_other_training_settings(folder):
     dense = kd.find_recipe("dense").with_settings({"label_smoothing": 0.25})
     numbers: dict[str, Any] = {"limit": np.int64(100), "validation_split": np.float64(0.2)}
-    run = kd.train(dense, "input", epochs=1, run=folder / "smooth", **numbers)
+    with pytest.warns(UserWarning, match="few images, 80 for each model: batch size") as warned:
+        run = kd.train(dense, "input", epochs=1, run=folder / "smooth", **numbers)
+    assert warned[0].filename == __file__
+    assert (Path("submissions") / "smooth.csv").exists()
     assert run.settings.training.label_smoothing == 0.25
     for teachers in (run, [run], str(run.folder), (run.folder,)):
         config = training_api.configure("train", "dense", {}, {"pseudo_labels": teachers})

@@ -30,6 +30,8 @@ def command(
     seed: options.Seed = 0,
     input_: options.Input = Path("input"),
     on: options.On = None,
+    # One model needs no jobs. The commands that resume runs of earlier versions may have it.
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, hidden=True)] = None,
     ray_address: options.RayAddress = None,
     storage: options.Storage = None,
     run: options.RunFolder = None,
@@ -64,6 +66,7 @@ def command(
             pseudo_labels=tuple(pseudo_labels or ()),
             seed=seed,
             on=None if on is None else on.value,
+            jobs=jobs,
             ray_address=ray_address,
             storage=storage,
             run=run,

@@ -239,7 +239,7 @@ def _describe_header(text: CsvText, expected: tuple[str, ...]) -> str:
         return known[names]
     if names[1:] == expected:
         return (
-            f"{names[0] or 'an unnamed column'} before the expected ones, such as pandas' index, "
+            f"the column {names[0][:60]!r} before the expected ones, such as pandas' index, "
             "which to_csv(…, index=False) leaves out"
         )
     if len(names) > 1 and all(map(_is_number, names)):

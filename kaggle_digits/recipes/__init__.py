@@ -18,6 +18,7 @@ from kaggle_digits.recipes import (
     fast,
     fast5,
     finding,
+    limits,
     loading,
     one_conv,
     record5,
@@ -138,5 +139,5 @@ def require_reproducible(recipe: Recipe) -> None:
             "its network again. Expected the name of a recipe, or a Python file that defines "
             "RECIPE. In a notebook, write one with %%writefile my_net.py and pass 'my_net.py'."
         )
-    if fault := loading.find_training_fault(recipe.training):
+    if fault := loading.find_training_fault(recipe.training) or limits.find_fault(recipe):
         raise InputError(f"the recipe {recipe.name!r}: {fault}")

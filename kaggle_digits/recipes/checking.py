@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, out_of_memory
 from kaggle_digits.formats import keras_architecture
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
@@ -38,8 +38,14 @@ def check_network(recipe: Recipe, classes: int | None = None) -> None:
 
 
 def _where(recipe: Recipe) -> str:
+    line = _line(recipe)
+    return f"{recipe.file}, line {line}" if line else f"{recipe.file}, the network"
+
+
+def _line(recipe: Recipe) -> int | None:
+    """Return the line on which the network's function begins; None for other callables."""
     code = getattr(recipe.network, "__code__", None)
-    return f"{recipe.file}, line {code.co_firstlineno}" if code else f"{recipe.file}, the network"
+    return code.co_firstlineno if code else None
 
 
 def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str) -> None:
@@ -105,13 +111,15 @@ def _require_probabilities(network: Any, recipe: Recipe, where: str) -> None:
     try:
         answers = np.asarray(network.predict(images, verbose=0), np.float32)
     except Exception as error:
+        if (memory := out_of_memory(error)) is not None:
+            raise memory from error
         assert recipe.file is not None  # noqa: S101 — `check_network` is for recipes from files
-        raise InputError(describe_fault(error, recipe.file)) from error
+        raise InputError(describe_fault(error, recipe.file, _line(recipe))) from error
     for layer, before in zip(network.layers, weights, strict=True):
         if len(layer.weights) != before:
             raise InputError(
                 f"{where}: the layer {type(layer).__name__} creates weights when it is first "
-                "called, too late for the optimizer. Expected all weights after build(): call "
+                "called, too late for the optimizer. Expected build() to create all weights: call "
                 "self.inner.build(shape) there for each inner layer."
             )
     sums = answers.sum(axis=1)

@@ -9,7 +9,7 @@ from typing import Any
 from kaggle_digits import files
 from kaggle_digits.backend import backend_name, quiet_stderr
 from kaggle_digits.errors import InputError, suggest
-from kaggle_digits.recipes import trust
+from kaggle_digits.recipes import limits, trust
 from kaggle_digits.recipes.loading import EXAMPLE, describing_faults, read, run_program
 from kaggle_digits.recipes.recipe import Recipe
 
@@ -52,6 +52,8 @@ def find(name: str, built_in: dict[str, Recipe]) -> Recipe:
             f"{recipe.file} names its recipe {recipe.name!r}, the name of a built-in one. "
             "Expected another name: it becomes part of the names of runs."
         )
+    if fault := limits.find_fault(recipe):
+        raise InputError(f"{recipe.file}: {fault}")
     trust.trust(str(recipe.program_sha256))
     return recipe
 

@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -19,37 +19,12 @@ from kaggle_digits.recipes import space
 from kaggle_digits.recipes.recipe import Recipe, Training
 
 MAX_BYTES = 1 << 20  # of a recipe's file
-TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
+TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 IMPORTS_KERAS = re.compile(rb"^(import|from) (keras|tensorflow)\b", re.MULTILINE)
 EXAMPLE = (
     "Expected a file that ends like this:\n"
     '  RECIPE = kd.Recipe(name="my-net", summary="…", network=network, training=kd.Training(…))'
 )
-
-AT_LEAST_0 = (lambda value: value >= 0, "0 or more")
-AT_LEAST_1 = (lambda value: value >= 1, "1 or more")
-ABOVE_0 = (lambda value: value > 0, "a number above 0")
-BELOW_1 = (lambda value: 0 <= value < 1, "0 to below 1")
-Limits = dict[str, tuple[Callable[[float], bool], str]]
-TRAINING_LIMITS: Limits = {
-    "learning_rate": ABOVE_0,
-    "decay": ABOVE_0,
-    "warmup_epochs": AT_LEAST_0,
-    "batch_size": AT_LEAST_1,
-    "epochs": AT_LEAST_1,
-    "final_epochs_without_augmentation": AT_LEAST_0,
-    "mixup": AT_LEAST_0,
-    "label_smoothing": BELOW_1,
-    "weight_decay": AT_LEAST_0,
-    "batch_splits": AT_LEAST_1,
-    "batch_norm_momentum": BELOW_1,
-}
-AFFINE_LIMITS: Limits = {
-    "rotation": (lambda value: 0 <= value <= 180, "0 to 180 degrees"),  # noqa: PLR2004
-    "shift": (lambda value: 0 <= value <= 1, "0 to 1, a share of the image"),
-    "zoom": (lambda value: 0 <= value < 1, "0 to below 1, a share of the scale"),
-    "shear": (lambda value: 0 <= value < 90, "0 to below 90 degrees"),  # noqa: PLR2004
-}
 
 
 def load_file(path: Path) -> Recipe:
@@ -151,16 +126,25 @@ def describing_faults(path: Path) -> Iterator[None]:
         raise InputError(describe_fault(error, path)) from error
 
 
-def describe_fault(error: BaseException, path: Path) -> str:
-    """Return the message for an exception in a recipe's file: file, line, reason and advice."""
+def describe_fault(error: BaseException, path: Path, line: int | None = 1) -> str:
+    """Return the message for an exception in a recipe's file: file, line, reason and advice.
+
+    Args:
+        error: the exception.
+        path: the recipe's file.
+        line: the line to name if no line of the file is in the traceback.
+
+    """
     reason = str(error)
     if isinstance(error, SyntaxError):
         line, reason = error.lineno, error.msg  # the text names the line once more
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), 1)
+        ours = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = ours[-1] if ours else line
+    where = f"{path}, line {line}" if line else str(path)
     return (
-        f"{path}, line {line}: {type(error).__name__}: {_shorten_reason(reason)}. "
+        f"{where}: {type(error).__name__}: {_shorten_reason(reason)}. "
         "Expected a recipe that can be built. Fix that line and run the same command again. "
         "--debug shows the whole traceback."
     )
@@ -173,6 +157,8 @@ def _shorten_reason(text: str) -> str:
         called = lines[0].removeprefix("Exception encountered when calling ").rstrip(".")
         cause = 2 if lines[1].endswith("Error encountered:") and len(lines) > 2 else 1  # noqa: PLR2004
         lines = [f"in {called}, {lines[cause]}"]
+    elif len(lines) > 1 and lines[0].endswith(":"):  # TensorFlow: "Graph execution error:", details
+        lines = [f"{lines[0]} {lines[-1]}"]
     return shorten(lines[0].rstrip(".")) if lines else ""
 
 
@@ -199,7 +185,8 @@ def find_fault(recipe: Recipe) -> str | None:
         )
     if fault := find_training_fault(recipe.training):
         return fault
-    if hasattr(recipe.network, "layers"):
+    is_class = isinstance(recipe.network, type)
+    if not is_class and hasattr(recipe.network, "layers") and hasattr(recipe.network, "get_config"):
         return (
             "network is a Keras model. Expected the function that builds one, because every fold "
             "needs a new one: network=network, without brackets after the name."
@@ -217,12 +204,6 @@ def find_training_fault(training: Training) -> str | None:
         typed_json.build(Training, asdict(training))
     except ValueError as error:
         return f"in Training(…), {error}. Change that value."
-    for part, limits in ((training, TRAINING_LIMITS), (training.augmentation, AFFINE_LIMITS)):
-        for name, (is_usable, expected) in limits.items():
-            value = getattr(part, name, None)  # None: no augmentation, no limit of the momentum
-            if value is not None and not is_usable(value):
-                kind = type(part).__name__
-                return f"in {kind}(…), {name} is {value:g}, expected {expected}. Change that value."
     return None
 
 

@@ -103,9 +103,10 @@ class TrainConfig:
             if name == "folds" and split is None:
                 least = 2  # noqa: PLW2901 — one part is held out, another trained on
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                single = name == "folds" and value == 1
                 raise InputError(
                     f"received {name}={value!r}. Expected a whole number of at least {least}"
-                    f"{', or train() for a single model' if value == 1 else ''}."
+                    f"{', or train() for a single model' if single else ''}."
                 )
         if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(

@@ -214,8 +214,11 @@ def test_line_numbers_count_blank_lines(folder: Path) -> None:
         ),
         (HEADER.removesuffix(",pixel783"), "a header with 784 columns"),
         (HEADER + ",pixel784", "a header with 786 columns"),
-        ("," + HEADER, "an unnamed column before the expected ones, such as pandas' index"),
-        ("Unnamed: 0," + HEADER, "Unnamed: 0 before the expected ones, such as pandas' index"),
+        ("," + HEADER, "the column '' before the expected ones, such as pandas' index"),
+        (
+            "Unnamed: 0," + HEADER,
+            "the column 'Unnamed: 0' before the expected ones, such as pandas' index",
+        ),
         (
             TEST_HEADER,
             "a header without a label column: a test file under the name of a train file",
