@@ -113,8 +113,8 @@ def record(
 
     """
     training_api.require_data("record", data)
-    chosen = planning.MEMBERS if members is None else _list_members(members)
-    first = chosen[0]
+    chosen = () if members is None else _list_members(members)
+    first = (chosen or planning.MEMBERS)[0]
     if budget is not None:
         budget = str(budget)  # a number gets the message for its text
     train = training_api.configure("record", first, {"folds": folds}, settings, SETTINGS)
@@ -122,7 +122,7 @@ def record(
     config = RecordConfig(
         train=train,
         budget=budget,
-        members=() if members is None else chosen,
+        members=chosen,
         self_training=self_training,
     )
     splits = data if isinstance(data, Splits) else datasets.load(files.expand_home(data))
