@@ -56,7 +56,14 @@ def test_sigkill_in_an_epoch_and_ctrl_c_between_folds(data, finished, tmp_path):
     assert (run / "fold-1" / "checkpoint.keras").exists()
     assert not (run / "fold-1" / "finished.json").exists()
 
-    process, text = interrupted(tmp_path, data, "fold 1/3  finished", signal.SIGINT)
+    saved = shutil.copytree(run, tmp_path / "saved")
+    for _ in range(5):  # on a busy machine the line may be read after the other folds are trained
+        process, text = interrupted(tmp_path, data, "fold 1/3  finished", signal.SIGINT)
+        if process.returncode != 0:
+            break
+        shutil.rmtree(run)
+        (tmp_path / SUBMISSION).unlink()
+        shutil.copytree(saved, run)
     assert "fold 1/3  resumes after epoch" in text
     assert process.returncode == 130
     assert "Interrupted. Every finished epoch is kept in run. Resume with:" in text
