@@ -52,7 +52,7 @@ class Found:
     def stands_in(self) -> str | None:
         """``sample`` or ``rehearsal`` if `data get` wrote these test images, else None."""
         marker = markers.read(self.folder)
-        if marker is None or marker.source not in markers.STAND_INS:
+        if marker.source not in markers.STAND_INS:
             return None
         same = marker.sha256.get(self.names[-1]) == self.disk_files[-1].sha256
         return marker.source if same else None

@@ -157,7 +157,7 @@ def _get_sample(folder: Path) -> DownloadResult:
 
 def _load_present_sample(folder: Path) -> DownloadResult | None:
     marker = markers.read(folder)
-    if marker is None or not marker.complete:
+    if not marker.complete or marker.source != "sample":
         return None
     found = (
         finding.find(folder) if len(finding.list_pieces(folder)) == len(layouts.CSV.files) else None
@@ -171,7 +171,7 @@ def _list_present(folder: Path) -> tuple[str, ...]:
     """Return the names of data files in ``folder``, without those of an interrupted sample."""
     marker = markers.read(folder)
     ours = set()
-    if marker and not marker.complete and marker.source == "sample":
+    if not marker.complete and marker.source == "sample":
         ours = set(marker.sha256) - set(marker.changed(folder))
     if present := finding.list_pieces(folder):
         return tuple(name for name in present if name not in ours)

@@ -123,7 +123,7 @@ def _notes_on_rows(train: int, test: int, into: Path) -> tuple[str, ...]:
 def _notes_on_files(found: Found) -> tuple[str, ...]:
     """Return a note about files that were replaced since `data get` wrote them."""
     marker = markers.read(found.folder)
-    if marker is None or len(found.names) == 1:
+    if len(found.names) == 1:
         return ()
     noted = {
         file.path.name: file.sha256 == marker.sha256[name]

@@ -55,8 +55,8 @@ class Marker:
         ]
 
 
-def read(folder: Path) -> Marker | None:
-    """Return the record in ``folder``; None if it is missing or damaged.
+def read(folder: Path) -> Marker:
+    """Return the record in ``folder``; one of no files if it is missing or damaged.
 
     Only names and sources that this program writes are accepted.
     """
@@ -65,7 +65,7 @@ def read(folder: Path) -> Marker | None:
             content = file.read(MAX_BYTES)
         with contextlib.suppress(RecursionError):
             return _marker(json.loads(content))
-    return None
+    return Marker(None, {})
 
 
 def _marker(value: dict[str, Any]) -> Marker:
@@ -98,7 +98,7 @@ def require_filled(folder: Path, present: Iterable[str]) -> None:
 
     """
     marker = read(folder)
-    if marker is None or marker.complete:
+    if marker.complete:
         return
     changed = marker.changed(folder)
     left = [name for name in present if name not in marker.sha256]

@@ -63,9 +63,8 @@ def take(
         name for name, file in targets.items() if not _have_same_content(folder / name, file)
     ]
     obsolete = [name for name in finding.list_pieces(folder) if name not in targets]
-    marker = markers.read(folder)
-    whole = not changed and not obsolete and (marker is None or marker.complete)
-    if whole and (kept := load_present(splits.source, folder)):
+    is_present = not changed and not obsolete and markers.read(folder).complete
+    if is_present and (kept := load_present(splits.source, folder)):
         return kept
     ours = _list_own_files(folder)
     theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
@@ -111,8 +110,6 @@ def _list_own_files(folder: Path) -> list[str]:
     Earlier versions recorded the hash of only one of them; if it is unchanged, all are.
     """
     marker = markers.read(folder)
-    if marker is None:
-        return []
     changed = marker.changed(folder)
     known = [name for name, sha256 in marker.sha256.items() if sha256 is not None]
     if not set(known) - set(changed):
