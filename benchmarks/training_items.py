@@ -182,7 +182,9 @@ def memory(bench: Bench) -> list[Item]:
             for part in ("train", "test"):
                 data = kaggle_csv.read_one(bench.input / f"{part}.csv", part, None)
                 many = times if part == "train" else 1
-                labels = np.zeros(len(data), np.uint8) if data.labels is None else data.labels
+                labels = data.labels
+                if labels is None:  # of the test images; MNIST's file needs some
+                    labels = np.zeros(len(data), np.uint8)
                 arrays[f"x_{part}"] = np.concatenate([data.images[..., 0]] * many)
                 arrays[f"y_{part}"] = np.concatenate([labels] * many)
             files.write_npz(folder / "mnist.npz", **arrays)

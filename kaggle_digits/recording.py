@@ -113,7 +113,7 @@ def record(
 
     """
     training_api.require_data("record", data)
-    chosen = () if members is None else _list_members(members)
+    chosen = _list_members(members)
     first = (chosen or planning.MEMBERS)[0]
     if budget is not None:
         budget = str(budget)  # a number gets the message for its text
@@ -139,7 +139,10 @@ def record(
     return blend
 
 
-def _list_members(members: Sequence[str | Path] | str | Path) -> tuple[str, ...]:
+def _list_members(members: Sequence[str | Path] | str | Path | None) -> tuple[str, ...]:
+    """Return the names and files of the members; no names for the built-in ones."""
+    if members is None:
+        return ()
     listed = [members] if isinstance(members, str | Path) else members
     chosen = list(listed) if isinstance(listed, Iterable) else []
     if not chosen or not all(isinstance(member, str | Path) for member in chosen):

@@ -145,7 +145,7 @@ def test_a_run_and_its_blend_show_themselves_in_a_notebook(run):
     assert "<table" in kd.compare([run, run])._repr_html_()
     assert repr(kd.load("input")) == (
         "<Splits of 'sample': train=<Dataset: 1,442 images 28×28×1, 10 classes>, "
-        "test=<Dataset: 355 images 28×28×1, unlabelled>>"
+        "test=<Dataset: 355 images 28×28×1, no labels>>"
     )
     assert repr(run.test) == "<Probabilities: 355 images × 10 classes>"
     blend = repr(kd.ensemble([run, run]))

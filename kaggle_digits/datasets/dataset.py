@@ -77,8 +77,10 @@ class Dataset:
 
     def __repr__(self) -> str:
         count, *shape = self.images.shape
-        labelled = "unlabelled" if self.labels is None else f"{len(self.class_names)} classes"
-        return f"<Dataset: {count:,} images {'×'.join(map(str, shape))}, {labelled}>"
+        classes = f"{len(self.class_names)} classes"
+        if self.labels is None:
+            classes = "no labels"
+        return f"<Dataset: {count:,} images {'×'.join(map(str, shape))}, {classes}>"
 
     def __len__(self) -> int:
         return len(self.images)

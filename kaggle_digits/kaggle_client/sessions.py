@@ -77,13 +77,12 @@ def require_session(kernel: str, kaggle: Kaggle) -> Session:
         InputError: Kaggle has no such kernel.
 
     """
-    session = get_session(kernel, kaggle)
-    if session is None:
-        raise InputError(
-            f"Kaggle has no kernel {kernel}, or it is not yours. Expected USER/NAME of a pushed "
-            "kernel; yours are listed at https://www.kaggle.com/code (Your Work)."
-        )
-    return session
+    if session := get_session(kernel, kaggle):
+        return session
+    raise InputError(
+        f"Kaggle has no kernel {kernel}, or it is not yours. Expected USER/NAME of a pushed "
+        "kernel; yours are listed at https://www.kaggle.com/code (Your Work)."
+    )
 
 
 def list_output(kernel: str, kaggle: Kaggle) -> Listing:

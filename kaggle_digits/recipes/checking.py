@@ -52,7 +52,9 @@ def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str
     keras = start_keras()
 
     if not isinstance(network, keras.Model):
-        returned = "nothing" if network is None else f"a {type(network).__name__}"
+        returned = f"a {type(network).__name__}"
+        if network is None:
+            returned = "nothing"
         raise InputError(
             f"{where}: network() returns {returned}. Expected a Keras model: end "
             "it with `return keras.Sequential([...])` or `return keras.Model(inputs, outputs)`."

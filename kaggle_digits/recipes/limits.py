@@ -4,10 +4,9 @@ Only what a user names is checked, not the recipes that finished runs keep.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from kaggle_digits.recipes.recipe import Recipe
-from kaggle_digits.recipes.space import Choice, Integer, Real
+from kaggle_digits.recipes.space import Choice
 
 Limits = dict[str, tuple[Callable[[float], bool], str]]
 
@@ -35,13 +34,14 @@ AFFINE_LIMITS: Limits = {
 
 
 def find_fault(recipe: Recipe) -> str | None:
-    """Return which setting of the recipe, or which end of its space, cannot train; None if none."""
+    """Return which setting of the recipe or end of its space cannot train; None if all can."""
     for found in (recipe, *_list_ends(recipe)):
         training = found.training
         for part, limits in ((training, TRAINING_LIMITS), (training.augmentation, AFFINE_LIMITS)):
             for name, (is_usable, expected) in limits.items():
-                value = getattr(part, name, None)  # None: no augmentation, no upper limit
-                if value is not None and not is_usable(value):
+                value = getattr(part, name, None)
+                # No number: no augmentation, no upper limit, or texts in a space.
+                if isinstance(value, int | float) and not is_usable(value):
                     return (
                         f"in {type(part).__name__}(…){' or space' if recipe.space else ''}, {name} "
                         f"is {value:g}. Expected {expected}. Change that value."
@@ -57,10 +57,9 @@ def _list_ends(recipe: Recipe) -> Iterator[Recipe]:
 
     """
     for name, dimension in recipe.space.items():
-        values: tuple[Any, ...] = ()
         if isinstance(dimension, Choice):
             values = dimension.options
-        elif isinstance(dimension, Real | Integer):
+        else:
             values = (dimension.low, dimension.high)
         for value in values:
             yield recipe.with_settings({name: value})

@@ -65,7 +65,7 @@ def parse_plain(text: bytes) -> Submission | None:
 def parse_lines(path: Path, text: str) -> Submission:
     """Parse the submission line by line; raise InputError at the first invalid line."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
+    header: list[str] = []
     labels: dict[int, int] = {}
     lines: dict[int, int] = {}
     line = 0
@@ -74,7 +74,7 @@ def parse_lines(path: Path, text: str) -> Submission:
             line = reader.line_num
             if not fields:
                 continue
-            if header is None:
+            if not header:
                 header = fields
                 check_header(path, line, header)
                 continue
@@ -90,7 +90,7 @@ def parse_lines(path: Path, text: str) -> Submission:
             f"{path}, line {line + 1}: received a row that is not CSV ({error}). "
             "Expected a row such as 1,7; check the quotes."
         ) from error
-    if header is None:
+    if not header:
         raise InputError(
             f"{path} is empty. Expected the header {HEADER} and one row per image. Create the file "
             "again."

@@ -161,6 +161,14 @@ def test_settings_that_cannot_train_are_refused(old, new, expected, write):
     loading.run_program(text.encode(), Path("my_net.py"))  # as the recipe of an earlier run
 
 
+def test_texts_in_a_space_have_no_limits(write):
+    space = 'name="my-net", space={"learning_rate": kd.Choice(("a", "b"))}'
+    text = TEXT.replace('name="my-net"', space).replace(
+        "import keras\n", "import kaggle_digits as kd\nimport keras\n", 1
+    )
+    assert find(write(text)).name == "my-net"
+
+
 def test_a_builder_may_be_an_object_with_layers(write):
     text = "class Build:\n    layers = (3,)\n    def __call__(self):\n        return network()\n"
     changed = TEXT.replace("RECIPE =", text + "\n\nRECIPE =").replace(
