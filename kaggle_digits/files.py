@@ -1,24 +1,21 @@
-"""Write files atomically, and read files from others safely. Imports only `errors`.
+"""Write files atomically, and lock them.
 
-A reader, or the same command after a crash, sees either the old file or the new one. A file from
-others is read only if it is a regular file of limited size.
+A reader, or the same command after a crash, sees either the old file or the new one.
 """
 
 import contextlib
 import errno
 import fcntl
-import hashlib
-import io
 import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaggle_digits import safe_reading
 from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 
 if TYPE_CHECKING:
@@ -34,19 +31,8 @@ NO_SPACE_TEXTS = ("No space left", "File too large", "Not enough free space", " 
 DEVICE_FAULTS = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ETIMEDOUT}
 UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # raised by some network file systems
 
-MAX_TEXT_BYTES = 64 << 20  # for a CSV or JSON file: a hundred times the largest file of a run
-MAX_FILE_BYTES = 2 << 30  # for any file
-
 # Only this module creates folders of this name, so they may be removed once their process is gone.
 WORKSPACE = re.compile(r"\.kaggle-digits-[a-z0-9_]{8}\.tmp")
-KINDS = {
-    stat.S_IFLNK: "a link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def error_from(error: OSError, path: Path) -> KaggleDigitsError:
@@ -88,9 +74,6 @@ def expand_home(path: str | Path) -> Path:
             f"received {type(path).__name__} instead of a path. Expected text or a pathlib.Path."
         )
     return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises in that case
-
-
-# ---------------------------------------------------------------------------------------- write
 
 
 @contextlib.contextmanager
@@ -290,73 +273,6 @@ def write_npz(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # its stubs expect a bool
 
 
-# ----------------------------------------------------------------------------------------- read
-
-
-def open_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> io.BufferedReader:
-    """Open a regular file for reading.
-
-    Links, pipes and devices are rejected: reading them may block, never end, or read another file.
-
-    Args:
-        path: the file; a link is not followed.
-        max_bytes: the largest accepted size.
-
-    Raises:
-        OSError: it is not a regular file, too large, or missing; ``strerror`` says which.
-
-    """
-    _require_regular(
-        path, path.lstat(), max_bytes
-    )  # before opening: opening a device may have effects
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-    try:
-        _require_regular(path, os.fstat(file.fileno()), max_bytes)
-    except OSError:
-        file.close()
-        raise
-    return file
-
-
-def special_kind(path: Path) -> str | None:
-    """Return a description of a special file; None for a regular file, a folder or no file."""
-    try:
-        kind = stat.S_IFMT(path.lstat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return None if kind == stat.S_IFDIR else KINDS.get(kind)
-
-
-def _require_regular(path: Path, status: os.stat_result, max_bytes: int) -> None:
-    kind = KINDS.get(stat.S_IFMT(status.st_mode))
-    if kind is not None:
-        reason = f"it is {kind}; expected a regular file"
-        raise OSError(errno.EINVAL, reason, str(path))
-    if status.st_size > max_bytes:
-        reason = f"it has {status.st_size:,} bytes; expected at most {max_bytes:,}"
-        raise OSError(errno.EINVAL, reason, str(path))
-
-
-def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
-    """Return the bytes of ``path``. Errors are those of `open_regular`."""
-    with open_regular(path, max_bytes) as file:
-        return file.read(max_bytes)
-
-
-def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
-    """Return the value of the JSON in ``path``.
-
-    Raises:
-        OSError: as `open_regular`.
-        ValueError: it is not JSON, or is nested too deeply.
-
-    """
-    try:
-        return json.loads(read_bytes(path, max_bytes))
-    except RecursionError as error:
-        raise ValueError("its JSON is nested too deeply") from error
-
-
 @contextlib.contextmanager
 def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock file ``path``, and remove what killed processes left beside it.
@@ -375,7 +291,7 @@ def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[No
     try:
         make_folder(path.parent)
         if path.exists() or path.is_symlink():  # opening a link would truncate its target
-            _require_regular(path, path.lstat(), MAX_TEXT_BYTES)
+            safe_reading.require_regular(path, path.lstat(), safe_reading.MAX_TEXT_BYTES)
         held = FileLock(path).acquire(timeout=seconds)
     except Timeout as error:
         raise InputError(busy) from error
@@ -384,9 +300,3 @@ def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[No
     with held:
         remove_abandoned(path.parent)
         yield
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the file at ``path`` in hexadecimal; links are followed."""
-    with open_regular(path.resolve()) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -145,8 +145,8 @@ def _require_writable(
 
 def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Provenance | None]]":
     """Return the provenance of each file, None if it is unknown."""
-    from kaggle_digits.files import sha256_of
     from kaggle_digits.runs import provenance
+    from kaggle_digits.safe_reading import sha256_of
 
     return [
         (path, provenance.find_provenance(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
@@ -169,8 +169,8 @@ def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds 
     ]
     if not entries:
         return None, {}
-    from kaggle_digits.files import sha256_of
     from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
+    from kaggle_digits.safe_reading import sha256_of
 
     known = {entry.sha256: entry.public_score for entry in entries}
     hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}

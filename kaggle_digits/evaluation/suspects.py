@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation.metrics import Floats, Integers, WorstImage, find_worst_images
 
@@ -68,7 +68,7 @@ def read_ids(path: Path) -> tuple[int, ...]:
     """
     advice = "Expected a CSV with a column named id, such as `evaluate RUN --suspects` writes."
     try:
-        text = files.read_bytes(path).decode("utf-8-sig")
+        text = safe_reading.read_bytes(path).decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text), strict=True))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}. {advice}") from error

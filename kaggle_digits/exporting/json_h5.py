@@ -8,8 +8,8 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor
 from kaggle_digits.exporting.format import Format
 from kaggle_digits.exporting.keras_archive import of_model
-from kaggle_digits.files import read_json
 from kaggle_digits.formats import keras_models
+from kaggle_digits.safe_reading import read_json
 
 WEIGHTS = ".weights.h5"
 

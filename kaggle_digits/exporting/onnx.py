@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import files
+from kaggle_digits import safe_reading
 from kaggle_digits.backend import cores
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor, saved_model
@@ -28,7 +28,7 @@ def open_model(path: Path) -> predictor.Predictor:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # only fatal messages, because errors are also raised
     with predictor.reading(path, "a complete .onnx file"):
-        content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
+        content = safe_reading.read_bytes(path.resolve(), safe_reading.MAX_FILE_BYTES)
         model = _require_harmless(path, content)
         members = _add_members_to_outputs(model)
         if members:

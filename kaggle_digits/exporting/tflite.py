@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import files
+from kaggle_digits import safe_reading
 from kaggle_digits.backend import quiet_stderr, start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor, saved_model
@@ -29,7 +29,7 @@ def open_model(path: Path) -> predictor.Predictor:
     """Return the model at ``path``."""
     start_keras()
     with predictor.reading(path, "a complete .tflite file"), quiet_stderr():
-        content = files.read_bytes(path.resolve(), files.MAX_FILE_BYTES)
+        content = safe_reading.read_bytes(path.resolve(), safe_reading.MAX_FILE_BYTES)
         _require_harmless(path, content)
         interpreter = _interpreter(content)
         inputs = interpreter.get_input_details()

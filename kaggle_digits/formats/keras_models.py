@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import files
+from kaggle_digits import safe_reading
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats.keras_architecture import require_openable
@@ -66,7 +66,7 @@ def load_architecture(path: Path) -> Any:
         InputError, Exception: as `load` does.
 
     """
-    architecture = files.read_json(path.resolve(), MAX_ARCHITECTURE_BYTES)
+    architecture = safe_reading.read_json(path.resolve(), MAX_ARCHITECTURE_BYTES)
     require_openable(path, architecture)
     keras = start_keras()
     return keras.models.model_from_json(json.dumps(architecture))
@@ -79,7 +79,7 @@ def load_weights_file(model: Any, path: Path) -> None:
         InputError, Exception: as `load` does.
 
     """
-    with files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file:
+    with safe_reading.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file:
         _require_plain_arrays(path, file)
     model.load_weights(path)
 
@@ -87,7 +87,7 @@ def load_weights_file(model: Any, path: Path) -> None:
 def _check_archive(path: Path) -> Any:
     """Check the members and weights of a ``.keras`` file, and return its architecture."""
     with (
-        files.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
+        safe_reading.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
         zipfile.ZipFile(file) as archive,
     ):
         members = {member.filename: member for member in archive.infolist()}

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.kaggle_client import sessions
@@ -95,7 +95,7 @@ def _read_manifest(kernel: str, folder: Path, kaggle: Kaggle) -> Manifest:
     path = folder / MANIFEST
     _get(kernel, MANIFEST, path, MAX_MANIFEST, kaggle)
     try:
-        manifest = typed_json.build(Manifest, files.read_json(path, MAX_MANIFEST))
+        manifest = typed_json.build(Manifest, safe_reading.read_json(path, MAX_MANIFEST))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutsideError(

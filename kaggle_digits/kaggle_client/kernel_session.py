@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import __version__, credentials, files
+from kaggle_digits import __version__, credentials, files, safe_reading
 from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.kaggle_client.kernel_hardware import Hardware, choose_hardware, find_gpus
@@ -287,7 +287,7 @@ class _Output:
                 status = path.stat()
                 key = (name, status.st_mtime_ns, status.st_size)
                 if key not in self.hashes:
-                    self.hashes[key] = files.sha256_of(path)
+                    self.hashes[key] = safe_reading.sha256_of(path)
                 yield OutputFile(name, status.st_size, self.hashes[key])
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import files, recipes
+from kaggle_digits import files, recipes, safe_reading
 from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.formats import typed_json
 from kaggle_digits.formats.arrays import Form, read_arrays
@@ -231,7 +231,7 @@ class Run(RunFolder):
     ) -> "dict[str, Array]":
         path = self.inside(name)
         try:
-            files.open_regular(path).close()
+            safe_reading.open_regular(path).close()
         except OSError as error:
             raise unreadable(path, error, advice) from error
         return read_arrays(path, names=names, advice=advice)
@@ -256,7 +256,7 @@ class Run(RunFolder):
         if settings.recipe_sha256 is None:
             return recipes.find_built_in(settings.recipe)
         path = self.inside(RECIPE_FILE)
-        if not path.is_file() or files.sha256_of(path) != settings.recipe_sha256:
+        if not path.is_file() or safe_reading.sha256_of(path) != settings.recipe_sha256:
             raise InputError(
                 f"{path} is missing or was changed after the run was started. Expected the file "
                 "with the SHA-256 in run.json. Restore it, or train again with --recipe."

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_digits import files, runs
+from kaggle_digits import files, runs, safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.runs.folder import Run
@@ -63,7 +63,7 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
     """
     for run in runs.list_runs(root)[0]:
         with contextlib.suppress(OSError, InputError):
-            if files.sha256_of(run.submission) == sha256:
+            if safe_reading.sha256_of(run.submission) == sha256:
                 return trace_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
     for noted, origin in _blends(submissions / BLENDS):
         if noted == sha256:
@@ -81,7 +81,7 @@ def note(csv: Path, origin: Provenance, submissions: Path) -> None:
 
     """
     path = submissions / BLENDS
-    line = json.dumps({"sha256": files.sha256_of(csv), **asdict(origin)})
+    line = json.dumps({"sha256": safe_reading.sha256_of(csv), **asdict(origin)})
     busy = f"{path} is locked by another process. Retry in a moment."
     with files.lock(path.with_name(f".{BLENDS}.lock"), busy=busy):
         before = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kaggle_digits import files
+from kaggle_digits import safe_reading
 from kaggle_digits.formats import typed_json
 from kaggle_digits.runs.safe_folder import DamagedRunError, unreadable
 
@@ -133,7 +133,7 @@ def read(path: Path, kind: type, *, advice: str, strict: bool = False) -> dict[s
 
     """
     try:
-        value = typed_json.parse(files.read_bytes(path).decode())
+        value = typed_json.parse(safe_reading.read_bytes(path).decode())
         typed_json.build(kind, value, strict=strict)
     except OSError as error:
         raise unreadable(path, error, advice) from error

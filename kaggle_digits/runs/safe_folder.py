@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError, OutsideError
 
 FOLD = re.compile(r"fold-[1-9]\d{0,4}")
@@ -82,7 +82,7 @@ class RunFolder:
         path = self.folder
         for part in Path(name).parts:
             path /= part
-            if (kind := files.special_kind(path)) is not None:
+            if (kind := safe_reading.special_kind(path)) is not None:
                 reason = f"it is {kind}; expected a regular file or folder"
                 raise DamagedRunError(path, reason, NO_LINKS)
         return path

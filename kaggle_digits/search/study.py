@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 
@@ -224,7 +224,7 @@ class Study:
     def _read(self, name: str, kind: type[Any]) -> Any:
         path = self.folder / name
         try:
-            return typed_json.build(kind, typed_json.parse(files.read_bytes(path).decode()))
+            return typed_json.build(kind, typed_json.parse(safe_reading.read_bytes(path).decode()))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path} is damaged: {error}. Expected the file that `search` wrote. Remove it, or "

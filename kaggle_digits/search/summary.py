@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_digits import recipes
+from kaggle_digits import recipes, safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import default_space
@@ -78,10 +78,9 @@ def _recipe(study: Study, trial: Trial) -> Recipe:
     shared = study.shared
     if shared.recipe_sha256 is None:
         return recipes.find_built_in(shared.recipe)
-    from kaggle_digits import files
 
     path = study.recipe(trial)
-    if not path.is_file() or not recipes.trust.is_trusted(files.sha256_of(path)):
+    if not path.is_file() or not recipes.trust.is_trusted(safe_reading.sha256_of(path)):
         raise InputError(
             f"{path} is a Python program that must be executed to show this study, and it was "
             "never allowed on this machine. Read it. If you trust it, allow it with: "

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import files, pipeline, recipes
+from kaggle_digits import files, pipeline, recipes, safe_reading
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
@@ -201,7 +201,8 @@ class _Trainer:
         """Write a trial as a recipe file and return the recipe."""
         files.write_text(path, recipe_text(self.config.recipe, trial, suffix))
         recipe = recipes.loading.load_file(path.absolute())
-        recipes.trust.trust(files.sha256_of(path))  # the user's own file, and what this module adds
+        # The user's own file, and what this module adds.
+        recipes.trust.trust(safe_reading.sha256_of(path))
         return recipe
 
     def run(self, recipe: Recipe, folder: Path, seed: int, callback: Any = None) -> Run:

@@ -5,7 +5,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError
 
 MAX_SHOWN = 40  # characters of a cell that a message shows
@@ -42,7 +42,7 @@ def read_history(path: Path) -> list[Epoch]:
 
     """
     try:
-        text = files.read_bytes(path).decode()
+        text = safe_reading.read_bytes(path).decode()
         return _history(list(csv.reader(io.StringIO(text, newline=""), strict=True)))
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
@@ -268,7 +268,7 @@ def load_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
     if not path.exists():
         return None
     try:
-        text = files.read_bytes(path).decode()
+        text = safe_reading.read_bytes(path).decode()
         kept = typed_json.build(_Kept, typed_json.parse(text), strict=False)
     except (OSError, ValueError) as error:
         raise InputError(

@@ -8,8 +8,8 @@ import pytest
 from matplotlib import image
 
 from kaggle_digits import files, submissions
-from kaggle_digits.files import sha256_of
 from kaggle_digits.kaggle_client.ledger import Entry, Ledger
+from kaggle_digits.safe_reading import sha256_of
 from tests import product
 from tests.helpers import labels, write_competition
 from tests.test_imports import modules_after

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits import files
+from kaggle_digits import files, safe_reading
 from kaggle_digits.datasets import get, get_rehearsal, load, markers, placing
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
@@ -271,7 +271,7 @@ def test_what_a_killed_download_left_goes(again, folder, tmp_path):
 )
 def test_a_note_names_no_source_but_those_that_stand_in(source, folder, tmp_path):
     there = write_competition(tmp_path / "there")
-    hashes = {name: files.sha256_of(there / name) for name in ("train.csv", "test.csv")}
+    hashes = {name: safe_reading.sha256_of(there / name) for name in ("train.csv", "test.csv")}
     for note in (
         {"source": source, "files": hashes, "complete": True},
         {"source": source, "test_sha256": hashes["test.csv"], "files": list(hashes)},
@@ -287,7 +287,7 @@ def test_a_note_names_no_files_outside(folder, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     get("sample", folder=folder)
     note = json.loads((folder / markers.NAME).read_text())
-    note["files"]["../mine.txt"] = files.sha256_of(tmp_path / "mine.txt")
+    note["files"]["../mine.txt"] = safe_reading.sha256_of(tmp_path / "mine.txt")
     note["files"]["../../etc/passwd"] = "0"
     (folder / markers.NAME).write_text(json.dumps(note))
     get_from(write_competition_zip(tmp_path / "new.zip"), folder)

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from kaggle_digits.files import sha256_of
+from kaggle_digits.safe_reading import sha256_of
 from tests import kaggle_server, product
 from tests.helpers import competition_files
 from tests.kaggle_server import CUT, HANG, HTML, RESET

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.files import sha256_of
 from kaggle_digits.kaggle_client.ledger import Entry
 from kaggle_digits.kaggle_client.score_bounds import (
     ROWS,
@@ -17,6 +16,7 @@ from kaggle_digits.kaggle_client.score_bounds import (
     find_impossible,
     show_score,
 )
+from kaggle_digits.safe_reading import sha256_of
 from kaggle_digits.submissions import Submission, comparison, to_text
 from kaggle_digits.submissions.comparison import Comparison
 from tests.kaggle_client.test_ledger import ENTRY

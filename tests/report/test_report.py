@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kaggle_digits import datasets, files
+from kaggle_digits import datasets, safe_reading
 from kaggle_digits.report import curves, sheet, write_report
 from kaggle_digits.runs import Run
 from kaggle_digits.training.history import Epoch
@@ -282,7 +282,7 @@ def test_a_name_that_is_not_utf8_is_kept(made, tmp_path):
         pytest.skip("this file system takes no names outside UTF-8")
     write_report(tmp_path / "a.html", [Run(folder)], data=made / "input", title="Runs")
     assert "run-\\udcff" in (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert files.read_json(tmp_path / "a.json")["runs"][0]["run"] == str(folder)
+    assert safe_reading.read_json(tmp_path / "a.json")["runs"][0]["run"] == str(folder)
 
 
 def test_evaluate_writes_a_page_about_the_run(made, tmp_path):

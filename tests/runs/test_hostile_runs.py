@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaggle_digits import files, plots, runs
+from kaggle_digits import files, plots, runs, safe_reading
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
@@ -185,7 +185,7 @@ def test_a_damaged_description_is_told_and_left_out(text, run):
     assert DESCRIPTIONS[text] in damaged.reason
     assert len(damaged.reason) < 300
     assert (
-        provenance.find_provenance(files.sha256_of(run.submission), bad.parent, bad.parent)
+        provenance.find_provenance(safe_reading.sha256_of(run.submission), bad.parent, bad.parent)
         is not None
     )
 
@@ -236,7 +236,7 @@ def test_so_is_a_file_that_is_none(name, kind, run, monkeypatch):
 
 def test_a_file_without_end_is_not_read(run):
     with (run.folder / "run.json").open("wb") as file:
-        file.truncate(files.MAX_TEXT_BYTES + 1)
+        file.truncate(safe_reading.MAX_TEXT_BYTES + 1)
     [damaged] = runs.list_runs(run.folder.parent)[1]
     assert "it has 67,108,865 bytes; expected at most 67,108,864" in damaged.reason
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from kaggle_digits.datasets import load
-from kaggle_digits.files import sha256_of
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.provenance import (
     Provenance,
@@ -18,6 +17,7 @@ from kaggle_digits.runs.provenance import (
     trace_prediction,
     trace_vote,
 )
+from kaggle_digits.safe_reading import sha256_of
 from tests import product
 from tests.helpers import ROWS, write_competition, write_split
 

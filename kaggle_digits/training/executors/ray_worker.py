@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits import files, runs
+from kaggle_digits import files, runs, safe_reading
 from kaggle_digits.backend import reserve_process
 from kaggle_digits.credentials import environment_without_credentials
 from kaggle_digits.datasets.dataset import Dataset, Splits
@@ -160,7 +160,7 @@ def read_files(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     found = {}
     for name in names:
         with contextlib.suppress(FileNotFoundError):
-            found[name] = files.read_bytes(folder / name, files.MAX_FILE_BYTES)
+            found[name] = safe_reading.read_bytes(folder / name, safe_reading.MAX_FILE_BYTES)
     return found
 
 
