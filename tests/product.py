@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,3 +128,8 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
         if text in line:
             return lines
     raise AssertionError(f"{text!r} never came; received:\n{''.join(lines)}")
+
+
+def message(done: subprocess.CompletedProcess[str]) -> str:
+    """Return stderr on one line, without the frame that usage errors have."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
