@@ -91,6 +91,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
     value = getattr(module, _NAMES_THERE.get(name, name))
+    if not isinstance(value, type):
+        from kaggle_digits.python_messages import speak_python
+
+        value = speak_python(value, name)
     globals()[name] = value
     return value
 

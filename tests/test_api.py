@@ -275,7 +275,7 @@ def test_an_ensemble_within_a_budget_keeps_its_plan(monkeypatch):
         kd.record("input", self_training=given)
     budget: Any
     for budget in ("soon", 1800):
-        with pytest.raises(kd.InputError, match=f"--budget '{budget}' is neither a time nor"):
+        with pytest.raises(kd.InputError, match=f"^budget='{budget}' is neither a time nor"):
             kd.record("input", budget=budget)
     no_data: Any = [1]
     with pytest.raises(kd.InputError, match="record received data of type list"):

@@ -18,7 +18,7 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 # Stages from the leaves to the command line: a module imports only from stages above its own line.
 LAYERS = [
     ["child_processes", "errors", "safe_reading", "terminal_text"],
-    ["backend", "credentials", "files", "optional_packages"],
+    ["backend", "credentials", "files", "optional_packages", "python_messages"],
     ["formats"],
     ["datasets"],
     ["transforms"],

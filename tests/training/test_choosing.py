@@ -61,7 +61,6 @@ def test_what_is_asked_for_is_done(machine):
     [
         ("here", 2, "--on here trains one fold at a time; received --jobs 2"),
         ("spark", None, "--on 'spark' is unknown. Expected one of here, processes, ray"),
-        (None, 0, "--jobs 0 is too small. Expected 1 or more"),
     ],
 )
 def test_what_is_wrong_is_said(on, jobs, message):

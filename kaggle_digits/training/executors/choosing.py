@@ -34,7 +34,8 @@ def choose(
 
     Args:
         on: where to train; None trains in this process if one fold is trained at a time.
-        jobs: number of folds trained at the same time; None chooses it from cores and memory.
+        jobs: number of folds trained at the same time, 1 or more; None chooses it from cores and
+            memory.
         ray_address: address of a Ray cluster; None starts Ray on this machine.
         storage: where the nodes of a Ray cluster keep the files of folds in training; None sends
             them to this machine.
@@ -48,8 +49,6 @@ def choose(
     """
     if on not in (None, *PLACES):
         raise InputError(f"--on {on!r} is unknown. Expected one of {', '.join(PLACES)}.")
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs} is too small. Expected 1 or more.")
     if on == "ray":
         shared = None if storage is None else ray_storage.resolve_address(storage)
         return OnRay(ray_address, jobs, shared)

@@ -1,0 +1,52 @@
+"""Name arguments in messages as Python does: "batch_size=8" instead of "--batch-size 8".
+
+The command line and Python share their functions, and the functions name options. The public
+functions pass through here, so that a notebook reads the names that it can use.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from kaggle_digits.errors import KaggleDigitsError
+
+# What follows the name of an option, if it is a value: a number, a quoted text, or a known word.
+VALUE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?[a-zA-Z]*|'[^']*'|here\b|processes\b|ray\b|mean\b"
+# A command in backticks is copied into a terminal and stays as it is.
+OPTION = re.compile(rf"`[^`]*`|(?<![\w-])--(?P<name>[a-z]+(?:-[a-z]+)*)(?: (?P<value>{VALUE}))?")
+ARGUMENTS = {"input": "data"}  # arguments that are not named after their option
+# Python shows a traceback by itself.
+OF_THE_TERMINAL = re.compile(r" --debug shows [^.]*\.|, with --debug [^.]*(?=\.)")
+
+
+def speak_python(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return the public function ``name``: ``function`` with messages that name its arguments."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except KaggleDigitsError as error:
+            error.args = (name_arguments(str(error)), *error.args[1:])
+            raise
+
+    # So that pickle finds it: worker processes look a function up by these names.
+    call.__module__, call.__qualname__ = "kaggle_digits", name
+    return call
+
+
+def name_arguments(message: str) -> str:
+    """Return ``message`` with arguments instead of options."""
+    return OPTION.sub(_name_argument, OF_THE_TERMINAL.sub("", message))
+
+
+def _name_argument(found: re.Match[str]) -> str:
+    if found["name"] is None:
+        return found[0]
+    name, value = found["name"].replace("-", "_"), found["value"]
+    name = ARGUMENTS.get(name, name)
+    if value is None:
+        return name
+    is_literal = value.startswith("'") or not value[-1].isalpha()
+    return f"{name}={value if is_literal else repr(value)}"
