@@ -1,5 +1,6 @@
 """``kaggle-digits predict``: apply a run or an exported model to test images or pictures."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     # uint8 [n, height, width, channels] in, probabilities [n, classes] out.
     Probabilities = npt.NDArray[np.floating]
     Predicted = Callable[[Images], Probabilities]
+
+MAX_LISTED = 3  # shapes of one kind that are listed one by one; a photo has dozens of specks
 
 
 @dataclass(frozen=True)
@@ -252,8 +255,13 @@ def _print(found: dict[str, Any]) -> None:
             f"  {digit['digit']}  {digit['probability']:.3f}  {_place(digit['box'])}"
             f"{'  unsure' if digit['unsure'] else ''}"
         )
-    for shape in found["left_out"]:
-        print(f"  not read: {shape['kind']}, {_place(shape['box'])}")
+    for kind, count in Counter(shape["kind"] for shape in found["left_out"]).items():
+        if count > MAX_LISTED:
+            print(f"  not read: {kind}, {count} shapes (--json lists them)")
+            continue
+        for shape in found["left_out"]:
+            if shape["kind"] == kind:
+                print(f"  not read: {kind}, {_place(shape['box'])}")
 
 
 def _place(box: list[int]) -> str:

@@ -50,6 +50,21 @@ def test_pictures_for_machines(trained, three):
     assert not (trained / "submissions" / "run-predicted.csv").exists()
 
 
+def test_many_specks_are_one_line(trained):
+    ink = page([written(digit) for digit in (2, 0)])
+    few, many = ink.copy(), ink.copy()
+    few[2:5, 5:8] = 1
+    for left in range(2, 62, 6):
+        many[2:5, left : left + 3] = 1
+    few_path, path = saved(trained / "few.png", photo(few)), saved(trained / "many.png", photo(many))
+    lines = product.call("predict", "run", few_path, path, cwd=trained).stdout.splitlines()
+    not_read = [line for line in lines if "not read" in line]
+    assert not_read == [
+        "  not read: speck, 3x3 pixels at 5,2",
+        "  not read: speck, 10 shapes (--json lists them)",
+    ]
+
+
 def test_without_pictures_it_writes_the_csv_as_before(trained):
     done = product.call("predict", "run", "--submission", "a.csv", "--json", cwd=trained)
     assert json.loads(done.stdout) == {"submission": "a.csv", "rows": 20, "sample": False}
