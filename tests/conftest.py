@@ -19,7 +19,7 @@ LONGEST = (
     "test_kernels", "test_docs", "test_kaggle", "test_processes", "test_kaggle_recovery",
     "test_process", "test_own_networks", "test_training", "test_exporting", "test_interruption",
     "test_surroundings", "test_ray", "test_search", "test_trackers", "test_notebook", "test_api",
-    "test_campaigns",
+    "test_kills", "test_faults",
 )  # fmt: skip
 
 

@@ -56,7 +56,10 @@ def test_many_specks_are_one_line(trained):
     few[2:5, 5:8] = 1
     for left in range(2, 62, 6):
         many[2:5, left : left + 3] = 1
-    few_path, path = saved(trained / "few.png", photo(few)), saved(trained / "many.png", photo(many))
+    few_path, path = (
+        saved(trained / "few.png", photo(few)),
+        saved(trained / "many.png", photo(many)),
+    )
     lines = product.call("predict", "run", few_path, path, cwd=trained).stdout.splitlines()
     not_read = [line for line in lines if "not read" in line]
     assert not_read == [
