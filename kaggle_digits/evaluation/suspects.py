@@ -32,8 +32,8 @@ def find_suspects(probabilities: Floats, labels: Integers, ids: Integers) -> tup
         ids: int ``[n]``, the ids of the images.
 
     """
-    wrong = probabilities.argmax(axis=1) != labels
-    return find_worst_images(probabilities[wrong], labels[wrong], ids[wrong], int(wrong.sum()))
+    images = find_worst_images(probabilities, labels, ids, len(labels))
+    return tuple(image for image in images if image.predicted != image.label)
 
 
 def write_suspects(path: Path, suspects: Iterable[WorstImage], names: Sequence[str]) -> None:
