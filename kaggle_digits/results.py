@@ -144,7 +144,8 @@ class FinishedRun:
     def write_submission(self, path: str | Path) -> Path:
         """Write the labels of the test images as ``ImageId,Label`` and return the path."""
         csv = files.expand_home(path)
-        submissions.write(csv, self.test.ids, self.test.probabilities.argmax(axis=1))
+        test = self._run.arrays("test")  # before rounding, which could make a tie
+        submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
         return csv
 
     def _repr_html_(self) -> str:

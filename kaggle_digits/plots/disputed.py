@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shorten, write
+from kaggle_digits.runs.predictions import find_rows
 from kaggle_digits.submissions.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def disputed_digits(path: Path, compared: Comparison, test: "Dataset", *, most: 
     rows = compared.disputed[:most]
     if not len(rows):
         return 0
-    by_id = np.argsort(test.ids)
-    places = by_id[np.searchsorted(test.ids, compared.ids[rows], sorter=by_id)]
+    places = find_rows(test.ids, compared.ids[rows])
     cells = [
         Cell(int(compared.ids[row]), test.images[place], answers_to(compared.labels[:, row]))
         for row, place in zip(rows, places, strict=True)

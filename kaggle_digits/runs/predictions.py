@@ -131,12 +131,20 @@ def read_out_of_fold(runs: list[Run]) -> OutOfFold | None:
     ids = members[0]["ids"]
     for member in members[1:]:
         ids = np.intersect1d(ids, member["ids"])
-    rows = [np.flatnonzero(np.isin(member["ids"], ids)) for member in members]
+    # In the order of the first run's ids: runs may hold the same images out in different orders.
+    ids = members[0]["ids"][np.isin(members[0]["ids"], ids)]
+    rows = [find_rows(member["ids"], ids) for member in members]
     labels = [member["labels"][row] for member, row in zip(members, rows, strict=True)]
     if not len(ids) or any(not np.array_equal(label, labels[0]) for label in labels):
         return None
     stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
-    return OutOfFold(members[0]["ids"][rows[0]], stack, labels[0])
+    return OutOfFold(ids, stack, labels[0])
+
+
+def find_rows(ids: Array, wanted: Array) -> Array:
+    """Return the row of each of ``wanted`` in ``ids``: int ``[m]``. All are there, once."""
+    by_id = np.argsort(ids)
+    return by_id[np.searchsorted(ids, wanted, sorter=by_id)]
 
 
 def _require_same_classes(run: Run, member: dict[str, Array], first: dict[str, Array]) -> None:

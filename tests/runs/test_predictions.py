@@ -1,0 +1,36 @@
+"""Predictions of several runs are paired by the ids of the images."""
+
+import numpy as np
+
+import kaggle_digits as kd
+from kaggle_digits import files, runs, submissions
+from kaggle_digits.runs import predictions
+from tests.report.made_runs import make_data, make_run
+
+
+def test_held_out_images_in_another_order_are_paired_by_their_ids(tmp_path):
+    data = make_data(tmp_path / "input")
+    first, second = (make_run(tmp_path / name, data, seed) for seed, name in enumerate("ab"))
+    held_out = second.arrays("oof")
+    order = np.random.default_rng(0).permutation(len(held_out["ids"]))[:-3]
+    files.write_npz(
+        second.folder / "oof.npz", **{name: values[order] for name, values in held_out.items()}
+    )
+    found = predictions.read_out_of_fold([first, runs.Run(second.folder)])
+    assert found is not None
+    missing = np.setdiff1d(held_out["ids"], held_out["ids"][order])
+    kept = ~np.isin(held_out["ids"], missing)
+    assert np.array_equal(found.ids, held_out["ids"][kept])
+    assert np.array_equal(found.labels, held_out["labels"][kept])
+    assert np.array_equal(found.probabilities[0], first.arrays("oof")["probabilities"][kept])
+    assert np.array_equal(found.probabilities[1], held_out["probabilities"][kept])
+
+
+def test_a_csv_from_python_breaks_ties_as_the_run_does(tmp_path):
+    run = make_run(tmp_path / "run", make_data(tmp_path / "input"), seed=0)
+    test = run.arrays("test")
+    close = np.full(test["probabilities"].shape, 0.05)
+    close[:, 1], close[:, 2] = 0.3, 0.3 + 1e-9  # equal as float32
+    files.write_npz(run.folder / "test.npz", ids=test["ids"], probabilities=close)
+    csv = kd.open_run(run.folder).write_submission(tmp_path / "a.csv")
+    assert (submissions.read(csv).labels == 2).all()
