@@ -4,31 +4,35 @@ The command line and Python share their functions, and the functions name option
 functions pass through here, so that a notebook reads the names that it can use.
 """
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 from kaggle_digits.errors import KaggleDigitsError
 
 # What follows the name of an option, if it is a value: a number, a quoted text, or a known word.
 VALUE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?[a-zA-Z]*|'[^']*'|here\b|processes\b|ray\b|mean\b"
-# A command in backticks is copied into a terminal and stays as it is.
-OPTION = re.compile(rf"`[^`]*`|(?<![\w-])--(?P<name>[a-z]+(?:-[a-z]+)*)(?: (?P<value>{VALUE}))?")
-ARGUMENTS = {"input": "data"}  # arguments that are not named after their option
+# A command is copied into a terminal and stays as it is, in backticks or to the end of its line.
+COMMAND = r"`[^`]*`|(?:kaggle-digits|make) [^\n]*"
+OPTION = re.compile(rf"{COMMAND}|(?<![^\s(])--(?P<name>[a-z]+(?:-[a-z]+)*)(?: (?P<value>{VALUE}))?")
 # Python shows a traceback by itself.
 OF_THE_TERMINAL = re.compile(r" --debug shows [^.]*\.|, with --debug [^.]*(?=\.)")
 
 
 def speak_python(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return the public function ``name``: ``function`` with messages that name its arguments."""
+    # What `--input` is called here.
+    names = {"input": "data"} if "data" in inspect.signature(function).parameters else {}
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except KaggleDigitsError as error:
-            error.args = (name_arguments(str(error)), *error.args[1:])
+            error.args = (name_arguments(str(error), names), *error.args[1:])
             raise
 
     # So that pickle finds it: worker processes look a function up by these names.
@@ -36,17 +40,23 @@ def speak_python(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
-def name_arguments(message: str) -> str:
-    """Return ``message`` with arguments instead of options."""
-    return OPTION.sub(_name_argument, OF_THE_TERMINAL.sub("", message))
+def name_arguments(message: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return ``message`` with arguments instead of options.
 
+    Args:
+        message: a message for the command line.
+        names: names of arguments that differ from those of the options.
 
-def _name_argument(found: re.Match[str]) -> str:
-    if found["name"] is None:
-        return found[0]
-    name, value = found["name"].replace("-", "_"), found["value"]
-    name = ARGUMENTS.get(name, name)
-    if value is None:
-        return name
-    is_literal = value.startswith("'") or not value[-1].isalpha()
-    return f"{name}={value if is_literal else repr(value)}"
+    """
+
+    def name_argument(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return found[0]
+        name, value = found["name"].replace("-", "_"), found["value"]
+        name = names.get(name, name)
+        if value is None:
+            return name
+        is_literal = value.startswith("'") or not value[-1].isalpha()
+        return f"{name}={value if is_literal else repr(value)}"
+
+    return OPTION.sub(name_argument, OF_THE_TERMINAL.sub("", message))

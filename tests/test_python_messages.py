@@ -19,6 +19,11 @@ from kaggle_digits.python_messages import name_arguments
         ("--recipe my_net.py: no RECIPE", "recipe my_net.py: no RECIPE"),
         ("--limit N for fewer images", "limit N for fewer images"),
         ("Use the same --input, --limit and --seed.", "Use the same data, limit and seed."),
+        (
+            "Get it with: kaggle-digits data get --input a",
+            "Get it with: kaggle-digits data get --input a",
+        ),
+        ("/data/--old/run is not a run", "/data/--old/run is not a run"),
         ("run `kaggle-digits cv --folds 5`", "run `kaggle-digits cv --folds 5`"),
         ("Fix that line. --debug shows the whole traceback.", "Fix that line."),
         ("Run it again, with --debug for the traceback.", "Run it again."),
@@ -26,12 +31,14 @@ from kaggle_digits.python_messages import name_arguments
     ],
 )
 def test_options_are_named_as_arguments(message, expected):
-    assert name_arguments(message) == expected
+    assert name_arguments(message, {"input": "data"}) == expected
 
 
 def test_public_functions_name_arguments():
     with pytest.raises(kd.InputError, match=r"^budget='soon' is neither a time nor"):
         kd.record(budget="soon")
+    with pytest.raises(kd.InputError, match=r"kaggle-digits data get --input nosuch$"):
+        kd.load("nosuch")
 
 
 def test_public_functions_are_found_by_their_public_names():
