@@ -14,6 +14,7 @@ class Residual(layers.Layer):
         self.filters = filters
         self.first = layers.Conv2D(filters, 3, padding="same", activation="relu")
         self.second = layers.Conv2D(filters, 3, padding="same")
+        self.drop = layers.Dropout(0.1)
 
     def build(self, shape):
         self.first.build(shape)
@@ -21,7 +22,7 @@ class Residual(layers.Layer):
         super().build(shape)
 
     def call(self, x):
-        return keras.ops.relu(x + self.second(self.first(x)))
+        return keras.ops.relu(self.drop(x + self.second(self.first(x))))
 
     def get_config(self):
         return super().get_config() | {"filters": self.filters}

@@ -298,10 +298,17 @@ def _derive_seed(*seed: int) -> int:
 
 def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
     """Reset the generators of dropout and similar layers, so that they depend on ``seed`` alone."""
-    for index, layer in enumerate(building.inner_network(model).layers):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            generator.state.assign([_derive_seed(*seed, index), 0])
+    network = building.inner_network(model)
+    generators = {
+        id(layer.seed_generator.state): index
+        for index, layer in enumerate(network.layers)
+        if getattr(layer, "seed_generator", None) is not None
+    }
+    weights = {id(weight) for weight in network.weights}
+    # All variables but the weights: also the states of generators in layers within layers.
+    states = [variable for variable in network.variables if id(variable) not in weights]
+    for index, state in enumerate(states, len(network.layers)):
+        state.assign([_derive_seed(*seed, generators.get(id(state), index)), 0])
 
 
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
