@@ -23,10 +23,31 @@ class InputError(KaggleDigitsError):
     exit_code = 2
 
 
+class DivergedError(InputError):
+    """The loss of a training is not finite: its learning rate is too high."""
+
+
 class OutsideError(KaggleDigitsError):
     """Something outside failed (disk, network, Kaggle); trying again may help. Exit code 1."""
 
     exit_code = 1
+
+
+def pack_error(error: KaggleDigitsError) -> tuple[str, str]:
+    """Return the kind and the message of ``error``, to be sent to another process.
+
+    Pickle cannot restore an exception whose arguments are not its message.
+    """
+    if isinstance(error, DivergedError):
+        return DivergedError.__name__, str(error)
+    kind = InputError if error.exit_code == InputError.exit_code else OutsideError
+    return kind.__name__, str(error)
+
+
+def unpack_error(kind: str, message: str) -> KaggleDigitsError:
+    """Return the error that `pack_error` described in another process."""
+    kinds = {known.__name__: known for known in (DivergedError, InputError, OutsideError)}
+    return kinds[kind](message)
 
 
 def out_of_memory(error: Exception) -> OutsideError | None:

@@ -19,6 +19,8 @@ from kaggle_digits.recipes import space
 from kaggle_digits.recipes.recipe import Recipe, Training
 
 MAX_BYTES = 1 << 20  # of a recipe's file
+MAX_NAME = 64  # characters of a recipe's name
+NAME = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_NAME - 1}}}")
 TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 IMPORTS_KERAS = re.compile(rb"^(import|from) (keras|tensorflow)\b", re.MULTILINE)
 EXAMPLE = (
@@ -176,12 +178,10 @@ def _require_recipe(module: ModuleType, program: bytes, path: Path) -> Recipe:
 
 def find_fault(recipe: Recipe) -> str | None:
     """Return what is wrong with a recipe's name, training or space; None if nothing is."""
-    if not isinstance(recipe.name, str) or not re.fullmatch(
-        r"[a-z0-9][a-z0-9._-]{0,63}", recipe.name
-    ):
+    if not isinstance(recipe.name, str) or not NAME.fullmatch(recipe.name):
         return (
-            f"received the name {recipe.name!r}. Expected at most 64 lower-case letters, digits "
-            "and -._: it becomes part of file names."
+            f"received the name {recipe.name!r}. Expected at most {MAX_NAME} lower-case letters, "
+            "digits and -._: it becomes part of file names."
         )
     if fault := find_training_fault(recipe.training):
         return fault

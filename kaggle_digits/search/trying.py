@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kaggle_digits import files, pipeline, recipes, safe_reading
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import DivergedError
 from kaggle_digits.evaluation import Scores, ensembling
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import Space, default_space
@@ -140,9 +140,11 @@ def _try(
         open_ = [trial for trial in trials if trial.state == "running"]
         if not open_ and not _may_start(config, trials, time.monotonic() - started):
             return
-        number = len(trials) + 1
-        params = {} if number == 1 else sampler.suggest(number) if not open_ else {}
-        trial = open_[0] if open_ else Trial(number, params)
+        if open_:
+            trial = open_[0]
+        else:
+            number = len(trials) + 1
+            trial = Trial(number, {} if number == 1 else sampler.suggest(number))
         watcher.trial_started(trial, resumed=bool(open_))
         ended = trainer.train(trial, watcher)
         sampler.tell(ended)
@@ -190,8 +192,8 @@ class _Trainer:
             ended = replace(callback.trial, state="finished")
         except _PrunedError:
             ended = replace(callback.trial, state="pruned")
-        except InputError as error:
-            if trial.number == 1 or "training diverged" not in str(error):
+        except DivergedError:
+            if trial.number == 1:  # the recipe's own settings
                 raise
             ended = replace(callback.trial, state="pruned", accuracies=(0.0,))
         self.study.write(ended)
@@ -235,12 +237,13 @@ def recipe_text(base: Recipe, trial: Trial, suffix: str) -> str:
         start = f'import kaggle_digits as kd\n\nRECIPE = kd.find_recipe("{base.name}")\n'
     else:
         start = base.program.decode().rstrip() + "\n"
-    settings = "".join(f"    {name!r}: {value!r},\n" for name, value in trial.params.items())
+    settings = "".join(f"    {key!r}: {value!r},\n" for key, value in trial.params.items())
+    name = base.name[: recipes.loading.MAX_NAME - len(suffix) - 1]
     return (
         f"{start}\n\n# Settings that `kaggle-digits search` tried as trial {trial.number}.\n"
         "from dataclasses import replace as _replace  # noqa: E402\n\n"
         f"_SETTINGS = {{\n{settings}}}\n"
-        f'RECIPE = _replace(RECIPE.with_settings(_SETTINGS), name="{base.name}-{suffix}")\n'
+        f'RECIPE = _replace(RECIPE.with_settings(_SETTINGS), name="{name}-{suffix}")\n'
     )
 
 
@@ -276,6 +279,7 @@ class _TrialCallback:
             seconds=round(self.before + time.monotonic() - self.started, 1),
         )
         if not skipped:
+            self.study.write(self.trial)  # a resumed trial adds its time to this one
             self.watcher.fold_done(self.trial)
         count = len(self.trial.accuracies)
         if 0 < count < self.members and is_hopeless(self.trial.accuracies, self.others):

@@ -25,7 +25,7 @@ from kaggle_digits.backend import (
     steps_per_execution,
 )
 from kaggle_digits.datasets.dataset import Dataset
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import DivergedError
 from kaggle_digits.evaluation import scores
 from kaggle_digits.recipes import Affine, Recipe, Training
 from kaggle_digits.training import building
@@ -249,7 +249,7 @@ def _train_epoch(
     ).history
     trained = time.perf_counter() - started
     if not math.isfinite(history["loss"][0]):
-        raise InputError(
+        raise DivergedError(
             f"the loss is {history['loss'][0]} in epoch {seed[-1]}: training diverged at a "
             f"learning rate of {training.learning_rate} in {training.precision}. Use a smaller "
             "--learning-rate and another --run."

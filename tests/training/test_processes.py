@@ -14,8 +14,9 @@ import pytest
 
 import kaggle_digits as kd
 from kaggle_digits.backend import cores
-from kaggle_digits.errors import InputError, OutsideError
+from kaggle_digits.errors import DivergedError, InputError, OutsideError
 from kaggle_digits.pipeline import NullCallback
+from kaggle_digits.runs.safe_folder import DamagedRunError
 from kaggle_digits.training.executors import Task
 from kaggle_digits.training.executors.processes import Processes
 from tests import product
@@ -144,11 +145,15 @@ def test_two_jobs_write_the_bytes_of_one_after_sigkill_of_all_and_of_one(
 
 def fail(folder, splits, number, watcher):
     """Stand for the training of a fold, in a worker that need not start Keras."""
-    del folder, watcher
+    del watcher
     if number == 1:
         raise InputError(f"--some-option does not fit {len(splits.train)} images.")
     if number == 2:
         raise ValueError("no words")
+    if number == 4:
+        raise DamagedRunError(folder / "folds.npy", "it is empty")
+    if number == 5:
+        raise DivergedError("the loss is nan")
     os._exit(3)
 
 
@@ -158,6 +163,8 @@ def fail(folder, splits, number, watcher):
         (1, InputError, "--some-option does not fit 240 images."),
         (2, OutsideError, "fold 2 failed: unexpected ValueError: no words. Every finished epoch"),
         (3, OutsideError, "the process that trained fold 3 ended with status 3. Every finished"),
+        (4, InputError, "folds.npy is damaged: it is empty."),
+        (5, DivergedError, "the loss is nan"),
     ],
 )
 def test_what_goes_wrong_with_a_fold_arrives_in_words(number, kind, message, data, tmp_path):

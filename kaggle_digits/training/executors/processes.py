@@ -23,7 +23,13 @@ import numpy as np
 from kaggle_digits import child_processes, credentials, files
 from kaggle_digits.backend import INTRA_OP, reserve_process
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.errors import KaggleDigitsError, OutsideError, out_of_memory
+from kaggle_digits.errors import (
+    KaggleDigitsError,
+    OutsideError,
+    out_of_memory,
+    pack_error,
+    unpack_error,
+)
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.training.executors import FoldsCallback, Task, TrainFold
 from kaggle_digits.training.fit import FoldCallback
@@ -99,7 +105,7 @@ def _handle_message(worker: _Worker) -> bool:
         worker.process.join()
         raise OutsideError(_describe_end(worker)) from None
     if name == "failed":
-        raise value
+        raise unpack_error(*value)
     if name != "done":
         getattr(worker.watcher, name)(value)
     return bool(name == "done")
@@ -201,30 +207,31 @@ def serve(
             number = pipe.recv()
         except (EOFError, OSError):
             return
-        answer = outcome(train_fold, folder, splits, number, _Relay(pipe))
+        answer = train_and_report(train_fold, folder, splits, number, _Relay(pipe))
         with contextlib.suppress(OSError):  # the parent is gone: the next receive ends this
             pipe.send(answer)
         if answer[0] == "failed":
             return
 
 
-def outcome(
+def train_and_report(
     train_fold: TrainFold, folder: Path, splits: Splits, number: int, watcher: FoldCallback
 ) -> tuple[str, Any]:
-    """Train one fold; return ``done`` and None, or ``failed`` and a KaggleDigitsError."""
+    """Train one fold; return ``done`` and None, or ``failed`` and the result of `pack_error`."""
     try:
         train_fold(folder, splits, number, watcher)
     except KaggleDigitsError as error:
-        return "failed", error
+        return "failed", pack_error(error)
     except Exception as error:  # noqa: BLE001 — raised again in the parent
         if "--debug" in sys.argv:
             traceback.print_exc()
         if known := out_of_memory(error):
-            return "failed", known
-        return "failed", OutsideError(
+            return "failed", pack_error(known)
+        unexpected = OutsideError(
             f"fold {number} failed: unexpected {type(error).__name__}: {error}. Every finished "
             "epoch is kept: run the same command again to resume, with --debug for the traceback."
         )
+        return "failed", pack_error(unexpected)
     return "done", None
 
 

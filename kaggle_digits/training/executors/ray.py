@@ -17,7 +17,7 @@ from typing import Any
 
 from kaggle_digits import files
 from kaggle_digits.backend import INTRA_OP, backend_name
-from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+from kaggle_digits.errors import OutsideError, unpack_error
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.folder import RECIPE_FILE
 from kaggle_digits.training.executors import FoldsCallback, Task
@@ -159,9 +159,7 @@ def _receive(
         return "lost"
     name, value = received
     if name == "failed":
-        code, message = value
-        kinds = {kind.exit_code: kind for kind in (InputError, OutsideError)}
-        raise kinds.get(code, KaggleDigitsError)(message)
+        raise unpack_error(*value)
     if name == "done":
         if storage is None:
             _keep(fold.folder, value, FOLD_FILES)

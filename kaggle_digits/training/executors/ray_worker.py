@@ -23,9 +23,9 @@ from kaggle_digits import files, runs, safe_reading
 from kaggle_digits.backend import reserve_process
 from kaggle_digits.credentials import environment_without_credentials
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.errors import InputError, KaggleDigitsError, pack_error
 from kaggle_digits.training.executors import TrainFold
-from kaggle_digits.training.executors.processes import outcome
+from kaggle_digits.training.executors.processes import train_and_report
 from kaggle_digits.training.executors.ray_storage import Storage, require_shared
 from kaggle_digits.training.history import Epoch
 
@@ -94,14 +94,14 @@ def train_remotely(
 
     Yields:
         ``started``, the calls of a `FoldCallback` by name, and last ``done`` with the content of
-        the fold's files or ``failed`` with an exit code and a message.
+        the fold's files or ``failed`` with the result of `pack_error`.
 
     """
     reserve_process()
     for name in os.environ.keys() - environment_without_credentials().keys():
         del os.environ[name]
     if different := describe_differences(versions(), expected):
-        yield "failed", (InputError.exit_code, different)
+        yield "failed", pack_error(InputError(different))
         return
     stored = None
     if storage is not None:
@@ -110,7 +110,7 @@ def train_remotely(
             require_shared(Storage(storage))
             resume = max(resume, stored.read((HISTORY, CHECKPOINT)), key=_count_epochs)
         except KaggleDigitsError as error:
-            yield "failed", (error.exit_code, str(error))
+            yield "failed", pack_error(error)
             return
     yield "started", None
     # The folder of a killed worker is removed by the next one on its node.
@@ -144,15 +144,15 @@ def _train(
 ) -> None:
     fold = folder / f"fold-{number}"
     relay = _Relay(messages, fold, stored)
-    name, error = outcome(train_fold, folder, splits, number, relay)
+    name, error = train_and_report(train_fold, folder, splits, number, relay)
     if name == "failed":
-        assert isinstance(error, KaggleDigitsError)  # noqa: S101 — the contract of `outcome`
-        messages.put(("failed", (error.exit_code, str(error).replace(f"{folder}/", ""))))
+        kind, message = error
+        messages.put(("failed", (kind, message.replace(f"{folder}/", ""))))
         return
     try:
         messages.put(("done", relay.hand_over(FOLD_FILES)))
     except KaggleDigitsError as unwritten:
-        messages.put(("failed", (unwritten.exit_code, str(unwritten))))
+        messages.put(("failed", pack_error(unwritten)))
 
 
 def read_files(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
