@@ -114,8 +114,8 @@ def run_training(
     if recipe.file is not None:
         recipe.training.start_keras()
         check_network(recipe, len(splits.train.class_names))
-    excluded = _read_excluded(config.exclude, splits.train) if config.exclude else ()
     train = splitting.subsample(splits.train, config.limit, config.seed)
+    excluded = _read_excluded(config.exclude, splits.train, train) if config.exclude else ()
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
     labels = _make_pseudo_labels(config, splits, assignment, excluded)
@@ -145,15 +145,16 @@ def run_training(
     return result, csv
 
 
-def _read_excluded(path: Path, train: Dataset) -> tuple[int, ...]:
-    """Return the ids of the images to exclude."""
+def _read_excluded(path: Path, whole: Dataset, train: Dataset) -> tuple[int, ...]:
+    """Return the ids of the images to exclude: those of ``train``, a subset of ``whole``."""
     ids = suspects.read_ids(path)
-    if unknown := sorted(set(ids) - set(train.ids.tolist())):
+    if unknown := sorted(set(ids) - set(whole.ids.tolist())):
         raise InputError(
             f"--exclude {path}: there is no training image with the id {unknown[0]}. Expected ids "
-            f"from {train.ids.min()} to {train.ids.max()}."
+            f"from {whole.ids.min()} to {whole.ids.max()}."
         )
-    return ids
+    chosen = set(train.ids.tolist())
+    return tuple(id_ for id_ in ids if id_ in chosen)
 
 
 def _assign_folds(

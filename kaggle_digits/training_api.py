@@ -147,6 +147,8 @@ def configure(
     found = recipe if isinstance(recipe, Recipe) else find(str(recipe))
     require_reproducible(found)
     settings = settings.copy()
+    if isinstance(settings.get("storage"), Path):
+        settings["storage"] = str(settings["storage"])
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])

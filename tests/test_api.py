@@ -324,6 +324,20 @@ def test_training_images_have_labels_and_all_images_different_ids():
         kd.Splits("csv", repeated, unlabelled)
 
 
+def test_test_images_fit_into_a_submission():
+    train = kd.Dataset(PIXELS, np.zeros(3, np.uint8), np.arange(3))
+    from_0 = kd.Dataset(PIXELS, None, np.arange(3))
+    with pytest.raises(kd.InputError, match=r"the test id 0\. Expected ids of 1 or more"):
+        kd.Splits("csv", train, from_0)
+    with pytest.raises(kd.InputError, match="received no test images"):
+        kd.Splits("csv", train, from_0.take(np.arange(0)))
+    letters = kd.Dataset(PIXELS, np.zeros(3, np.uint8), np.arange(3), tuple("abcdefghijkl"))
+    with pytest.raises(kd.InputError, match=r"received 12 classes\. Expected at most 10"):
+        kd.Splits("csv", letters, kd.Dataset(PIXELS, None, np.arange(1, 4)))
+    with pytest.raises(kd.InputError, match=r"seed=4294967295 and seeds=2\. Expected seeds up to"):
+        kd.cross_validate("dense", seed=2**32 - 1, seeds=2)
+
+
 def test_a_path_may_begin_with_the_home_folder(run, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run.write_submission("~/a.csv") == tmp_path / "a.csv"

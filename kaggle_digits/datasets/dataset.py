@@ -141,6 +141,18 @@ class Splits:
         for name, part in (("training", self.train), ("test", self.test)):
             if len(np.unique(part.ids)) != len(part):
                 raise InputError(f"two {name} images have the same id. Expected different ids.")
+        if not len(self.test):
+            raise InputError("received no test images. Expected one or more.")
+        if self.test.ids.min() < 1:
+            raise InputError(
+                f"received the test id {self.test.ids.min()}. Expected ids of 1 or more, as the "
+                "ImageId of a submission: np.arange(1, n + 1)."
+            )
+        if len(self.train.class_names) > len(DIGITS):
+            raise InputError(
+                f"received {len(self.train.class_names)} classes. Expected at most {len(DIGITS)}: "
+                "a submission has the labels 0 to 9."
+            )
 
     def __repr__(self) -> str:
         return f"<Splits of {self.source!r}: train={self.train}, test={self.test}>"

@@ -75,6 +75,8 @@ def require_target(path: Path) -> None:
     files.require_writable(path)
     if not path.exists():
         return
+    if not path.is_file():  # a pipe would make the next line wait forever
+        raise InputError(f"{path} is not a regular file. Expected the name of a CSV file.")
     with path.open("rb") as file:
         start = file.read(len(HEADER) + 3)
     if start and start.removeprefix(BOM)[: len(HEADER)] != HEADER.encode():

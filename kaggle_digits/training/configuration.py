@@ -17,6 +17,7 @@ from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS
 from kaggle_digits.recipes import Recipe, Training
 from kaggle_digits.recipes.recipe import Precision
+from kaggle_digits.runs.records import MAX_SEED
 from kaggle_digits.training.executors import choosing
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.pseudo_labels import (
@@ -108,6 +109,11 @@ class TrainConfig:
                     f"received {name}={value!r}. Expected a whole number of at least {least}"
                     f"{', or train() for a single model' if single else ''}."
                 )
+        if self.seed + self.seeds - 1 > MAX_SEED:
+            raise InputError(
+                f"received seed={self.seed}{f' and seeds={self.seeds}' if self.seeds > 1 else ''}. "
+                f"Expected seeds up to {MAX_SEED:,}."
+            )
         if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."

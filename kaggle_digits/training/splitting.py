@@ -131,7 +131,8 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
     """Return a stratified subset of ``limit`` images in their original order; all for None.
 
     Raises:
-        InputError: ``limit`` leaves fewer images than classes, in the subset or outside it.
+        InputError: ``limit`` leaves fewer images than classes, in the subset or outside it, or a
+            class has a single image.
 
     """
     if limit is None or limit == len(train):
@@ -143,6 +144,7 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
             f"--limit {limit} does not fit the data. Expected {classes} (one image per class) to "
             f"{len(train) - classes}, or no --limit for all {len(train)} images."
         )
+    _require_images_a_class(train.labels, 2, "--limit needs")
     chosen, _ = _split_in_two(train.labels, seed, train_size=limit)
     return train.take(np.sort(chosen))
 

@@ -27,6 +27,10 @@ def test_only_contradicted_labels_are_listed_the_least_probable_first(tmp_path):
     assert suspects.read_ids(tmp_path / "s.csv") == (12, 14)
 
 
+def test_without_errors_there_are_no_suspects():
+    assert find_suspects(np.eye(3), np.arange(3), np.arange(3)) == ()
+
+
 def test_a_list_made_by_hand_is_read(tmp_path):
     path = tmp_path / "s.csv"
     path.write_bytes(b"\xef\xbb\xbfwhy, ID\r\n\r\nodd,7\r\nodd, 3\r\nodd,7\r\n")
@@ -128,6 +132,15 @@ def test_a_run_without_some_images_has_a_name_of_its_own(folder):
     with untrained.training_takes_no_time():
         said = product.call(*CV, "--exclude", "two.csv", cwd=folder).stdout
     assert "runs/dense-3-fold-e1-without2-" in said
+
+
+def test_with_a_limit_only_the_chosen_images_count_as_excluded(folder):
+    (folder / "all.csv").write_text("id\n" + "".join(f"{id_}\n" for id_ in range(1, 11)))
+    with untrained.training_takes_no_time():
+        product.call(*CV, "--limit", "60", "--exclude", "all.csv", "--run", "limited", cwd=folder)
+    settings = json.loads((folder / "limited" / "run.json").read_text())["settings"]
+    left_out = int((np.load(folder / "limited" / "folds.npy") < 0).sum())
+    assert 0 < settings["excluded_images"] == left_out < 10
 
 
 def test_the_picture_is_left_out_with_the_reason_where_the_data_is_missing(folder):

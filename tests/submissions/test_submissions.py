@@ -1,6 +1,7 @@
 """Reading what Kaggle reads, refusing what it refuses."""
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -187,6 +188,12 @@ def test_read_names_the_line_and_what_came(
 def test_read_says_what_to_do_about_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no.csv does not exist. .*make one with"):
         submissions.read(tmp_path / "no.csv")
+
+
+def test_a_pipe_is_no_target(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe.csv is not a regular file"):
+        submissions.require_target(tmp_path / "pipe.csv")
 
 
 def test_read_refuses_a_folder(tmp_path: Path) -> None:

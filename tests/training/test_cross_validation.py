@@ -66,6 +66,12 @@ def test_limit_is_stratified_and_keeps_the_order():
     assert (chosen.images[:, 0, 0, 0] == chosen.ids - 1).all()
 
 
+def test_limit_of_a_class_with_one_image():
+    single = dataset(np.array([0] * 99 + [1], np.uint8))
+    with pytest.raises(InputError, match=r"--limit needs at least 2 images .* has 1 of class 1"):
+        subsample(single, 20, seed=0)
+
+
 @pytest.mark.parametrize("limit", [9, 91, 101])
 def test_limit_that_does_not_fit(limit):
     data = dataset(np.tile(np.arange(10), 10).astype(np.uint8))
