@@ -84,8 +84,7 @@ def command(
     }
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
-        submissions.write(vote, compared.ids, compared.majority)
-        _note(vote, found)
+        _write_vote(vote, compared, found)
     page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
         written = {"vote": vote, "picture": picture if drawn else None, "html": html}
@@ -154,11 +153,16 @@ def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, P
     ]
 
 
-def _note(vote: Path, found: "Sequence[tuple[Path, Provenance | None]]") -> None:
-    """Record the provenance of a vote, if it is known."""
+def _write_vote(
+    vote: Path, compared: "Comparison", found: "Sequence[tuple[Path, Provenance | None]]"
+) -> None:
+    """Write the majority labels, and record their provenance if it is known."""
+    from kaggle_digits import submissions
     from kaggle_digits.runs import provenance
 
-    if origin := provenance.trace_vote(found):
+    origin = provenance.trace_vote(found)
+    submissions.write(vote, compared.ids, compared.majority)
+    if origin:
         provenance.note(vote, origin, options.SUBMISSIONS)
 
 

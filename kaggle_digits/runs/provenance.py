@@ -65,10 +65,8 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
         with contextlib.suppress(OSError, InputError):
             if safe_reading.sha256_of(run.submission) == sha256:
                 return trace_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
-    for noted, origin in _blends(submissions / BLENDS):
-        if noted == sha256:
-            return origin
-    return None
+    noted = [origin for known, origin in _blends(submissions / BLENDS) if known == sha256]
+    return noted[-1] if noted else None  # the same bytes may have been written again
 
 
 def note(csv: Path, origin: Provenance, submissions: Path) -> None:
@@ -118,10 +116,18 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
     Args:
         voters: the CSVs, each with its provenance or None.
 
+    Raises:
+        InputError: the files label different test images.
+
     """
     known = [origin for _, origin in voters if origin is not None]
     if not known:
         return None
+    if len({origin.test_fingerprint for origin in known} - {None}) > 1:
+        raise InputError(
+            "a majority vote needs labels of the same test images. Received CSVs of different "
+            f"ones: {', '.join(str(path) for path, origin in voters if origin)}."
+        )
     names = [str(path) if origin is None else origin.run for path, origin in voters]
     return replace(
         known[0],

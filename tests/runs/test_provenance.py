@@ -191,6 +191,24 @@ def test_a_blend_whose_members_are_unknown_is_unknown_unless_one_has_leaks(count
     assert voted.test_images_in_train == most
 
 
+def test_a_vote_on_different_test_images_is_refused(tmp_path):
+    for name, fingerprint in (("a", "1" * 64), ("b", "2" * 64)):
+        write_run(tmp_path / "runs" / name, label=ord(name) % 10, test_fingerprint=fingerprint)
+    done = product.call("compare", "runs/a", "runs/b", "--vote", "v.csv", cwd=tmp_path, code=2)
+    assert "Received CSVs of different ones: runs/a, runs/b." in done.stderr
+    assert not (tmp_path / "v.csv").exists()
+
+
+def test_the_last_note_about_the_same_bytes_counts(tmp_path):
+    csv = tmp_path / "blend.csv"
+    csv.write_text("ImageId,Label\n1,7\n")
+    for leaked in (0, 100):
+        note(csv, Provenance("a", "c", None, "csv", None, leaked), tmp_path)
+    origin = find_provenance(sha256_of(csv), tmp_path, tmp_path)
+    assert origin is not None
+    assert origin.test_images_in_train == 100
+
+
 def test_a_note_that_is_damaged_is_passed_over(tmp_path):
     csv = tmp_path / "blend.csv"
     csv.write_text("ImageId,Label\n1,7\n")
