@@ -70,12 +70,16 @@ def test_what_is_wrong_is_said(on, jobs, message):
 
 def test_free_memory_is_that_of_this_machine_or_container(monkeypatch, tmp_path):
     assert 10**8 < choosing.free_memory() < 10**14
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(choosing, "CGROUP_LIMITS", (str(limit),))
-    limit.write_text("max\n")
+    group = (str(tmp_path), "memory.max", "memory.current", "inactive_file")
+    monkeypatch.setattr(choosing, "CGROUPS", (group,))
+    (tmp_path / "memory.current").write_text("10000\n")
+    (tmp_path / "memory.stat").write_text("anon 7000\ninactive_file 2000\n")
+    (tmp_path / "memory.max").write_text("max\n")
     assert choosing.free_memory() > 12_345
-    limit.write_text("12345\n")
-    assert choosing.free_memory() == 12_345
+    (tmp_path / "memory.max").write_text("12345\n")
+    assert choosing.free_memory() == 12_345 - 10_000 + 2_000  # the kernel gives up cached files
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert choosing.free_memory() == 0
 
 
 def test_the_command_says_what_is_wrong_before_it_trains(sample, tmp_path):

@@ -17,7 +17,16 @@ PLACES: tuple[Place, ...] = ("here", "processes", "ray")
 # Measured with bn20 (docs/results.md#memory): a process, and each byte of its training images.
 BYTES_A_PROCESS = 1_000_000_000
 BYTES_AN_IMAGE_BYTE = 6
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# The arguments of `_free_in_container`, for versions 2 and 1 of Linux's cgroups.
+CGROUPS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    (
+        "/sys/fs/cgroup/memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+)
 
 
 def choose(
@@ -95,17 +104,29 @@ def has_gpu() -> bool:
 
 def free_memory() -> int:
     """Return the bytes that processes may still allocate: of the machine, or of this container."""
-    limits = [limit for path in CGROUP_LIMITS if (limit := _number(Path(path))) is not None]
+    contained = [free for group in CGROUPS if (free := _free_in_container(*group)) is not None]
     try:
         said = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:  # not Linux
-        return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+        return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *contained])
     lines = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
-    return min([1024 * int(lines["MemAvailable"].split()[0]), *limits])
+    return min([1024 * int(lines["MemAvailable"].split()[0]), *contained])
 
 
-def _number(path: Path) -> int | None:
+def _free_in_container(folder: str, limit: str, used: str, cache: str) -> int | None:
+    """Return the free bytes below a container's limit; None without a limit.
+
+    Args:
+        folder: the folder of the cgroup.
+        limit: name of the file with its limit.
+        used: name of the file with the bytes in use, which include cached files.
+        cache: name of the line with the cached files that the kernel gives up first.
+
+    """
     try:
-        return int(path.read_text(encoding="ascii"))
+        most, now = (int(Path(folder, name).read_text("ascii")) for name in (limit, used))
+        lines = Path(folder, "memory.stat").read_text("ascii").splitlines()
     except (OSError, ValueError):  # no such limit, or "max"
         return None
+    cached = dict(line.split() for line in lines).get(cache, "0")
+    return max(0, most - now + int(cached))
