@@ -152,7 +152,7 @@ def find_temperatures(
         labels: int ``[n]``.
 
     Returns:
-        float64 ``[k]``, above 0.
+        float64 ``[k]``, above 0; 1 for a member without errors.
 
     """
     from scipy.optimize import minimize_scalar
@@ -166,10 +166,12 @@ def find_temperatures(
         return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, labels]).mean())
 
     bounds = np.log(TEMPERATURES)
-    found = [
-        minimize_scalar(loss, bounds=bounds, args=(logits,), method="bounded").x
-        for logits in _to_logits(members)
-    ]
+    found = []
+    for logits in _to_logits(members):
+        if (logits.argmax(axis=1) == labels).all():
+            found.append(0.0)  # without errors, the log loss falls with the temperature down to 0
+            continue
+        found.append(minimize_scalar(loss, bounds=bounds, args=(logits,), method="bounded").x)
     return np.exp(found)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.datasets.dataset import Dataset, Labels, Rows, Splits
+from kaggle_digits.datasets.dataset import Dataset, Rows, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import check_probabilities, ensembling
 from kaggle_digits.formats.arrays import Form, read_array
@@ -131,15 +131,10 @@ def _label(teachers: Sequence[Run], splits: Splits, held_out: Rows, number: int)
     assert labels is not None  # noqa: S101 — training data is labelled by contract
     oof = ensembling.mean([_read_oof(teacher, held_out, number) for teacher in teachers])
     test = ensembling.mean([_read_test(teacher, splits, number) for teacher in teachers])
-    probabilities = ensembling.calibrate([test], [_find_temperature(oof, labels[held_out])])[0]
+    temperatures = ensembling.find_temperatures([oof], labels[held_out])
+    probabilities = ensembling.calibrate([test], temperatures)[0]
     certain = probabilities.max(axis=1) >= MIN_PROBABILITY
     return np.where(certain, probabilities.argmax(axis=1), UNLABELLED).astype(np.int16)
-
-
-def _find_temperature(oof: ensembling.Probabilities, labels: Labels) -> float:
-    if (oof.argmax(axis=1) == labels).all():
-        return 1.0  # the log loss falls with the temperature down to 0
-    return float(ensembling.find_temperatures([oof], labels)[0])
 
 
 def _read_oof(teacher: Run, held_out: Rows, number: int) -> ensembling.Probabilities:

@@ -193,3 +193,9 @@ def test_hill_climbing_refuses_labels_that_do_not_fit() -> None:
         ensembling.hill_climb(random_members(0), np.zeros(3, int))
     with pytest.raises(InputError, match=r"received the label 10. Expected 0 to 9"):
         ensembling.hill_climb(random_members(0), np.full(50, 10))
+
+
+def test_a_member_without_errors_does_not_become_certain() -> None:
+    rows = np.full((20, 4), 0.1)
+    rows[np.arange(20), np.arange(20) % 4] = 0.7
+    assert ensembling.find_temperatures([rows], np.arange(20) % 4).tolist() == [1.0]
