@@ -118,7 +118,8 @@ def _config_folder(environment: Mapping[str, str], home: Path) -> Path:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or Path.home())
+    # Not Path.home: it raises for a user without a home, as in a container.
+    return Path(environment.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111
 
 
 def _value(environment: Mapping[str, str], name: str) -> str:

@@ -34,7 +34,10 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
         )
     if entry:
         ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
-    csv = _write_submission(reference, got)
+    csv = _name_submission(reference, got)
+    is_kept = csv is not None and csv.exists()
+    if csv and not is_kept:
+        _write_submission(csv, got)
     if json:
         printing.print_json(
             {
@@ -48,7 +51,7 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
     for folder in got.runs:
         _describe_run(folder)
     if csv:
-        printing.say(f"Submission   {csv}")
+        printing.say(f"Submission   {csv}{' (existed already, not changed)' if is_kept else ''}")
     if got.manifest.state != "finished":
         printing.say(
             f"The session {_describe_end(got.manifest.state)}. To resume an unfinished run here, "
@@ -56,25 +59,22 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
         )
 
 
-def _write_submission(kernel: str, got: "Fetched") -> Path | None:
-    """Write the CSV of a finished run, or of the mean of several runs, to submissions/.
-
-    An existing CSV is not overwritten.
-    """
-    from kaggle_digits import blending, files
-
+def _name_submission(kernel: str, got: "Fetched") -> Path | None:
+    """Return the path of the CSV in submissions/; None while the training is not finished."""
     if got.manifest.state != "finished":
         return None
-    several = len(got.runs) > 1
-    name = kernel.partition("/")[2] if several else got.runs[0].name
-    csv = options.SUBMISSIONS / f"{name}.csv"
-    if csv.exists():
-        return None
-    if several:
+    name = kernel.partition("/")[2] if len(got.runs) > 1 else got.runs[0].name
+    return options.SUBMISSIONS / f"{name}.csv"
+
+
+def _write_submission(csv: Path, got: "Fetched") -> None:
+    """Write the CSV of a finished run, or of the mean of several runs."""
+    from kaggle_digits import blending, files
+
+    if len(got.runs) > 1:
         blending.ensemble(list(got.runs)).write_submission(csv)
     else:
         files.write_bytes(csv, (got.runs[0] / "submission.csv").read_bytes())
-    return csv
 
 
 def _describe_run(folder: Path) -> None:

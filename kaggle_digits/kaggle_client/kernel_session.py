@@ -283,7 +283,10 @@ class _Output:
     def _files(self) -> Iterator[OutputFile]:
         for path in sorted(self.folder.glob(f"{RUNS}/*/**/*")):
             name = path.relative_to(self.folder).as_posix()
-            if RUN_FILE.fullmatch(name.split("/", 2)[2]) and path.is_file():
+            if not RUN_FILE.fullmatch(name.split("/", 2)[2]) or not path.is_file():
+                continue
+            # The training removes the checkpoint of a finished fold at any moment.
+            with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
                 key = (name, status.st_mtime_ns, status.st_size)
                 if key not in self.hashes:

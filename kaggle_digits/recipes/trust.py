@@ -15,7 +15,7 @@ from kaggle_digits.errors import KaggleDigitsError
 def list_file() -> Path:
     """Return the path of the list in the user's state folder: one SHA-256 per line."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "kaggle-digits" / "trusted-recipes"
+    return files.expand_home(state) / "kaggle-digits" / "trusted-recipes"
 
 
 def is_trusted(sha256: str) -> bool:
