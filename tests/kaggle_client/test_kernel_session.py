@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kaggle_digits import safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.kaggle_client import kernel_hardware, kernel_script, kernel_session
 from kaggle_digits.kaggle_client.kernel_hardware import Gpu, Hardware
@@ -119,9 +120,27 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
 
 def test_secrets_do_not_reach_the_process_that_trains(monkeypatch):
     monkeypatch.setenv("KAGGLE_USER_SECRETS_TOKEN", "secret")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     variables = kernel_session.child_environment(Hardware("jax"), Path("d"), Path("p"))
     assert "secret" not in variables.values()
-    assert "CUDA_VISIBLE_DEVICES" not in variables or "CUDA_VISIBLE_DEVICES" in os.environ
+    assert "CUDA_VISIBLE_DEVICES" not in variables
+
+
+def test_a_checkpoint_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monkeypatch):
+    fold = tmp_path / "runs" / "a" / "fold-1"
+    fold.mkdir(parents=True)
+    for name in ("checkpoint.keras", "finished.json"):
+        (fold / name).write_text("{}")
+    hash_file = safe_reading.sha256_of
+
+    def remove_and_hash(path):
+        (fold / "checkpoint.keras").unlink(missing_ok=True)
+        return hash_file(path)
+
+    monkeypatch.setattr(safe_reading, "sha256_of", remove_and_hash)
+    kernel_session._Output(tmp_path, "push").write_if_more_is_finished()
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    assert [file["name"] for file in manifest["files"]] == ["runs/a/fold-1/finished.json"]
 
 
 @pytest.mark.parametrize(

@@ -530,6 +530,16 @@ def test_faults_of_a_fetch(step, fault, expected, fetching, server):
     require_nothing_fetched(fetching)
 
 
+def test_a_csv_that_exists_is_kept_and_named(fetching, server):
+    [name] = {file["name"].split("/")[1] for file in json.loads(server.output[MANIFEST])["files"]}
+    csv = fetching / "submissions" / f"{name}.csv"
+    csv.parent.mkdir()
+    csv.write_text("mine")
+    text = kernel(fetching, server, "fetch")
+    assert f"Submission submissions/{name}.csv (existed already, not changed)" in text
+    assert csv.read_text() == "mine"
+
+
 def test_a_fetch_that_failed_is_repeated(fetching, server):
     server.faults["GET"] = CUT
     kernel(fetching, server, "fetch", code=1)

@@ -1,15 +1,17 @@
 """Networks of one's own: found, checked, trained, resumed, and what is said of mistakes."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kaggle_digits import credentials
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
-from kaggle_digits.recipes import find, finding, loading
+from kaggle_digits.recipes import find, finding, loading, trust
 from kaggle_digits.recipes.checking import check_network
 from tests import product, untrained
 from tests.own_network import TEXT
@@ -413,6 +415,17 @@ def test_a_recipe_of_a_package_trains_and_its_run_predicts(trained, monkeypatch,
     assert "from package_of_mine.scale import FACTOR" in (run / "recipe.py").read_text()
     product.call("predict", run, "--submission", "small.csv", cwd=trained)
     assert (trained / "small.csv").read_bytes() == (run / "submission.csv").read_bytes()
+
+
+def test_a_user_without_a_home_folder_has_no_list_of_trusted_files(monkeypatch, tmp_path):
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    trust.trust("0" * 64)
+    assert not trust.is_trusted("0" * 64)
+    assert list(tmp_path.iterdir()) == []
+    assert credentials.find({}) is None
 
 
 def test_a_changed_file_is_another_run(trained):

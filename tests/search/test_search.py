@@ -14,7 +14,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes.space import Dimension, default_space, find_fault
 from kaggle_digits.runs import Run
 from kaggle_digits.search.study import Study, Trial, best
-from kaggle_digits.search.trying import is_hopeless
+from kaggle_digits.search.trying import is_hopeless, recipe_text
 from tests import product, untrained
 from tests.helpers import write_competition
 
@@ -206,6 +206,13 @@ def test_settings_replace_those_of_training_augmentation_and_network():
     assert recipe.training.learning_rate == 0.5
     assert recipe.training.augmentation == kd.Affine(shift=0.1)
     assert recipe.network.keywords == {"width": 16}  # type: ignore[attr-defined]
+
+
+def test_a_long_name_is_cut_for_the_recipes_of_trials(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NET.replace('name="small"', f'name="{"n" * 64}"'))
+    path.write_text(recipe_text(kd.find_recipe(str(path)), Trial(12, {"units": 5}), "search"))
+    assert kd.find_recipe(str(path)).name == "n" * 57 + "-search"
 
 
 def test_built_in_spaces_hold():

@@ -177,6 +177,32 @@ def test_a_layer_of_ones_own_gets_new_graphs(data, tmp_path):
     assert weights(models[0]) == weights(models[1])
 
 
+def test_every_generator_of_a_network_is_seeded():
+    keras = start_keras()
+    network = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dropout(0.5),
+            keras.Sequential([keras.layers.Dense(4), keras.layers.Dropout(0.5)]),
+        ]
+    )
+
+    def states():
+        weights = {id(weight) for weight in network.weights}
+        kept = [variable for variable in network.variables if id(variable) not in weights]
+        return [keras.ops.convert_to_numpy(state).tolist() for state in kept]
+
+    fit._seed_layers(network, (0, 1))
+    first = states()
+    assert len({tuple(state) for state in first}) == 2
+    network(np.ones((2, 4), np.float32), training=True)
+    assert states() != first
+    fit._seed_layers(network, (0, 1))
+    assert states() == first
+    fit._seed_layers(network, (0, 2))
+    assert all(new != old for new, old in zip(states(), first, strict=True))
+
+
 def test_another_thread_gets_new_graphs(data, tmp_path):
     here, *_ = fitted(data, tmp_path / "a")
     with ThreadPoolExecutor(1) as pool:
