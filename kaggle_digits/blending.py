@@ -62,10 +62,16 @@ class Blend:
     test_scores: Scores | None
 
     def write_submission(self, path: str | Path) -> Path:
-        """Write the labels as ``ImageId,Label``, record their provenance and return the path."""
+        """Write the labels as ``ImageId,Label``, record their provenance and return the path.
+
+        Raises:
+            InputError: ``path`` cannot be written, or is a file that is not a submission.
+
+        """
         from kaggle_digits.runs import provenance
 
         csv = files.expand_home(path)
+        submissions.require_target(csv)
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
         origin = provenance.trace_runs(members, self.scores.accuracy if self.scores else None)

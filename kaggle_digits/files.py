@@ -3,6 +3,7 @@
 A reader, or the same command after a crash, sees either the old file or the new one.
 """
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -235,6 +236,36 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise error_from(error, path) from error
+
+
+def require_replaceable(path: Path, start: bytes, kind: str) -> None:
+    """Check that ``path`` can be written and that no file of another kind would be lost.
+
+    Args:
+        path: the file to be written later.
+        start: the bytes with which every file of this kind begins.
+        kind: what such a file is called in the message, such as "a submission".
+
+    Raises:
+        InputError: ``path`` cannot be written, or a file of another kind is there.
+
+    """
+    require_writable(path)
+    if not path.exists():
+        return
+    if not path.is_file():  # a pipe would make the next lines wait forever
+        raise InputError(f"{path} is not a regular file. Expected the name of a new file.")
+    try:
+        with path.open("rb") as file:
+            found = file.read(len(codecs.BOM_UTF8) + len(start))
+    except OSError as error:
+        raise error_from(error, path) from error
+    if found and not found.removeprefix(codecs.BOM_UTF8).startswith(start):
+        shown = " ".join(start.decode("ascii", "replace").split())
+        raise InputError(
+            f"{path} exists and is not {kind}: it does not begin with {shown}. The file was not "
+            "changed. Use a new name, or that of an earlier file of this kind."
+        )
 
 
 def write_text(path: Path, text: str) -> None:

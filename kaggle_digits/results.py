@@ -142,8 +142,14 @@ class FinishedRun:
         return [predicting.load_model(path, to_train=False) for path in self._run.models()]
 
     def write_submission(self, path: str | Path) -> Path:
-        """Write the labels of the test images as ``ImageId,Label`` and return the path."""
+        """Write the labels of the test images as ``ImageId,Label`` and return the path.
+
+        Raises:
+            InputError: ``path`` cannot be written, or is a file that is not a submission.
+
+        """
         csv = files.expand_home(path)
+        submissions.require_target(csv)
         test = self._run.arrays("test")  # before rounding, which could make a tie
         submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
         return csv
@@ -261,6 +267,11 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
 
     named = []
     for item in require_list("compare", items):
+        if not isinstance(item, FinishedRun | str | Path):
+            raise InputError(
+                f"compare received {type(item).__name__}. Expected CSVs, finished runs, or runs' "
+                "folders. Write a blend to a CSV first: blend.write_submission(…)."
+            )
         path = item.folder if isinstance(item, FinishedRun) else files.expand_home(item)
         csv = runs.Run(open_run(path).folder).submission if path.is_dir() else path
         named.append((str(path), submissions.read(csv)))

@@ -122,7 +122,7 @@ def _require_writable(
     vote: Path | None, picture: Path | None, html: Path | None, csvs: list[Path]
 ) -> None:
     """Check first that the files can be written."""
-    from kaggle_digits import files, submissions
+    from kaggle_digits import submissions
     from kaggle_digits.errors import InputError
 
     if vote is not None:
@@ -139,7 +139,6 @@ def _require_writable(
         from kaggle_digits import plots
 
         plots.require_png(picture)
-        files.require_writable(picture)
 
 
 def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Provenance | None]]":

@@ -30,15 +30,17 @@ class SuspectFiles:
 
 def require_target(csv: Path) -> None:
     """Raise an InputError unless ``csv`` can be written, before anything else is done."""
-    from kaggle_digits import files
+    from kaggle_digits import plots
     from kaggle_digits.errors import InputError
+    from kaggle_digits.evaluation import suspects
 
     if csv.suffix.lower() != ".csv":
         raise InputError(
             f"--suspects {csv} is not the name of a CSV. Expected a name that ends in .csv; the "
             "picture beside it has the same name with .png."
         )
-    files.require_writable(csv)
+    suspects.require_target(csv)
+    plots.require_png(csv.with_suffix(".png"))
 
 
 def write(run: "Run", suspects: "Sequence[WorstImage]", csv: Path, data: Path) -> SuspectFiles:

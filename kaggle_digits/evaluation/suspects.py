@@ -36,6 +36,11 @@ def find_suspects(probabilities: Floats, labels: Integers, ids: Integers) -> tup
     return tuple(image for image in images if image.predicted != image.label)
 
 
+def require_target(path: Path) -> None:
+    """Raise InputError unless `write_suspects` can write to ``path`` and replaces only a list."""
+    files.require_replaceable(path, ",".join(HEADER).encode(), "a list of suspects")
+
+
 def write_suspects(path: Path, suspects: Iterable[WorstImage], names: Sequence[str]) -> None:
     """Write ``suspects`` as a CSV: ids, names of the classes, and probabilities.
 
@@ -63,7 +68,7 @@ def read_ids(path: Path) -> tuple[int, ...]:
     """Return the ids in the column ``id`` of a CSV, in rising order, each once.
 
     Raises:
-        InputError: the file cannot be read, or an id is not a number.
+        InputError: the file cannot be read, or an id is not a whole number.
 
     """
     advice = "Expected a CSV with a column named id, such as `evaluate RUN --suspects` writes."
@@ -74,9 +79,10 @@ def read_ids(path: Path) -> tuple[int, ...]:
         raise InputError(f"cannot read {path}: {error.strerror or error}. {advice}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV: {error}. {advice}") from error
-    header = [name.strip().lower() for name in rows[0]] if rows else []
+    first = [name.strip() for name in rows[0]] if rows else []
+    header = [name.lower() for name in first]
     if ID not in header:
-        shown = ", ".join(header[:SHOWN_COLUMNS]) or "empty"
+        shown = ", ".join(first[:SHOWN_COLUMNS]) or "empty"
         raise InputError(f"{path} has no column named id; its first line is {shown}. {advice}")
     column, ids = header.index(ID), set()
     for number, row in enumerate(rows[1:], start=2):
@@ -84,7 +90,10 @@ def read_ids(path: Path) -> tuple[int, ...]:
             continue
         value = row[column].strip() if column < len(row) else ""
         if not value.isascii() or not value.isdecimal() or len(value) > MAX_DIGITS:
-            raise InputError(f"{path}, line {number}: the id is {value[:40]!r}. Expected a number.")
+            raise InputError(
+                f"{path}, line {number}: the id is {value[:40]!r}. Expected a whole number, 0 or "
+                "more."
+            )
         ids.add(int(value))
     return tuple(sorted(ids))
 

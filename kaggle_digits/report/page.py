@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.ledger import Entry
     from kaggle_digits.runs import Run
 
+TWIN_START = b'{\n  "version"'  # of the JSON beside the page
 MIN_COMPARED = 2  # runs or files needed for a comparison
 
 
@@ -66,11 +67,11 @@ class Written:
 
 
 def require_target(path: Path) -> None:
-    """Raise InputError unless ``path`` ends in .html and can be written."""
+    """Raise InputError unless ``path`` ends in .html and no other files would be replaced."""
     if path.suffix.lower() != ".html":
         raise InputError(f"received {path} for a page. Expected a name that ends in .html.")
-    files.require_writable(path)
-    files.require_writable(path.with_suffix(".json"))
+    files.require_replaceable(path, b"<!DOCTYPE html>", "a web page")
+    files.require_replaceable(path.with_suffix(".json"), TWIN_START, "a report's JSON")
 
 
 def write_report(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.errors import InputError, OutsideError, suggest_path
-from kaggle_digits.submissions.csv_parsing import BOM, HEADER, parse
+from kaggle_digits.submissions.csv_parsing import HEADER, parse
 from kaggle_digits.submissions.submission import (
     CLASSES,
     Ids,
@@ -72,18 +72,7 @@ def require_target(path: Path) -> None:
         InputError: the folder cannot be written, or ``path`` is a file of another kind.
 
     """
-    files.require_writable(path)
-    if not path.exists():
-        return
-    if not path.is_file():  # a pipe would make the next line wait forever
-        raise InputError(f"{path} is not a regular file. Expected the name of a CSV file.")
-    with path.open("rb") as file:
-        start = file.read(len(HEADER) + 3)
-    if start and start.removeprefix(BOM)[: len(HEADER)] != HEADER.encode():
-        raise InputError(
-            f"{path} exists and is not a submission: it does not begin with {HEADER}. The file was "
-            "not changed. Use a new name, or that of an earlier submission."
-        )
+    files.require_replaceable(path, HEADER.encode(), "a submission")
 
 
 def confirm(path: Path, meant: Submission) -> None:

@@ -42,11 +42,11 @@ def test_a_list_made_by_hand_is_read(tmp_path):
     [
         (b"", "has no column named id; its first line is empty"),
         (("label," + ",".join(f"pixel{i}" for i in range(784))).encode(), "pixel3. Expected"),
-        (b"ImageId,Label\n1,2\n", "its first line is imageid, label. Expected"),
-        (b"id\n1\nx\n", "line 3: the id is 'x'. Expected a number."),
+        (b"ImageId,Label\n1,2\n", "its first line is ImageId, Label. Expected"),
+        (b"id\n1\nx\n", "line 3: the id is 'x'. Expected a whole number"),
         (b"id\n-1\n", "line 2: the id is '-1'"),
         (b"a,id\n1\n", "line 2: the id is ''"),
-        (b"id\n" + b"1" * 30, "Expected a number"),
+        (b"id\n" + b"1" * 30, "Expected a whole number"),
         (b"\xff\xfe\x00", "is not a CSV"),
         (None, "cannot read .*: No such file"),
     ],
@@ -114,6 +114,17 @@ def test_a_run_lists_its_suspects_and_another_one_does_without_them(folder, monk
     assert settings["excluded_images"] == 5
     refused = product.call(*CV, "--run", "without", cwd=folder, code=2).stderr
     assert "excluded_images: the run has 5, this command has 0" in refused
+
+
+def test_only_a_list_of_suspects_is_replaced(folder):
+    for name in ("input/train.csv", "run/submission.csv"):
+        before = (folder / name).read_bytes()
+        done = product.call("evaluate", "run", "--suspects", name, cwd=folder, code=2)
+        assert "exists and is not a list of suspects: it does not begin with id," in done.stderr
+        assert (folder / name).read_bytes() == before
+    (folder / "drawn.png").write_text("mine")
+    done = product.call("evaluate", "run", "--suspects", "drawn.csv", cwd=folder, code=2)
+    assert "drawn.png exists and is not a PNG picture" in done.stderr
 
 
 def test_a_run_without_held_out_images_has_no_suspects(folder):
