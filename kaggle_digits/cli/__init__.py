@@ -35,7 +35,7 @@ from kaggle_digits.cli import (
     submit,
     train,
 )
-from kaggle_digits.errors import KaggleDigitsError, out_of_memory
+from kaggle_digits.errors import InputError, KaggleDigitsError, out_of_memory
 from kaggle_digits.files import NO_SPACE
 from kaggle_digits.terminal_text import escape_lines
 
@@ -164,6 +164,12 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         # Errors of our own files are `KaggleDigitsError`s, so this one concerns stdout.
         return _say_unwritable(error)
+    if isinstance(error, PermissionError) and error.filename is not None:
+        _print_error(
+            f"cannot access {error.filename}: {error.strerror}. Change its permissions, or choose "
+            "another path."
+        )
+        return InputError.exit_code
     _print_error(
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a bug or a broken installation. Run the same command with --debug to see "

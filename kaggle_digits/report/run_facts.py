@@ -156,9 +156,13 @@ def gather_run(
     run.require_finished()
     facts, settings = run.facts, run.settings
     left_out = []
-    held_out = _gather_held_out(run)
+    held_out = _gather_held_out(run) if run.has("oof.npz") else None
     if held_out is None:
-        left_out.append("The run has no held-out images, so it has no out-of-fold scores.")
+        left_out.append(
+            "Its out-of-fold scores are not shown: oof.npz is missing. Repeat its command."
+            if (run.metrics or {}).get("oof")
+            else "The run has no held-out images, so it has no out-of-fold scores."
+        )
     counts, reason = _count_classes(run, splits)
     if reason:
         left_out.append(reason)
@@ -207,7 +211,7 @@ def find_answers(runs: Sequence[Run], ids: Sequence[int]) -> dict[int, tuple[Ans
     """
     found: dict[int, tuple[Answer, ...]] = {}
     for run in runs:
-        oof = read_out_of_fold([run])
+        oof = read_out_of_fold([run]) if run.has("oof.npz") else None
         if oof is None:
             continue
         rows = {image_id: row for row, image_id in enumerate(oof.ids.tolist())}

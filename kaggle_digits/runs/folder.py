@@ -30,7 +30,7 @@ from kaggle_digits.formats import typed_json
 from kaggle_digits.formats.arrays import Form, read_arrays
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import records
-from kaggle_digits.runs.safe_folder import DamagedRunError, RunFolder, unreadable
+from kaggle_digits.runs.safe_folder import MISSING, DamagedRunError, RunFolder, unreadable
 from kaggle_digits.runs.settings import Settings
 from kaggle_digits.runs.versions import environment
 
@@ -204,6 +204,20 @@ class Run(RunFolder):
             )
         return arrays
 
+    @property
+    def has_held_out(self) -> bool:
+        """Whether the run held images out.
+
+        Raises:
+            DamagedRunError: it did, but their predictions are missing.
+
+        """
+        if self.has("oof.npz"):
+            return True
+        if (self.metrics or {}).get("oof"):
+            raise DamagedRunError(self.folder / "oof.npz", MISSING, REWRITTEN)
+        return False
+
     def fold_arrays(
         self, number: int, name: str, images: int | None = None, advice: str | None = None
     ) -> "dict[str, Array]":
@@ -303,6 +317,12 @@ class Run(RunFolder):
         path = self.folder / name
         advice = f"Remove {path} and run the same command again: it trains this fold again."
         return records.read(path, records.FoldMark, advice=advice, strict=True)
+
+    def is_fold_finished(self, number: int) -> bool:
+        """Return whether a model is trained: its mark and its file are there."""
+        model = self.fold(number) / "model.keras"
+        is_there = model.is_file() and model.stat().st_size > 0
+        return is_there and self.fold_scores(number) is not None
 
     def _require_settings(self, *names: str) -> None:
         settings = self._description["settings"]

@@ -123,7 +123,7 @@ def read_out_of_fold(runs: list[Run]) -> OutOfFold | None:
         The predictions; None if the runs share no held-out images with the same labels.
 
     """
-    members = [run.arrays("oof") for run in runs if run.has("oof.npz")]
+    members = [run.arrays("oof") for run in runs if run.has_held_out]
     if len(members) < len(runs):
         return None
     for run, member in zip(runs, members, strict=True):

@@ -23,6 +23,7 @@ ADVICE = (
     "Expected the file that `train` or `cv` wrote. Remove the run's folder and train again, or "
     "choose another run."
 )
+MISSING = "no such file"
 NO_LINKS = (
     "It may lead out of the run's folder, so it is not used. Remove it, or choose another run."
 )
@@ -39,7 +40,8 @@ class DamagedRunError(InputError):
 
     def __init__(self, path: Path, reason: object, advice: str = ADVICE) -> None:
         self.path, self.reason = path, str(reason)
-        super().__init__(f"{path} is damaged: {reason}. {advice}")
+        what = "is missing" if reason == MISSING else f"is damaged: {reason}"
+        super().__init__(f"{path} {what}. {advice}")
 
 
 class UnreadableRunError(DamagedRunError):
@@ -58,7 +60,9 @@ class UnreadableRunError(DamagedRunError):
 
 def unreadable(path: Path, error: OSError, advice: str = ADVICE) -> DamagedRunError:
     """Return the error for a file that could not be opened."""
-    if error.errno in (errno.EINVAL, errno.ENOENT):  # a special file, or missing
+    if error.errno == errno.ENOENT:
+        return DamagedRunError(path, MISSING, advice)
+    if error.errno == errno.EINVAL:  # a special file
         return DamagedRunError(path, error.strerror, advice)
     return UnreadableRunError(path, error)
 

@@ -167,7 +167,7 @@ def train_run(
         settings.training.epochs,
         count_images(assignment, settings.folds, pseudo_labels),
     )
-    finished = {number: run.fold_scores(number) is not None for number in members}
+    finished = {number: run.is_fold_finished(number) for number in members}
     for number in members:
         if finished[number]:
             _finish_fold(run, number, watcher, skipped=True)

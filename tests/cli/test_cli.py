@@ -1,5 +1,6 @@
 """The commands as users type them: results on stdout, messages on stderr, exit codes."""
 
+import errno
 import importlib.util
 import json
 import re
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import kaggle_digits as kd
-from kaggle_digits import files
+from kaggle_digits import cli, files
 from tests import product
 from tests.helpers import mnist_arrays
 
@@ -100,6 +101,29 @@ def test_other_backends(backend, data, tmp_path):
         cwd=tmp_path, KERAS_BACKEND=backend,
     )  # fmt: skip
     assert (tmp_path / "a.csv").read_bytes() == (run / "submission.csv").read_bytes()
+
+
+def test_a_fold_whose_model_is_lost_is_trained_again(data, tmp_path):
+    command = ("cv", "--recipe", "dense", "--folds", "2", "--epochs", "1", "--input", data)
+    product.call(*command, "--run", "run", cwd=tmp_path)
+    model = tmp_path / "run" / "fold-2" / "model.keras"
+    whole = model.read_bytes()
+    for damage in (model.unlink, lambda: model.write_bytes(b"")):
+        damage()
+        said = product.call(*command, "--run", "run", cwd=tmp_path).stderr
+        assert "fold 1/2  finished earlier" in said
+        assert "fold 2/2  finished earlier" not in said
+        assert len(model.read_bytes()) == len(whole)
+    product.call("predict", "run", "--input", data, cwd=tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(monkeypatch, capsys):
+    def deny():
+        raise PermissionError(errno.EACCES, "Permission denied", "/secret/run")
+
+    monkeypatch.setattr(cli, "app", lambda _: deny())
+    assert cli.run_command([]) == 2
+    assert "Error: cannot access /secret/run: Permission denied. Change" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):

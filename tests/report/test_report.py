@@ -200,7 +200,7 @@ def test_what_is_missing_is_named(made, tmp_path):
     (run / "fold-1" / "history.csv").write_text("damaged")
     written = write_report(tmp_path / "a.html", [Run(run)], data=made / "input", title="Runs")
     text = " ".join(written.left_out)
-    assert "has no held-out images" in text
+    assert "Its out-of-fold scores are not shown: oof.npz is missing" in text
     assert "No learning curves" in text
     assert "<svg" not in written.html.read_text()
 
@@ -318,11 +318,13 @@ def test_compare_writes_a_page_about_files_and_runs(made, tmp_path):
     [
         (["evaluate", "runs/first", "--html", "a.txt"], "received a.txt for a page"),
         (["evaluate", "runs/first", "--html", "a.html", "--show", "1"], "a.html and --show 1"),
-        (["evaluate", "input/train.csv", "--html", "a.html"], "and the file input/train.csv"),
+        (["evaluate", "input/train.csv", "--html", "a.html"], "Give a run's folder instead"),
+        (["report", "-o", "mine.html"], "mine.json exists and is not a report's JSON"),
         (["compare", "runs/first", "runs/second", "--html", "a"], "received a for a page"),
     ],
 )
 def test_wrong_pages_are_refused_before_any_work(made, arguments, expected):
+    (made / "mine.json").write_text("[]")
     done = product.call(*arguments, cwd=made, code=2)
     assert expected in " ".join(done.stderr.split())
     assert done.stdout == ""

@@ -1,6 +1,9 @@
 """Predictions of several runs are paired by the ids of the images."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 import kaggle_digits as kd
 from kaggle_digits import files, runs, submissions
@@ -34,3 +37,28 @@ def test_a_csv_from_python_breaks_ties_as_the_run_does(tmp_path):
     files.write_npz(run.folder / "test.npz", ids=test["ids"], probabilities=close)
     csv = kd.open_run(run.folder).write_submission(tmp_path / "a.csv")
     assert (submissions.read(csv).labels == 2).all()
+
+
+def test_only_a_submission_is_replaced(tmp_path):
+    data = make_data(tmp_path / "input")
+    runs_ = [make_run(tmp_path / name, data, seed) for seed, name in enumerate("ab")]
+    path = tmp_path / "LICENSE"
+    path.write_text("mine")
+    for found in (kd.open_run(runs_[0].folder), kd.ensemble([run.folder for run in runs_])):
+        with pytest.raises(kd.InputError, match="LICENSE exists and is not a submission"):
+            found.write_submission(path)
+    assert path.read_text() == "mine"
+    blend: Any = found
+    with pytest.raises(kd.InputError, match=r"compare received Blend\. Expected CSVs, finished"):
+        kd.compare([blend, runs_[0].folder])
+
+
+def test_predictions_that_are_missing_are_named(tmp_path):
+    data = make_data(tmp_path / "input")
+    first, second = (make_run(tmp_path / name, data, seed) for seed, name in enumerate("ab"))
+    (second.folder / "oof.npz").unlink()
+    with pytest.raises(kd.InputError, match=r"oof\.npz is missing\. Repeat the command that made"):
+        predictions.read_out_of_fold([first, second])
+    (first.folder / "test.npz").unlink()
+    with pytest.raises(kd.InputError, match=r"test\.npz is missing\. Repeat the command that made"):
+        predictions.read_test([first])
