@@ -230,7 +230,7 @@ def test_a_network_that_a_run_could_not_find_again_is_not_trained(folder):
         replace(dense, name="../evil"),
         replace(dense, network=lambda: None),
         replace(dense, deslant=kd.Deslant()),
-        dense.with_settings({"units": 3}),
+        kd.find_recipe("two-conv").with_settings({"width": 8}),
         replace(own, network=dense.network),
         replace(own, name="other"),
     ):
@@ -336,6 +336,8 @@ def test_test_images_fit_into_a_submission():
         kd.Splits("csv", letters, kd.Dataset(PIXELS, None, np.arange(1, 4)))
     with pytest.raises(kd.InputError, match=r"seed=4294967295 and seeds=2\. Expected seeds up to"):
         kd.cross_validate("dense", seed=2**32 - 1, seeds=2)
+    with pytest.raises(kd.InputError, match=r"seeds=2 for a single model\. Expected 1"):
+        kd.train("dense", seeds=2)
 
 
 def test_a_path_may_begin_with_the_home_folder(run, tmp_path, monkeypatch):

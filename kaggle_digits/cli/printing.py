@@ -35,6 +35,12 @@ def print_notes(splits: "Splits") -> None:
         print(f"Note: {escape(note)}", file=sys.stderr)
 
 
+def print_note(note: str | None) -> None:
+    """Print a note on the settings of a training; None prints nothing."""
+    if note is not None:
+        print(f"Note: {escape(note)}", file=sys.stderr)
+
+
 def describe_scores(judged: "Scores") -> str:
     """Return accuracy with standard error, log loss and errors in words."""
     return (

@@ -25,18 +25,13 @@ def train_and_report(config: TrainConfig, input_: Path, *, as_json: bool) -> Pat
     command = shlex.join([options.program(), *sys.argv[1:]])
     with add_advice(input_):
         result, csv = pipeline.run_training(
-            config, splits, command=command, watching=_watch, tell=_print_note, data=input_
+            config, splits, command=command, watching=_watch, tell=printing.print_note, data=input_
         )
     _report(result, csv, splits, as_json=as_json)
     if not as_json:
         for name in config.log:
             print(f"Log          {trackers.describe(name, result.run)}")
     return result.run.folder
-
-
-def _print_note(note: str | None) -> None:
-    if note is not None:
-        print(f"Note: {note}", file=sys.stderr)
 
 
 @contextlib.contextmanager

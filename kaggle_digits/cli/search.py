@@ -128,8 +128,11 @@ def command(
 def _seconds(budget: str) -> float:
     from kaggle_digits.training.budget import parse_budget
 
-    parsed = parse_budget(budget)
-    if parsed.unit != "s":
+    try:
+        parsed = parse_budget(budget)
+    except InputError:
+        parsed = None
+    if parsed is None or parsed.unit != "s":
         raise InputError(f"--budget {budget} is not a time. Expected a time, such as 30m or 2h.")
     return parsed.amount
 
@@ -150,6 +153,9 @@ class _Lines:
         ended = "accuracy" if trial.state == "finished" else "stopped early, accuracy so far"
         best_text = f"; best: trial {best.number} with {best.accuracy:.5f}" if best else ""
         self._print(f"trial {trial.number}  {ended} {trial.accuracy:.5f}{best_text}")
+
+    def note(self, text: str | None) -> None:
+        printing.print_note(text)
 
     def confirming(self, name: str, seed: int) -> None:
         whose = "the winner" if name == "winner" else "the recipe's own settings"
@@ -221,7 +227,8 @@ def _print_confirmed(name: str, scores: "Confirmed") -> None:
 
     from kaggle_digits.search.summary import standard_error
 
+    spread = f" ± {standard_error(scores.oof):.5f} over {len(scores.oof)} seeds"
     print(
-        f"  {name:10} out-of-fold {mean(scores.oof):.5f} ± {standard_error(scores.oof):.5f} over "
-        f"{len(scores.oof)} seeds; held back {scores.held_back:.5f} ± {scores.standard_error:.5f}"
+        f"  {name:10} out-of-fold {mean(scores.oof):.5f}{spread if len(scores.oof) > 1 else ''}; "
+        f"held back {scores.held_back:.5f} ± {scores.standard_error:.5f}"
     )

@@ -170,7 +170,9 @@ def _require_recipe(module: ModuleType, program: bytes, path: Path) -> Recipe:
     found: Any = module.RECIPE
     where = f"{path}, line {_line_of_recipe(program)}"
     if not isinstance(found, Recipe):
-        raise InputError(f"{where}: RECIPE is a {type(found).__name__}, not a Recipe. {EXAMPLE}")
+        raise InputError(
+            f"{where}: RECIPE has the type {type(found).__name__}, not Recipe. {EXAMPLE}"
+        )
     if fault := find_fault(found):
         raise InputError(f"{where}: {fault}")
     return found

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.recipes.space import AUGMENTATION, Space
+from kaggle_digits.errors import InputError, suggest
+from kaggle_digits.recipes.space import AUGMENTATION, Space, list_settings
 from kaggle_digits.transforms.affine import Affine
 from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
@@ -263,12 +264,23 @@ class Recipe:
         Args:
             values: new values by their names in a `space`.
 
+        Raises:
+            InputError: neither the training nor the network has a setting of this name.
+
         Example:
             >>> recipe = kd.find_recipe("bn20").with_settings({"augmentation.rotation": 5.0})
             >>> recipe.training.augmentation.rotation
             5.0
 
         """
+        known = list_settings(self.network)
+        for name in values:
+            if known is not None and name not in known:
+                raise InputError(
+                    f"received the setting {name!r}.{suggest(name, known)} Expected a setting of "
+                    "Training (learning_rate, …), of the augmentation (augmentation.rotation, …) "
+                    "or a keyword argument of the network."
+                )
         names = {setting.name for setting in fields(Training)}
         affine = {
             name.removeprefix(AUGMENTATION): value

@@ -99,31 +99,38 @@ def find_fault(space: Any, network: Callable[..., Any]) -> str | None:
     """
     if not isinstance(space, Mapping):
         return f"space is a {type(space).__name__}, expected a dict of names and ranges"
-    known = _known(network)
+    known = list_settings(network)
     for name, dimension in space.items():
         if known is not None and name not in known:
             return (
                 f"space names {name!r}, expected a setting of Training (learning_rate, …), of the "
                 "augmentation (augmentation.rotation, …) or a keyword argument of the network"
             )
-        if isinstance(dimension, Choice):
-            options = dimension.options
-            if len(set(options)) < 2 or not all(isinstance(value, PLAIN) for value in options):  # noqa: PLR2004
-                return f"space[{name!r}] needs two or more numbers or texts, received {options!r}"
-        elif not isinstance(dimension, Real | Integer):
-            return f"space[{name!r}] is {dimension!r}, expected Real, Integer or Choice"
-        elif not -math.inf < dimension.low < dimension.high < math.inf or (
-            dimension.log and dimension.low <= 0
-        ):
-            return (
-                f"space[{name!r}] goes from {dimension.low} to {dimension.high}, expected two "
-                "growing numbers, above 0 for log=True"
-            )
+        if fault := _find_dimension_fault(dimension):
+            return f"space[{name!r}] {fault}"
     return None
 
 
-def _known(network: Callable[..., Any]) -> set[str] | None:
-    """Return the names that a space may have; None if the network takes any keyword."""
+def _find_dimension_fault(dimension: Any) -> str | None:
+    if isinstance(dimension, Choice):
+        options = dimension.options
+        is_list = isinstance(options, tuple | list)
+        plain = is_list and all(isinstance(value, PLAIN) for value in options)
+        if not plain or len(set(options)) < 2:  # noqa: PLR2004 — one value is no choice
+            return f"needs two or more numbers or texts in brackets, received {options!r}"
+        return None
+    if not isinstance(dimension, Real | Integer):
+        return f"is {dimension!r}, expected Real, Integer or Choice"
+    low, high = dimension.low, dimension.high
+    if isinstance(dimension, Integer) and not (isinstance(low, int) and isinstance(high, int)):
+        return f"goes from {low} to {high}, expected whole numbers"
+    if not -math.inf < low < high < math.inf or (dimension.log and low <= 0):
+        return f"goes from {low} to {high}, expected two growing numbers, above 0 for log=True"
+    return None
+
+
+def list_settings(network: Callable[..., Any]) -> set[str] | None:
+    """Return the names that settings may have; None if the network takes any keyword."""
     from kaggle_digits.recipes.recipe import Training
 
     parameters = inspect.signature(network).parameters.values()

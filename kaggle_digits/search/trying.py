@@ -40,6 +40,9 @@ class SearchCallback(Protocol):
     def trial_done(self, trial: Trial, best: Trial | None) -> None:
         """Receive a trial that ended, and the best one so far."""
 
+    def note(self, text: str | None) -> None:
+        """Receive a note on the settings of the next training, None for no note."""
+
     def confirming(self, name: str, seed: int) -> None:
         """Receive which recipe is trained next with a new seed: ``winner`` or ``own``."""
 
@@ -188,7 +191,7 @@ class _Trainer:
         self.study.write(trial)  # from now on it is resumed
         callback = _TrialCallback(self.study, trial, watcher)
         try:
-            self.run(recipe, self.study.run(trial), self.config.seed, callback)
+            self.run(recipe, self.study.run(trial), self.config.seed, watcher, callback)
             ended = replace(callback.trial, state="finished")
         except _PrunedError:
             ended = replace(callback.trial, state="pruned")
@@ -207,7 +210,14 @@ class _Trainer:
         recipes.trust.trust(safe_reading.sha256_of(path))
         return recipe
 
-    def run(self, recipe: Recipe, folder: Path, seed: int, callback: Any = None) -> Run:
+    def run(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        seed: int,
+        watcher: SearchCallback,
+        callback: Any = None,
+    ) -> Run:
         """Cross-validate a recipe on the images of the search."""
         csv = self.study.folder / "held-back.csv"  # of no use: the labels are known
         config = replace(
@@ -226,6 +236,7 @@ class _Trainer:
             self.splits,
             command=f"kaggle-digits search --study {self.study.folder}",
             watching=lambda _: nullcontext(callback),
+            tell=watcher.note,
         )
         csv.unlink(missing_ok=True)
         return result.run
@@ -306,14 +317,17 @@ def _confirm(
     if not ranked:
         return
     winner, own = ranked[0], study.trials[0]
-    recipe = trainer.write_recipe(winner, study.winner, "search")
+    confirmed = winner
+    if config.train.epochs is not None:  # so that the recipe trains as it was confirmed
+        confirmed = replace(winner, params=winner.params | {"epochs": config.train.epochs})
+    recipe = trainer.write_recipe(confirmed, study.winner, "search")
     seeds = tuple(config.train.seed + number for number in range(1, config.confirmations + 1))
 
     def train(name: str, folder: Callable[[int], str], recipe: Recipe) -> list[Run]:
         runs = []
         for seed in seeds:
             watcher.confirming(name, seed)
-            runs.append(trainer.run(recipe, study.folder / folder(seed), seed))
+            runs.append(trainer.run(recipe, study.folder / folder(seed), seed, watcher))
         return runs
 
     own_recipe = recipes.loading.load_file(study.recipe(own).absolute())

@@ -118,6 +118,11 @@ class TrainConfig:
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."
             )
+        if split is not None and self.seeds > 1:
+            raise InputError(
+                f"received seeds={self.seeds} for a single model. Expected 1. To repeat a training "
+                "with other splits, use cross-validation, or other seeds one by one."
+            )
         if rate is not None and not _is_number(rate):
             raise InputError(f"received learning_rate={rate!r}. Expected a number, such as 0.001.")
         if self.precision not in (None, *get_args(Precision)):

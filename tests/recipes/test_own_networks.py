@@ -90,7 +90,7 @@ def test_keras_is_imported_before_a_file_that_does_so_unless_it_is_no_python(
     with pytest.raises(InputError, match="line 3: SyntaxError"):
         find(write(f"{line}\n\ndef f(:\n"))
     assert not imported
-    with pytest.raises(InputError, match="RECIPE is a dict"):
+    with pytest.raises(InputError, match="RECIPE has the type dict"):
         find(write(f"{line}\nRECIPE = {{}}\n"))
     assert imported == [0]
 
@@ -123,10 +123,14 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(write):
     assert "no such file" in said("./none.py")
     assert "Did you mean the file my_net.py?" in [write("x = 1"), said("my_net")][1]
     assert "my_net.py, line 1: the file defines no RECIPE" in said(write("x = 1"))
-    assert "line 2: RECIPE is a dict, not a Recipe" in said(write("\nRECIPE = {}"))
+    assert "line 2: RECIPE has the type dict, not Recipe" in said(write("\nRECIPE = {}"))
     assert "line 3: SyntaxError" in said(write("\n\ndef f(:\n"))
     assert "line 2: ZeroDivisionError: division by zero" in said(write("\n1 / 0\n"))
     wrong = TEXT + 'RECIPE = RECIPE.with_settings({"units": 3})\n'
+    assert "received the setting 'units'. Expected a setting of Training" in said(write(wrong))
+    wrong = "from functools import partial\n" + TEXT.replace(
+        "network=network", "network=partial(network, units=3)"
+    )
     assert "network does not take these arguments: got an unexpected keyword" in said(write(wrong))
     assert "the name of a built-in one" in said(write(TEXT.replace('"my-net"', '"bn20"')))
     assert "received the name '../x'" in said(write(TEXT.replace('"my-net"', '"../x"')))
@@ -190,14 +194,16 @@ def test_a_file_that_cannot_stand_alone_is_refused(write, monkeypatch, tmp_path)
     )
     assert expected in said(write("from blocks_beside import x\n"))
     write("RECIPE = 1\nif __name__ == '__main__':\n    import blocks_beside\n", "same_name.py")
-    assert "same_name.py, line 1: RECIPE is a int" in said("./same_name.py")  # not run: allowed
+    assert "same_name.py, line 1: RECIPE has the type int" in said(
+        "./same_name.py"
+    )  # not run: allowed
     assert "line 2: SystemExit: 3" in said(write("\nraise SystemExit(3)\n"))
 
 
 def test_what_is_wrong_with_a_module_is_said(write, monkeypatch, tmp_path):
     write("RIGHT = 1\n", "module_without_recipe.py")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "module_without_recipe.py, line 1: RECIPE is a int, not" in said(
+    assert "module_without_recipe.py, line 1: RECIPE has the type int" in said(
         "module_without_recipe:RIGHT"
     )
     assert "line 1: the file defines no WRONG" in said("module_without_recipe:WRONG")

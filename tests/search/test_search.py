@@ -93,6 +93,14 @@ def test_a_search_tries_the_own_settings_and_those_of_the_space(searched):
     assert confirmed.winner.seeds == (1,)
 
 
+@needs_optuna
+def test_a_note_says_what_few_images_change(data, tmp_path):
+    options = ("--folds", "2", "--epochs", "1", "--trials", "1", "--confirm", "0")
+    with untrained.training_takes_no_time():
+        done = product.call("search", "--recipe", "dense", *options, "--input", data, cwd=tmp_path)
+    assert "Note: few images, 40 for each model: batch size 16 instead of 128" in done.stderr
+
+
 def test_the_winner_is_a_recipe_for_cv(searched, data):
     folder, done = searched
     winner = "runs/search-small/winner.py"
@@ -103,6 +111,7 @@ def test_the_winner_is_a_recipe_for_cv(searched, data):
     [first, *_] = best(study.trials)
     settings = Run(folder / "run").settings
     assert settings.recipe == "small-search"
+    assert kd.find_recipe(str(folder / winner)).training.epochs == 1  # as it was confirmed
     if first.params:
         assert settings.training.learning_rate == first.params["learning_rate"]
 
@@ -206,6 +215,10 @@ def test_settings_replace_those_of_training_augmentation_and_network():
     assert recipe.training.learning_rate == 0.5
     assert recipe.training.augmentation == kd.Affine(shift=0.1)
     assert recipe.network.keywords == {"width": 16}  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=r"'learnin_rate'\. Did you mean 'learning_rate'\?"):
+        recipe.with_settings({"learnin_rate": 1})
+    with pytest.raises(InputError, match=r"received the setting 'augmentation.rot'"):
+        recipe.with_settings({"augmentation.rot": 5})
 
 
 def test_a_long_name_is_cut_for_the_recipes_of_trials(tmp_path):
@@ -230,6 +243,8 @@ def test_built_in_spaces_hold():
         ('{"units": kd.Real(0, 1, log=True)}', "above 0 for log=True"),
         ('{"unitz": kd.Integer(4, 8)}', "space names 'unitz', expected a setting of Training"),
         ('{"units": kd.Choice((4,))}', "needs two or more numbers or texts"),
+        ('{"optimizer": kd.Choice("adam")}', "numbers or texts in brackets, received 'adam'"),
+        ('{"units": kd.Integer(1.5, 3)}', "goes from 1.5 to 3, expected whole numbers"),
         ('{"units": (4, 8)}', "expected Real, Integer or Choice"),
         ("[4, 8]", "space is a list, expected a dict"),
     ],
@@ -253,6 +268,7 @@ def test_without_optuna_the_message_says_how_to_install_it(monkeypatch, data, tm
     [
         (("--show",), "holds no study: study.json is missing"),
         (("--budget", "500T"), "--budget 500T is not a time"),
+        (("--budget", "5"), "--budget 5 is not a time. Expected a time, such as 30m or 2h."),
     ],
 )
 def test_what_is_wrong_is_said(options, message, data, tmp_path):
