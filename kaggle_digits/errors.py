@@ -89,7 +89,10 @@ def suggest_path(path: Path) -> str:
     except (OSError, ValueError):  # ValueError: a name that no file system has
         return ""
     close = _find_closest(path.name, beside)
-    return f" Did you mean {shorten(str(path.with_name(close)))!r}?" if close else ""
+    # Without the suffixes, which are alike: "notes.csv" does not mean "rot.csv".
+    if not close or not _find_closest(path.stem, [Path(close).stem]):
+        return ""
+    return f" Did you mean {shorten(str(path.with_name(close)))!r}?"
 
 
 def _is_alike(found: Path, path: Path) -> bool:

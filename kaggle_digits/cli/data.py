@@ -159,10 +159,7 @@ def _rehearsal(
 
     if as_ != "kaggle":
         received = "--seed without --as" if as_ is None else f"--as {as_}"
-        raise InputError(
-            f"received {received}. Expected --as kaggle, the only supported format. --seed needs "
-            "--as kaggle."
-        )
+        raise InputError(f"received {received}. Expected --as kaggle, the only supported format.")
     if from_path is None or force:
         received = "--force" if force else "no --from"
         raise InputError(
@@ -248,7 +245,7 @@ def show(
 
     The second picture has the name of the first with -classes appended.
     """
-    from kaggle_digits import datasets, files, plots, recipes
+    from kaggle_digits import datasets, plots, recipes
     from kaggle_digits.errors import InputError
     from kaggle_digits.training import cross_validation
 
@@ -263,7 +260,6 @@ def show(
     name = split.value if recipe is None else f"augmented-{recipe.name}"
     path = picture or options.PLOTS / f"{name}.png"
     plots.require_png(path)
-    files.require_writable(path)
     splits = datasets.load(input_)
     if recipe is not None:
         cross_validation.require_shape(recipe, splits.train.images)

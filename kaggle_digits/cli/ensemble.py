@@ -123,6 +123,10 @@ def _remarks(blend: "Blend") -> Iterator[str]:
     if blend.scores is None:
         yield "No image was held out by all runs, so the blend has no out-of-fold accuracy."
         return
+    yield (
+        f"Scored on the {blend.scores.images:,} images that all runs held out. Standard error of "
+        f"the blend's accuracy: {blend.scores.standard_error:.5f}"
+    )
     if blend.method == "hill-climb":
         temperatures = ", ".join(f"{temperature:.2f}" for temperature in blend.temperatures)
         yield f"Temperatures that calibrate the members: {temperatures}"

@@ -174,11 +174,10 @@ def _require_page(html: Path, folder: Path, show: int | None) -> None:
     from kaggle_digits.errors import InputError
 
     if folder.is_file() or show is not None:
-        what = f"--show {show}" if show is not None else f"the file {folder}"
-        raise InputError(
-            f"received --html {html} and {what}. The page describes a run: give its folder, and "
-            "omit --show."
-        )
+        what, advice = f"the file {folder}", "Give a run's folder instead of a file."
+        if show is not None:
+            what, advice = f"--show {show}", "Omit one of them."
+        raise InputError(f"received --html {html} and {what}. The page describes a run. {advice}")
     report.require_target(html)
 
 

@@ -26,6 +26,8 @@ def command(
     from kaggle_digits import runs
     from kaggle_digits.errors import InputError
 
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--folder {folder} is a file. Expected the folder that holds the runs.")
     readable, damaged = runs.list_runs(folder)
     entries = printing.open_ledger().entries()
     rows = []

@@ -116,7 +116,8 @@ def errors(probabilities: Floats, labels: Integers) -> int:
 
 def log_loss(probabilities: Floats, labels: Integers) -> float:
     """Return the mean of ``-log(probability of the label)``, probabilities clipped at 1e-7."""
-    return float(-np.log(np.clip(label_probabilities(probabilities, labels), CLIP, 1)).mean())
+    loss = -np.log(np.clip(label_probabilities(probabilities, labels), CLIP, 1)).mean()
+    return float(loss) + 0.0  # 0 instead of -0
 
 
 def label_probabilities(probabilities: Floats, labels: Integers) -> npt.NDArray[np.float64]:

@@ -68,7 +68,8 @@ def test_a_mistyped_path_is_answered_with_the_one_beside_it(arguments, there, da
     shutil.copytree(data, tmp_path / "input")
     (tmp_path / there).parent.mkdir(exist_ok=True)
     (tmp_path / there).touch()
-    (tmp_path / "quite-different").touch()
+    for name in ("quite-different", "rot.csv", "x.py", "z.keras", "q.zip"):
+        (tmp_path / name).touch()
     said = product.message(product.call(*arguments, cwd=tmp_path, code=2))
     assert f"Did you mean '{there}'?" in said.replace(f"{tmp_path}/", "")
     (tmp_path / there).unlink()
