@@ -92,7 +92,7 @@ def _learning_curves(run: Run) -> "Figure":
     }
     words = " and ".join(name for name, is_so in harder.items() if is_so)
     note = words and (
-        f"Training uses {words}, validation does not, so the training loss is higher."
+        f"Training uses {words}, validation does not, so the training loss is usually higher."
     )
     return learning_curves.learning_curves(histories, note)
 
