@@ -108,7 +108,7 @@ def run_training(
     """
     trackers.require_trackers(config.log)
     recipe = config.recipe
-    _choose_executor(config)  # what is wrong with --on or --jobs is said first
+    _choose_executor(config)  # reports a wrong --on or --jobs first
     cross_validation.require_shape(recipe, splits.train.images)
     splitting.require_all_classes(splits.train)
     if recipe.file is not None:

@@ -11,7 +11,7 @@ from kaggle_digits import exporting
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError
 from kaggle_digits.runs import Run
-from kaggle_digits.training import cross_validation, predicting
+from kaggle_digits.training import predicting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,6 @@ def open_run(folder: Path) -> Reader:
     run.require_finished()
     recipe = run.recipe()
     _require_shape(folder, recipe.image_shape)
-    cross_validation.require_shape(recipe, np.zeros((1, *IMAGE_SHAPE), np.uint8))
     keras = start_keras()
     members = []
     for number, path in enumerate(run.models(), start=1):

@@ -125,14 +125,12 @@ def _say_what_is_known(checked: "CheckedCsv") -> None:
         accuracy = origin.oof_accuracy
         oof = "unknown" if accuracy is None else f"{accuracy:.5f}"
         printing.say(f"Made by {origin.run} for {images} test images. Out-of-fold accuracy: {oof}.")
-    if origin is None or not origin.test_fingerprint:
+    if not checked.has_known_images:
         _compare_with_runs(checked)
 
 
 def _compare_with_runs(checked: "CheckedCsv") -> None:
     """Print the agreement with finished runs; warn if the file is probably for other images."""
-    from kaggle_digits.runs import agreement
-
     closest = checked.find_closest_run()
     if closest is None:
         printing.say("No finished run has the same test images, so it is not compared with any.")
@@ -141,14 +139,8 @@ def _compare_with_runs(checked: "CheckedCsv") -> None:
     printing.say(
         f"The closest finished run on these test images, {closest.run}, agrees on {share}."
     )
-    if closest.share < agreement.MIN_PLAUSIBLE:
-        look = shlex.join([options.program(), "compare", str(checked.csv), closest.run])
-        printing.say(
-            f"Warning: {checked.csv} agrees with every finished run on less than "
-            f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It is probably for other images, or for "
-            f"the same images in another order. Show the differences with:\n  {look}",
-            to_stderr=True,
-        )
+    if doubt := checked.describe_doubt(closest, options.program()):
+        printing.say(f"Warning: {doubt}", to_stderr=True)
 
 
 def _leave_it(reason: str, *, if_possible: bool) -> None:

@@ -67,12 +67,13 @@ def check(splits: Splits) -> Report:
 
     """
     train, test = splits.train, splits.test
+    assert train.labels is not None  # noqa: S101 — `Splits` has labelled training images
+    labels = train.labels.tolist()
     first: dict[bytes, int] = {}
     earlier = [
         first.setdefault(row, i) for i, row in enumerate(image.tobytes() for image in train.images)
     ]
     repeats = [(i, before) for i, before in enumerate(earlier) if before != i]
-    labels = [0] * len(train) if train.labels is None else train.labels.tolist()
     return Report(
         source=splits.source,
         class_names=train.class_names,

@@ -60,11 +60,9 @@ def read(folder: Path) -> Marker:
 
     Only names and sources that this program writes are accepted.
     """
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        with (folder / NAME).open("rb") as file:
-            content = file.read(MAX_BYTES)
-        with contextlib.suppress(RecursionError):
-            return _marker(json.loads(content))
+    damaged = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+    with contextlib.suppress(*damaged), (folder / NAME).open("rb") as file:
+        return _marker(json.loads(file.read(MAX_BYTES)))
     return Marker(None, {})
 
 

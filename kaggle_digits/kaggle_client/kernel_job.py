@@ -15,7 +15,7 @@ MAX_NAME = 50  # characters of a kernel's title
 MAX_SESSION = 12 * 3600  # seconds; Kaggle's limit
 MIN_SESSION = 60
 
-# The files that a run folder may contain (`runs.folder`), and those that `record` writes beside it.
+# The files that a run folder may contain (`runs.folder`).
 RUN_FILE = re.compile(
     r"run\.json|recipe\.py|train-hashes\.npz|folds\.npy|oof\.npz|test\.npz|metrics\.json"
     r"|submission\.csv"

@@ -6,6 +6,7 @@ test image among the training images unless declared, and no file that was alrea
 
 import hashlib
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +51,31 @@ class CheckedCsv:
     origin: Provenance | None
     test_images_in_train: int
 
+    @property
+    def has_known_images(self) -> bool:
+        """Whether the run that made the file recorded for which test images."""
+        return self.origin is not None and self.origin.test_fingerprint is not None
+
     def find_closest_run(self) -> Agreement | None:
         """Return the finished run on the same images that agrees most; None if there is none."""
         return agreement.find_closest(self.copy.submission, self.splits.test.fingerprint, RUNS)
+
+    def describe_doubt(self, closest: Agreement | None, program: str = PROGRAM) -> str | None:
+        """Return a warning if the file is probably for other images; None without a doubt.
+
+        Args:
+            closest: from `find_closest_run`.
+            program: the program's name in the command of the message.
+
+        """
+        if closest is None or closest.share >= agreement.MIN_PLAUSIBLE:
+            return None
+        look = shlex.join([program, "compare", str(self.csv), closest.run])
+        return (
+            f"{self.csv} agrees with every finished run on less than "
+            f"{agreement.MIN_PLAUSIBLE:.0%} of the rows. It is probably for other images, or for "
+            f"the same images in another order. Show the differences with:\n  {look}"
+        )
 
     def explain_refusal(self, *, declared_external: bool, program: str = PROGRAM) -> str | None:
         """Return why the file must not be submitted and what to do; None if it may be.
@@ -249,5 +272,9 @@ def submit(
         raise InputError(reason)
     if credentials.find() is None:
         raise InputError(f"{credentials.explain_missing()}.")
+    if not checked.has_known_images and (
+        doubt := checked.describe_doubt(checked.find_closest_run())
+    ):
+        warnings.warn(doubt, stacklevel=3)  # the user's line, before `speak_python`
     ledger = Ledger(SUBMISSIONS / NAME)
     return send(checked.pack(message), ledger, wait=wait, force=force, tell=lambda _: None)

@@ -9,7 +9,7 @@
     journal.log        Optuna's journal, made again from the trials by every command
     plots/             pictures
 
-What was tried is told from ``trial-N.json`` and the runs alone. A trial whose process was killed is
+The trials are read from ``trial-N.json`` and the runs alone. A trial whose process was killed is
 ``running`` there; the next command resumes its run.
 """
 

@@ -53,7 +53,7 @@ class SearchConfig:
 
     Attributes:
         train: how each trial is trained: the recipe, folds, seed, epochs, precision, limit and
-            where. The other attributes do not count.
+            where. The other attributes are ignored.
         trials: number of trials of the study in all; None for no limit.
         seconds: time for this call in seconds; None for no limit.
         confirmations: number of new seeds with which the winner is confirmed; 0 for none.
@@ -171,7 +171,7 @@ def is_hopeless(accuracies: Sequence[float], others: Sequence[Sequence[float]]) 
 
     Args:
         accuracies: of the trial's finished folds, the first folds.
-        others: the same of other trials; those with fewer folds do not count.
+        others: the same of other trials; those with fewer folds are ignored.
 
     """
     count = len(accuracies)

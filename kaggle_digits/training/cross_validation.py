@@ -21,7 +21,7 @@ from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run, Settings, now
 from kaggle_digits.runs.folder import REWRITTEN
-from kaggle_digits.runs.safe_folder import DamagedRunError
+from kaggle_digits.runs.safe_folder import MISSING, DamagedRunError
 from kaggle_digits.training import fit, predicting
 from kaggle_digits.training.executors import Executor, FoldsCallback, Task
 from kaggle_digits.training.pseudo_labels import (
@@ -185,7 +185,15 @@ def _save(path: Path, array: npt.NDArray[np.int16]) -> None:
 def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: bool) -> None:
     # A crash may have left the checkpoint of a fold that is already marked as finished.
     (run.fold(number) / "checkpoint.keras").unlink(missing_ok=True)
-    watcher.fold_done(number, _scores(run.fold_scores(number) or {}), skipped=skipped)
+    watcher.fold_done(number, _scores(_read_mark(run, number)), skipped=skipped)
+
+
+def _read_mark(run: Run, number: int) -> dict[str, Any]:
+    mark = run.fold_scores(number)
+    if mark is None:
+        path = run.fold(number) / "finished.json"
+        raise DamagedRunError(path, MISSING, "Run the same command again: it trains this fold.")
+    return mark
 
 
 def count_threads(settings: Settings) -> int:
@@ -250,7 +258,7 @@ def _save_predictions(
 
 def _gather(run: Run, settings: Settings, splits: Splits) -> Result:
     members = range(1, settings.members + 1)
-    finished = [run.fold_scores(number) or {} for number in members]
+    finished = [_read_mark(run, number) for number in members]
     images = len(splits.test)
     test = ensembling.blend(
         np.stack([run.fold_arrays(k, "test", images)["probabilities"] for k in members]), "mean"

@@ -39,7 +39,7 @@ class NotebookBars:
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str | None) -> None:
-        """Show a note on the run's settings below the bars; None is none."""
+        """Show a note on the run's settings below the bars; None adds nothing."""
         if text is not None and text not in self.notes:
             self.notes.append(text)
 

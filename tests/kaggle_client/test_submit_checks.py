@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from kaggle_digits import datasets
+import kaggle_digits as kd
+from kaggle_digits import credentials, datasets
 from kaggle_digits.cli import data as data_command
 from kaggle_digits.cli import ensemble, submit
 from kaggle_digits.errors import InputError
+from kaggle_digits.kaggle_client import submit as client_submit
 from kaggle_digits.runs import agreement
 from kaggle_digits.submissions import clean_copy
 from tests import product
@@ -88,6 +90,17 @@ def test_a_shifted_csv_is_warned_of_and_not_refused(shift, here, data, fingerpri
     assert "It is probably for other images, or for the same images in another order" in warned
     assert "compare a.csv runs/" in warned
     assert "To submit it:" in said
+
+
+def test_python_warns_of_a_shifted_csv(here, data, fingerprint, monkeypatch):
+    finished_run(here, "one", submission_text(), fingerprint)
+    (here / "a.csv").write_text(submission_text(1))
+    monkeypatch.setattr(credentials, "find", lambda: True)
+    sent: Any = object()
+    monkeypatch.setattr(client_submit, "send", lambda *_, **__: sent)
+    with pytest.warns(UserWarning, match="probably for other images") as warned:
+        assert kd.submit("a.csv", data) is sent
+    assert warned[0].filename == __file__
 
 
 def test_one_agreeing_run_is_enough(here, data, fingerprint, capsys):

@@ -136,7 +136,7 @@ def test_the_newest_checkpoint_is_used_wherever_it_lies():
 
 @pytest.mark.parametrize("on", [None, "here", "processes"])
 def test_a_storage_is_for_ray_alone(on, data, tmp_path):
-    with pytest.raises(InputError, match=r"--storage shared is used only with --on ray\. R"):
+    with pytest.raises(InputError, match=r"^storage shared is used only with on='ray'\. R"):
         trained(data, tmp_path / "run", on=on, storage="shared")
 
 
@@ -166,7 +166,7 @@ def test_a_fold_that_the_driver_cannot_fetch_is_named(data, tmp_path, monkeypatc
 @pytest.mark.usefixtures("cluster")
 def test_a_storage_that_fails_during_training_ends_the_run_in_words(data, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_storage, "_write", broken_after(1))
-    with pytest.raises(OutsideError, match=r"cannot write to --storage .*: No space left"):
+    with pytest.raises(OutsideError, match=r"cannot write to storage .*: No space left"):
         trained(data, tmp_path / "run", on="ray", storage=str(tmp_path / "shared"))
 
 
@@ -203,9 +203,9 @@ def broken_after(writes):
         (
             "nosuch://x/y",
             InputError,
-            "--storage nosuch://x/y: Protocol not known: nosuch. Exp",
+            "storage nosuch://x/y: Protocol not known: nosuch. Exp",
         ),
-        ("FILE/x", OutsideError, "cannot write to --storage .*/file/x/run-"),
+        ("FILE/x", OutsideError, "cannot write to storage .*/file/x/run-"),
     ],
 )
 def test_a_wrong_address_is_refused_before_training(
@@ -221,13 +221,13 @@ def test_a_wrong_address_is_refused_before_training(
 @pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
 @pytest.mark.usefixtures("cluster")
 def test_a_store_without_its_package_is_refused(data, tmp_path):
-    with pytest.raises(InputError, match=r"--storage s3://b/x: Install s3fs to access S3\. Exp"):
+    with pytest.raises(InputError, match=r"storage s3://b/x: Install s3fs to access S3\. Exp"):
         trained(data, tmp_path / "run", on="ray", storage="s3://b/x")
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_password_in_the_address_is_refused_and_not_shown(data, tmp_path):
-    with pytest.raises(KaggleDigitsError, match="--storage contains a password") as caught:
+    with pytest.raises(KaggleDigitsError, match="storage contains a password") as caught:
         trained(data, tmp_path / "run", on="ray", storage="s3://user:pa55word@host/x")
     assert "pa55word" not in str(caught.value)
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from kaggle_digits import credentials, files
 from kaggle_digits.backend import cores, quiet_stderr
@@ -28,12 +28,6 @@ SETTINGS = {
 }
 
 
-class Streaming(Protocol):
-    """Something whose messages come from a task."""
-
-    messages: Any
-
-
 class Cluster:
     """What the executor asks of Ray."""
 
@@ -47,7 +41,7 @@ class Cluster:
         return self.ray.put(value)
 
     def remote(self, function: Callable[..., Any], cpus: int, variables: dict[str, str]) -> Any:
-        """Return ``function``, a generator, as a task with so many CPUs or with a GPU.
+        """Return ``function``, a generator, as a task with ``cpus`` CPUs or with a GPU.
 
         Raises:
             InputError: no node has so many CPUs.
