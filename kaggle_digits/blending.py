@@ -88,7 +88,8 @@ class Blend:
 
     def _repr_html_(self) -> str:
         members = zip(self.weights, self.runs, strict=True)
-        rows = [(f"{weight:.3f}", str(run.folder)) for weight, run in members]
+        rows = [("blend", self.method)]
+        rows += [(f"weight {weight:.3f}", str(run.folder)) for weight, run in members]
         rows.append(("out-of-fold accuracy", self._describe_accuracy()))
         if self.test_scores:
             rows.append(("test accuracy", describe_scores(self.test_scores)))

@@ -132,7 +132,13 @@ class FinishedRun:
         return pd.DataFrame(rows)
 
     def load_models(self) -> list[Any]:
-        """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out."""
+        """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out.
+
+        Raises:
+            InputError: a model is damaged, or the run's recipe is a Python file that was never
+                allowed on this machine.
+
+        """
         from kaggle_digits.backend import start_keras
         from kaggle_digits.training import predicting
 
@@ -153,6 +159,10 @@ class FinishedRun:
         test = self._run.arrays("test")  # before rounding, which could make a tie
         submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
         return csv
+
+    def __repr__(self) -> str:
+        scores = describe_scores(self.scores) if self.scores else "no image was held out"
+        return f"<FinishedRun {self.folder}: {scores}>"
 
     def _repr_html_(self) -> str:
         settings = self.settings

@@ -147,6 +147,7 @@ def test_a_run_and_its_blend_show_themselves_in_a_notebook(run):
         "<Splits of 'sample': train=<Dataset: 1,442 images 28×28×1, 10 classes>, "
         "test=<Dataset: 355 images 28×28×1, no labels>>"
     )
+    assert repr(run).startswith(f"<FinishedRun {run.folder}: 0.")
     assert repr(run.test) == "<Probabilities: 355 images × 10 classes>"
     blend = repr(kd.ensemble([run, run]))
     assert blend.startswith(

@@ -18,7 +18,8 @@ class Predictions:
 
     Attributes:
         ids: int64 ``[n]``.
-        probabilities: float32 ``[k, n, classes]``, one row per run.
+        probabilities: float ``[k, n, classes]``, one row per run: float32 out-of-fold, float64 for
+            test images, as means of several models.
         labels: uint8 ``[n]``; None for test images without known labels.
 
     """
