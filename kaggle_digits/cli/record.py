@@ -84,7 +84,7 @@ def command(
     from kaggle_digits.training.configuration import TrainConfig
 
     trackers.require_trackers(log or ())
-    chosen = tuple(members.split(",")) if members is not None else ()
+    chosen = () if members is None else tuple(map(str.strip, members.split(",")))
     train = TrainConfig(
         recipe=find((chosen or planning.MEMBERS)[0]),
         folds=folds,

@@ -304,7 +304,7 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
         (("--limit", "5"), "--limit 5 does not fit the data"),
         (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
         (("--members", "dense,dense"), "--members names 'dense' more than once"),
-        (("--members", "dense,dens"), "unknown recipe 'dens'"),
+        (("--members", "dense, dens"), "unknown recipe 'dens'"),
         (("--members", "dense,cifar-deep"), "recipe 'cifar-deep' takes images of (32, 32, 3)"),
     ],
 )
