@@ -77,6 +77,21 @@ def timeout() -> float:
     return seconds
 
 
+def first_pause() -> float:
+    """Return the first pause between two questions to Kaggle, in seconds; 1 by default."""
+    return timeout() / 60
+
+
+def look_again() -> Iterator[None]:
+    """Yield before each search for something in Kaggle's lists, which may lag behind.
+
+    Pauses before each search but the first, 15 s in all by default.
+    """
+    for pauses in (0, 1, 2, 4, 8):
+        time.sleep(first_pause() * pauses)
+        yield
+
+
 class Kaggle:
     """A connection to Kaggle. Use it as a context manager, which ends the client's process."""
 

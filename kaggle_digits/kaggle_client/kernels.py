@@ -4,7 +4,6 @@ A session uses the weekly GPU quota, so none is started twice unless the user as
 """
 
 import contextlib
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,14 +19,12 @@ from kaggle_digits.kaggle_client.sessions import (
     FAILED,
     FINAL,
     MISSING,
-    PAUSES,
     Session,
     Tell,
     get_session,
 )
 
 PUSH_FACTOR = 3  # timeouts for the upload of a script of several hundred kilobytes
-LOOKS = (0, 1, 2, 4, 8)  # pauses before each search for a lost push, in units of the first pause
 
 
 class AlreadyPushedError(InputError):
@@ -189,9 +186,8 @@ def settle_all(ledger: KernelLedger, kaggle: Kaggle, tell: Tell) -> None:
 
 
 def _search(entry: PushedKernel, kaggle: Kaggle) -> PushedKernel | None:
-    """Search the kernel's source for the push several times, because Kaggle may lag behind."""
-    for pauses in LOOKS:
-        time.sleep(client.timeout() / PAUSES * pauses)
+    """Search the kernel's source for the push several times."""
+    for _ in client.look_again():
         try:
             said = kaggle.call(
                 "kernel_source",

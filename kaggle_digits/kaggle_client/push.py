@@ -23,7 +23,6 @@ from kaggle_digits.runs.provenance import Provenance
 
 GROWTH = 1.5
 WAIT_FACTOR = 10  # `wait` waits this many timeouts for a score
-PAUSES = 60  # the first pause is the timeout divided by this
 MAX_PAUSE = 30  # the longest pause is the total waiting time divided by this
 NOT_OURS = {401, 403, 407}  # statuses about the account or the proxy: the next call fails too
 
@@ -206,7 +205,7 @@ def wait(entry: Entry, ledger: Ledger, kaggle: Kaggle, tell: Tell) -> Submission
         KaggleError: Kaggle rejects the requests.
 
     """
-    first, longest = client.timeout() / PAUSES, client.timeout() * WAIT_FACTOR
+    first, longest = client.first_pause(), client.timeout() * WAIT_FACTOR
     pause, deadline = first, time.monotonic() + longest
     status = entry.status
     while True:

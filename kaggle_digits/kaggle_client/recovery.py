@@ -5,7 +5,6 @@ entry stays UNKNOWN, and the next command searches Kaggle's list before it sends
 """
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,6 @@ from kaggle_digits.kaggle_client import client
 from kaggle_digits.kaggle_client.client import Kaggle, Submission
 from kaggle_digits.kaggle_client.faults import ADDRESS, KaggleError
 from kaggle_digits.kaggle_client.ledger import UNKNOWN, Entry, Ledger
-
-# Pauses before each search, in units of the timeout divided by PAUSES, because Kaggle's list may
-# lag behind. 15 s in total by default.
-LOOKS = (0, 1, 2, 4, 8)
-PAUSES = 60
 
 Tell = Callable[[str], None]
 
@@ -91,7 +85,7 @@ def settle_all(ledger: Ledger, kaggle: Kaggle, tell: Tell) -> None:
 
 
 def _search(entry: Entry, ledger: Ledger, kaggle: Kaggle) -> tuple[Submission | None, bool]:
-    """Search Kaggle's list for ``entry`` several times, because the list may lag behind.
+    """Search Kaggle's list for ``entry`` several times.
 
     Times are not compared: the submission is among the references that were not listed before.
 
@@ -101,8 +95,7 @@ def _search(entry: Entry, ledger: Ledger, kaggle: Kaggle) -> tuple[Submission | 
     """
     known = {other.reference for other in ledger.entries()} | set(entry.listed_before or ())
     new: list[Submission] = []
-    for pauses in LOOKS:
-        time.sleep(client.timeout() / PAUSES * pauses)
+    for _ in client.look_again():
         listed = kaggle.submissions()
         new = [
             candidate

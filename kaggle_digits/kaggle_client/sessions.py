@@ -19,7 +19,6 @@ FINAL = ("COMPLETE", *FAILED)
 MISSING = {403, 404}  # statuses of a kernel that does not exist or belongs to another user
 NOT_OURS = {401, 407}  # statuses about the account or the proxy: the next call fails too
 
-PAUSES = 60  # the first pause is the timeout divided by this
 GROWTH = 1.5
 MAX_PAUSES = 2  # the longest pause is the timeout divided by this
 QUEUE_FACTOR = 60  # `wait` allows this many timeouts in the queue
@@ -121,7 +120,7 @@ def wait(
 
     """
     longest = seconds + client.timeout() * QUEUE_FACTOR
-    pause, deadline = client.timeout() / PAUSES, time.monotonic() + longest
+    pause, deadline = client.first_pause(), time.monotonic() + longest
     session, shown = Session(""), 0
     while True:
         found = _look_up(kernel, kaggle)
