@@ -15,6 +15,7 @@ from kaggle_digits import files, runs, submissions
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores
 from kaggle_digits.runs import predictions
+from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.training.history import read_history
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ def describe_scores(judged: Scores) -> str:
     """Return accuracy with standard error, and the number of errors."""
     return (
         f"{judged.accuracy:.5f} ± {judged.standard_error:.5f} "
-        f"({judged.errors:,} errors in {judged.images:,} images)"
+        f"({describe_count(judged.errors, 'error')} in {describe_count(judged.images, 'image')})"
     )
 
 

@@ -1,4 +1,4 @@
-r"""Make text from outside safe for a terminal. Imports no other module of this package.
+r"""Make text from outside safe for a terminal, and count in words. Imports nothing of this package.
 
 Names of files, classes and runs, and Kaggle's answers, may contain anything: escape sequences that
 clear the screen, line breaks that imitate our output, overrides of the reading direction, bytes
@@ -44,3 +44,8 @@ def escape(text: str) -> str:
 def escape_lines(text: str) -> str:
     """Return ``text`` with unsafe characters escaped, but keep its line breaks."""
     return "\n".join(map(escape, text.split("\n")))
+
+
+def describe_count(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 error", "2,000 errors"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaggle_digits.terminal_text import UNSAFE, escape_lines, plain
+from kaggle_digits.terminal_text import UNSAFE, describe_count, escape_lines, plain
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,10 @@ def test_whatever_comes_is_safe_and_short(text, limit):
 def test_messages_of_several_lines_keep_them():
     message = "no file a\x1bb. Run:\n  kaggle-digits data get\n"
     assert escape_lines(message) == "no file a\\x1bb. Run:\n  kaggle-digits data get\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 errors"), (1, "1 error"), (2000, "2,000 errors")]
+)
+def test_a_number_has_its_noun(number, expected):
+    assert describe_count(number, "error") == expected

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaggle_digits.cli import printing
+from kaggle_digits.terminal_text import describe_count
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
@@ -23,9 +24,11 @@ def describe_agreement(compared: "Comparison", leaked: dict[str, int]) -> Iterat
     """Yield the files and the share of images on which each pair agrees."""
     names = compared.names
     for number, name in enumerate(names, start=1):
-        mark = f" ({_count(leaked[name], 'test image')} in training)" if name in leaked else ""
+        mark = (
+            f" ({describe_count(leaked[name], 'test image')} in training)" if name in leaked else ""
+        )
         yield f"[{number}] {name}{mark}"
-    yield f"\nagreement over {_count(len(compared.ids), 'image')}"
+    yield f"\nagreement over {describe_count(len(compared.ids), 'image')}"
     for first in range(0, len(names), COLUMNS):  # in blocks that fit on a terminal
         block = slice(first, first + COLUMNS)
         yield " " * 5 + "".join(f"{f'[{n}]':>9}" for n in range(1, len(names) + 1)[block])
@@ -51,7 +54,8 @@ def describe_differences(compared: "Comparison") -> Iterator[str]:
             rest = f"{'others':>16}{sum(pair.count for pair in others):>8,}" if others else ""
             yield start + rest
     if len(shown) > SHOWN_PAIRS:
-        yield f"{_count(len(shown) - SHOWN_PAIRS, 'more pair')} with fewer differences: see --json"
+        left = describe_count(len(shown) - SHOWN_PAIRS, "more pair")
+        yield f"{left} with fewer differences: see --json"
 
 
 def describe_disputed(compared: "Comparison") -> Iterator[str]:
@@ -60,7 +64,7 @@ def describe_disputed(compared: "Comparison") -> Iterator[str]:
     if not len(rows):
         yield "\nall files agree on every image"
         return
-    yield f"\n{_count(len(rows), 'disputed image')}, the most split first"
+    yield f"\n{describe_count(len(rows), 'disputed image')}, the most split first"
     if len(compared.names) > COLUMNS:
         shown = ", ".join(map(str, compared.disputed_ids[:SHOWN_IDS]))
         yield f"ImageId {shown}" + (", …" if len(rows) > SHOWN_IDS else "")
@@ -114,7 +118,7 @@ def describe_held_out(paired: "list[Paired] | None") -> Iterator[str]:
     if not paired:
         yield "\nThe runs have no held-out images in common, so accuracies cannot be compared."
         return
-    yield f"\naccuracy on the {_count(paired[0].images, 'image')} that all runs held out"
+    yield f"\naccuracy on the {describe_count(paired[0].images, 'image')} that all runs held out"
     for pair in paired:
         verdict = "not significant" if pair.p_value >= SIGNIFICANT else "significant"
         yield f"A {pair.accuracy_a:.5f}  {pair.a}"
@@ -123,7 +127,8 @@ def describe_held_out(paired: "list[Paired] | None") -> Iterator[str]:
             f"  A minus B: {pair.difference:+.5f}, 95 % confidence interval {pair.lowest:+.5f} to "
             f"{pair.highest:+.5f}"
         )
-        yield f"  only A is correct: {_count(pair.only_a, 'image')}; only B: {pair.only_b:,}"
+        only_a = describe_count(pair.only_a, "image")
+        yield f"  only A is correct: {only_a}; only B: {pair.only_b:,}"
         yield f"  McNemar's exact test: p = {pair.p_value:.3g}, {verdict}"
     yield "The test covers the variation between images, not between training seeds."
     if len(paired) > 1:
@@ -136,7 +141,7 @@ def describe_files(vote: Path | None, picture: Path | None, drawn: int) -> Itera
         yield f"\nmajority vote written to {vote}"
     if picture is not None:
         yield (
-            f"\n{_count(drawn, 'disputed digit')} drawn in {picture}"
+            f"\n{describe_count(drawn, 'disputed digit')} drawn in {picture}"
             if drawn
             else "\nno picture, because the files agree on every image"
         )
@@ -147,7 +152,3 @@ def describe_page(page: "PageFiles") -> Iterator[str]:
     yield f"\npage written to {page.html}"
     for reason in page.left_out:
         yield f"omitted: {reason}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kaggle_digits.files import SUBMISSIONS
-from kaggle_digits.terminal_text import escape, escape_lines
+from kaggle_digits.terminal_text import describe_count, escape, escape_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,8 +44,9 @@ def print_note(note: str | None) -> None:
 def describe_scores(judged: "Scores") -> str:
     """Return accuracy with standard error, log loss and errors in words."""
     return (
-        f"accuracy {judged.accuracy:.5f} ± {judged.standard_error:.5f}, "
-        f"log loss {judged.log_loss:.5f}, {judged.errors:,} errors in {judged.images:,} images"
+        f"accuracy {judged.accuracy:.5f} ± {judged.standard_error:.5f}, log loss "
+        f"{judged.log_loss:.5f}, {describe_count(judged.errors, 'error')} in "
+        f"{describe_count(judged.images, 'image')}"
     )
 
 

@@ -20,6 +20,7 @@ from kaggle_digits.plots.canvas import (
     write,
 )
 from kaggle_digits.runs.predictions import Prediction
+from kaggle_digits.terminal_text import describe_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
     room = 0.075 * max(map(len, short))  # width of the longest name in inches
     left, below = 0.5 + room, 0.45 + max(room, 0.1)
     side, head = 5.6 - room, canvas.head_height(1)
-    title = f"{errors.sum():,} errors in {counts.sum():,} {what}"
+    title = f"{describe_count(int(errors.sum()), 'error')} in {counts.sum():,} {what}"
     figure = canvas.make_figure(
         head + side + 0.25 + below,
         title,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, FAINT, MARGIN, VERMILION, WIDTH
+from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure"
     wrong, val_wrong = (1 - _curves(histories, name) for name in ("accuracy", "val_accuracy"))
     head = canvas.head_height(2 if note else 1)
     total = head + 0.3 + HEIGHT + BELOW
-    title = f"Learning curves over {_count(loss.shape[1], 'epoch')}"
+    title = f"Learning curves over {describe_count(loss.shape[1], 'epoch')}"
     figure = canvas.make_figure(total, title, "", *filter(None, [note]))
     width = (WIDTH - 2 * LEFT - 2 * MARGIN) / 2
     panels = [
@@ -136,7 +137,3 @@ def _draw(axes: "Axes", curves: Curves, colour: str, style: str | tuple[int, obj
     axes.plot(epochs, mean, color=colour, linewidth=2.2, linestyle=style, **points)
     axes.set_xlim(epochs[0] - 0.3, epochs[-1] + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
