@@ -34,8 +34,10 @@ class Measured:
 MEASURED = (
     Measured(MEMBERS[:1], self_training=False, folds=4, epochs=8, errors=158),
     Measured(MEMBERS[:2], self_training=False, folds=4, epochs=8, errors=138),
-    Measured(MEMBERS[:1], self_training=False, folds=5, epochs=15, errors=131),
-    Measured(MEMBERS[:2], self_training=False, folds=5, epochs=15, errors=120),
+    Measured(MEMBERS[:1], self_training=False, folds=5, epochs=15, errors=143),
+    Measured(MEMBERS[:2], self_training=False, folds=5, epochs=15, errors=125),
+    Measured(MEMBERS[:3], self_training=False, folds=5, epochs=15, errors=118),
+    Measured(MEMBERS[:4], self_training=False, folds=5, epochs=15, errors=114),
     Measured(MEMBERS[:2], self_training=True, folds=4, epochs=8, errors=124),
 )
 MEASURED_IMAGES = 42_000
