@@ -261,10 +261,11 @@ def require_replaceable(path: Path, start: bytes, kind: str) -> None:
     except OSError as error:
         raise error_from(error, path) from error
     if found and not found.removeprefix(codecs.BOM_UTF8).startswith(start):
-        shown = " ".join(start.decode("ascii", "replace").split())
+        shown = " ".join(start.decode("latin-1").split())
+        why = f": it does not begin with {shown}" if shown.isascii() else ""
         raise InputError(
-            f"{path} exists and is not {kind}: it does not begin with {shown}. The file was not "
-            "changed. Use a new name, or that of an earlier file of this kind."
+            f"{path} exists and is not {kind}{why}. The file was not changed. Use a new name, or "
+            "that of an earlier file of this kind."
         )
 
 

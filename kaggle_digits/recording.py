@@ -209,6 +209,7 @@ def train_members(
 
     """
     shared = replace(config.train, folds=plan.folds, epochs=plan.epochs)
+    replace(shared, seed=shared.seed + plan.seeds - 1)  # a seed too large fails now, not later
 
     def train_round(seed: int, pseudo_labels: tuple[Path, ...]) -> list[Path]:
         return [

@@ -280,8 +280,8 @@ def compare(items: Sequence[FinishedRun | str | Path]) -> FileComparison:
     for item in require_list("compare", items):
         if not isinstance(item, FinishedRun | str | Path):
             raise InputError(
-                f"compare received {type(item).__name__}. Expected CSVs, finished runs, or runs' "
-                "folders. Write a blend to a CSV first: blend.write_submission(…)."
+                f"compare received {type(item).__name__}. Expected CSVs (of a blend: "
+                "blend.write_submission), finished runs, or runs' folders."
             )
         path = item.folder if isinstance(item, FinishedRun) else files.expand_home(item)
         csv = runs.Run(open_run(path).folder).submission if path.is_dir() else path

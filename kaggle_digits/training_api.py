@@ -147,8 +147,14 @@ def configure(
     found = recipe if isinstance(recipe, Recipe) else find(str(recipe))
     require_reproducible(found)
     settings = settings.copy()
-    if isinstance(settings.get("storage"), Path):
-        settings["storage"] = str(settings["storage"])
+    storage = settings.get("storage")
+    if isinstance(storage, Path):
+        if storage.parts[0].endswith(":"):
+            raise InputError(
+                f"received storage={storage!r}. Expected an address as text, such as "
+                "'s3://bucket/folder', or the path of a folder."
+            )
+        settings["storage"] = str(storage)
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
             settings[name] = files.expand_home(settings[name])

@@ -337,6 +337,8 @@ def test_test_images_fit_into_a_submission():
         kd.Splits("csv", letters, kd.Dataset(PIXELS, None, np.arange(1, 4)))
     with pytest.raises(kd.InputError, match=r"seed=4294967295 and seeds=2\. Expected seeds up to"):
         kd.cross_validate("dense", seed=2**32 - 1, seeds=2)
+    with pytest.raises(kd.InputError, match=r"storage=.*Expected an address as text"):
+        kd.cross_validate("dense", storage=Path("s3://bucket/x"))
     with pytest.raises(kd.InputError, match=r"seeds=2 for a single model\. Expected 1"):
         kd.train("dense", seeds=2)
 

@@ -64,6 +64,7 @@ def command(
     """
     from kaggle_digits import submissions
     from kaggle_digits.cli import compare_text
+    from kaggle_digits.runs import provenance
     from kaggle_digits.submissions import comparison
 
     csvs = [_csv(path) for path in paths]
@@ -82,9 +83,10 @@ def command(
         for path, origin in found
         if origin and origin.test_images_in_train
     }
+    voted = None if vote is None else provenance.trace_vote(found)
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
-        _write_vote(vote, compared, found)
+        _write_vote(vote, compared, voted)
     page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
         written = {"vote": vote, "picture": picture if drawn else None, "html": html}
@@ -152,14 +154,11 @@ def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, P
     ]
 
 
-def _write_vote(
-    vote: Path, compared: "Comparison", found: "Sequence[tuple[Path, Provenance | None]]"
-) -> None:
+def _write_vote(vote: Path, compared: "Comparison", origin: "Provenance | None") -> None:
     """Write the majority labels, and record their provenance if it is known."""
     from kaggle_digits import submissions
     from kaggle_digits.runs import provenance
 
-    origin = provenance.trace_vote(found)
     submissions.write(vote, compared.ids, compared.majority)
     if origin:
         provenance.note(vote, origin, options.SUBMISSIONS)
@@ -192,9 +191,14 @@ def _compare_runs(folders: list[Path]) -> "list[Paired] | None":
         return []
     from kaggle_digits import runs
     from kaggle_digits.runs import predictions
+    from kaggle_digits.runs.safe_folder import DamagedRunError
     from kaggle_digits.submissions import comparison
 
-    oof = predictions.read_out_of_fold([runs.Run(folder) for folder in folders])
+    try:
+        oof = predictions.read_out_of_fold([runs.Run(folder) for folder in folders])
+    except DamagedRunError as error:  # the CSVs can still be compared
+        printing.print_note(str(error))
+        oof = None
     if oof is None:
         return None
     right = oof.probabilities.argmax(axis=2) == oof.labels

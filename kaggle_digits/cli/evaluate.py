@@ -106,7 +106,8 @@ def command(
         chosen = (split or options.Split.TRAIN).value
         evaluate_image.show(run, chosen, show, input_, as_json=json)
         return
-    judged = _judge(run, worst)
+    # Without its out-of-fold predictions, --plots still draws the learning curves.
+    judged = None if plots and not run.has("oof.npz") else _judge(run, worst)
     tested = _test_scores(run)
     drawn = _drawn(run, input_) if plots else None
     no_other_output = tested is None and drawn is None and html is None

@@ -45,6 +45,7 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
                 "state": got.manifest.state,
                 "runs": list(map(str, got.runs)),
                 "submission": csv and str(csv),
+                "submission_existed": is_kept,
             }
         )
         return
@@ -84,7 +85,7 @@ def _describe_run(folder: Path) -> None:
     scores = run.metrics
     oof = ((scores or {}).get("oof") or {}).get("accuracy")
     judged = "" if oof is None else f", out-of-fold accuracy {oof:.5f}"
-    done = sum(run.fold_scores(number) is not None for number in range(1, run.members + 1))
+    done = sum(run.is_fold_finished(number) for number in range(1, run.members + 1))
     printing.say(f"Run          {folder} ({done} of {run.members} models{judged})")
 
 

@@ -59,7 +59,7 @@ def _row(run: Any, public_score: float | None) -> dict[str, Any]:
     facts, metrics = run.facts, run.metrics or {}
     oof = metrics.get("oof") or {}
     members = run.members
-    done = sum(run.fold_scores(number) is not None for number in range(1, members + 1))
+    done = sum(run.is_fold_finished(number) for number in range(1, members + 1))
     return {
         "run": str(run.folder),
         "recipe": facts.settings.recipe,

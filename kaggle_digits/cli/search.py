@@ -140,6 +140,9 @@ def _seconds(budget: str) -> float:
 class _Lines:
     """Print one line per trial on stderr."""
 
+    def __init__(self) -> None:
+        self.notes: set[str] = set()
+
     def trial_started(self, trial: "Trial", *, resumed: bool) -> None:
         settings = _settings(trial) or "the recipe's own settings"
         self._print(f"trial {trial.number}  {'resumes: ' if resumed else ''}{settings}")
@@ -155,7 +158,9 @@ class _Lines:
         self._print(f"trial {trial.number}  {ended} {trial.accuracy:.5f}{best_text}")
 
     def note(self, text: str | None) -> None:
-        printing.print_note(text)
+        if text is not None and text not in self.notes:  # most trials have the same
+            self.notes.add(text)
+            printing.print_note(text)
 
     def confirming(self, name: str, seed: int) -> None:
         whose = "the winner" if name == "winner" else "the recipe's own settings"

@@ -275,7 +275,7 @@ class Recipe:
         """
         known = list_settings(self.network)
         for name in values:
-            if known is not None and name not in known:
+            if known is not None and name not in {*known, "augmentation"}:
                 raise InputError(
                     f"received the setting {name!r}.{suggest(name, known)} Expected a setting of "
                     "Training (learning_rate, …), of the augmentation (augmentation.rotation, …) "

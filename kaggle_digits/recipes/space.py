@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.transforms.affine import Affine
@@ -114,15 +115,16 @@ def find_fault(space: Any, network: Callable[..., Any]) -> str | None:
 def _find_dimension_fault(dimension: Any) -> str | None:
     if isinstance(dimension, Choice):
         options = dimension.options
-        is_list = isinstance(options, tuple | list)
-        plain = is_list and all(isinstance(value, PLAIN) for value in options)
-        if not plain or len(set(options)) < 2:  # noqa: PLR2004 — one value is no choice
-            return f"needs two or more numbers or texts in brackets, received {options!r}"
+        plain = all(isinstance(value, PLAIN) for value in options)
+        if isinstance(options, str) or not plain or len(set(options)) < 2:  # noqa: PLR2004 — one is no choice
+            return f"needs a tuple of two or more numbers or texts, received {options!r}"
         return None
     if not isinstance(dimension, Real | Integer):
         return f"is {dimension!r}, expected Real, Integer or Choice"
     low, high = dimension.low, dimension.high
-    if isinstance(dimension, Integer) and not (isinstance(low, int) and isinstance(high, int)):
+    if isinstance(dimension, Integer) and not (
+        isinstance(low, Integral) and isinstance(high, Integral)
+    ):
         return f"goes from {low} to {high}, expected whole numbers"
     if not -math.inf < low < high < math.inf or (dimension.log and low <= 0):
         return f"goes from {low} to {high}, expected two growing numbers, above 0 for log=True"

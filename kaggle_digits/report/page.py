@@ -67,7 +67,7 @@ class Written:
 
 
 def require_target(path: Path) -> None:
-    """Raise InputError unless ``path`` ends in .html and no other files would be replaced."""
+    """Raise InputError unless ``path`` ends in .html and only web pages would be replaced."""
     if path.suffix.lower() != ".html":
         raise InputError(f"received {path} for a page. Expected a name that ends in .html.")
     files.require_replaceable(path, b"<!DOCTYPE html>", "a web page")

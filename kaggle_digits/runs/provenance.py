@@ -123,10 +123,15 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
     known = [origin for _, origin in voters if origin is not None]
     if not known:
         return None
-    if len({origin.test_fingerprint for origin in known} - {None}) > 1:
+    first: dict[str, Path] = {}  # the first file for each set of test images
+    for path, origin in voters:
+        if origin is not None and origin.test_fingerprint is not None:
+            first.setdefault(origin.test_fingerprint, path)
+    if len(first) > 1:
+        one, other, *_ = first.values()
         raise InputError(
-            "a majority vote needs labels of the same test images. Received CSVs of different "
-            f"ones: {', '.join(str(path) for path, origin in voters if origin)}."
+            f"a majority vote needs labels of the same test images; {one} and {other} are for "
+            "different ones. Omit one of them, or predict the same images with both."
         )
     names = [str(path) if origin is None else origin.run for path, origin in voters]
     return replace(

@@ -89,6 +89,8 @@ def search(config: SearchConfig, splits: Splits, folder: Path, watcher: SearchCa
     """
     require_optuna()
     started = time.monotonic()
+    # A seed of the confirmation that is too large fails now, not after all trials.
+    replace(config.train, seed=config.train.seed + config.confirmations)
     recipe = config.train.recipe
     cross_validation.require_shape(recipe, splits.train.images)
     splitting.require_all_classes(splits.train)
@@ -317,10 +319,7 @@ def _confirm(
     if not ranked:
         return
     winner, own = ranked[0], study.trials[0]
-    confirmed = winner
-    if config.train.epochs is not None:  # so that the recipe trains as it was confirmed
-        confirmed = replace(winner, params=winner.params | {"epochs": config.train.epochs})
-    recipe = trainer.write_recipe(confirmed, study.winner, "search")
+    recipe = trainer.write_recipe(winner, study.winner, "search")
     seeds = tuple(config.train.seed + number for number in range(1, config.confirmations + 1))
 
     def train(name: str, folder: Callable[[int], str], recipe: Recipe) -> list[Run]:
@@ -335,6 +334,9 @@ def _confirm(
     ours = theirs
     if winner.number != own.number:
         ours = train("winner", lambda seed: f"confirm-{winner.number}-{seed}", recipe)
+    if config.train.epochs is not None:  # so that the recipe trains as it was confirmed
+        params = winner.params | {"epochs": config.train.epochs}
+        trainer.write_recipe(replace(winner, params=params), study.winner, "search")
     correct, own_correct = _held_back_answers(ours), _held_back_answers(theirs)
     gain = correct.astype(float) - own_correct
     study.write_confirmation(

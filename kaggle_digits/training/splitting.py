@@ -144,7 +144,13 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
             f"--limit {limit} does not fit the data. Expected {classes} (one image per class) to "
             f"{len(train) - classes}, or no --limit for all {len(train)} images."
         )
-    _require_images_a_class(train.labels, 2, "--limit needs")
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    if 1 in counts:
+        name = train.class_names[int(np.flatnonzero(counts == 1)[0])]
+        raise InputError(
+            f"--limit needs two or more images of each class; the data has one of class {name}. "
+            "Add images of this class, or omit --limit."
+        )
     chosen, _ = _split_in_two(train.labels, seed, train_size=limit)
     return train.take(np.sort(chosen))
 

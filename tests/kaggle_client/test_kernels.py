@@ -538,6 +538,8 @@ def test_a_csv_that_exists_is_kept_and_named(fetching, server):
     text = kernel(fetching, server, "fetch")
     assert f"Submission submissions/{name}.csv (existed already, not changed)" in text
     assert csv.read_text() == "mine"
+    shutil.rmtree(fetching / "runs")
+    assert '"submission_existed": true' in kernel(fetching, server, "fetch", "--json")
 
 
 def test_a_fetch_that_failed_is_repeated(fetching, server):

@@ -8,6 +8,7 @@ import pytest
 import kaggle_digits as kd
 from kaggle_digits import files, runs, submissions
 from kaggle_digits.runs import predictions
+from tests import product
 from tests.report.made_runs import make_data, make_run
 
 
@@ -49,7 +50,7 @@ def test_only_a_submission_is_replaced(tmp_path):
             found.write_submission(path)
     assert path.read_text() == "mine"
     blend: Any = found
-    with pytest.raises(kd.InputError, match=r"compare received Blend\. Expected CSVs, finished"):
+    with pytest.raises(kd.InputError, match=r"compare received Blend\. Expected CSVs "):
         kd.compare([blend, runs_[0].folder])
 
 
@@ -59,6 +60,9 @@ def test_predictions_that_are_missing_are_named(tmp_path):
     (second.folder / "oof.npz").unlink()
     with pytest.raises(kd.InputError, match=r"oof\.npz is missing\. Repeat the command that made"):
         predictions.read_out_of_fold([first, second])
+    done = product.call("compare", first.folder, second.folder, cwd=tmp_path)
+    assert "oof.npz is missing" in done.stderr
+    assert "agreement over 20 images" in done.stdout
     (first.folder / "test.npz").unlink()
     with pytest.raises(kd.InputError, match=r"test\.npz is missing\. Repeat the command that made"):
         predictions.read_test([first])

@@ -195,7 +195,7 @@ def test_a_vote_on_different_test_images_is_refused(tmp_path):
     for name, fingerprint in (("a", "1" * 64), ("b", "2" * 64)):
         write_run(tmp_path / "runs" / name, label=ord(name) % 10, test_fingerprint=fingerprint)
     done = product.call("compare", "runs/a", "runs/b", "--vote", "v.csv", cwd=tmp_path, code=2)
-    assert "Received CSVs of different ones: runs/a, runs/b." in done.stderr
+    assert "runs/a and runs/b are for different ones. Omit one of them" in done.stderr
     assert not (tmp_path / "v.csv").exists()
 
 

@@ -6,15 +6,17 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import kaggle_digits as kd
 from kaggle_digits.errors import InputError
+from kaggle_digits.evaluation import Scores
 from kaggle_digits.recipes.space import Dimension, default_space, find_fault
 from kaggle_digits.runs import Run
 from kaggle_digits.search.study import Study, Trial, best
-from kaggle_digits.search.trying import is_hopeless, recipe_text
+from kaggle_digits.search.trying import _TrialCallback, is_hopeless, recipe_text
 from tests import product, untrained
 from tests.helpers import write_competition
 
@@ -41,7 +43,7 @@ RECIPE = kd.Recipe(
     name="small",
     summary="",
     network=network,
-    training=kd.Training(optimizer="adam", learning_rate=1e-3, batch_size=16, epochs=1),
+    training=kd.Training(optimizer="adam", learning_rate=1e-3, batch_size=16, epochs=2),
     space={"units": kd.Integer(4, 32), "learning_rate": kd.Real(1e-4, 1e-1, log=True)},
 )
 """
@@ -93,12 +95,32 @@ def test_a_search_tries_the_own_settings_and_those_of_the_space(searched):
     assert confirmed.winner.seeds == (1,)
 
 
+def test_a_resumed_trial_adds_its_time(tmp_path):
+    study, trial = Study(tmp_path), Trial(1, {}, seconds=100.0)
+    judged = Scores(0.5, 1.0, 5, 10, 0.1)
+    callback = _TrialCallback(study, trial, mock.Mock())
+    callback.run_started(2, 1, (10, 10))
+    callback.fold_done(1, judged, skipped=False)
+    assert callback.trial.seconds >= 100
+    [written] = study.trials
+    assert written.accuracies == (0.5,)
+    assert written.seconds == callback.trial.seconds
+
+
+def test_seeds_of_the_confirmation_are_checked_before_the_trials(data, tmp_path):
+    options = ("--recipe", "dense", "--seed", str(2**32 - 1), "--confirm", "1", "--input", data)
+    done = product.call("search", *options, cwd=tmp_path, code=2)
+    assert "received seed=4294967296. Expected seeds up to 4,294,967,295" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 @needs_optuna
 def test_a_note_says_what_few_images_change(data, tmp_path):
-    options = ("--folds", "2", "--epochs", "1", "--trials", "1", "--confirm", "0")
+    options = ("--folds", "2", "--epochs", "1", "--trials", "1", "--confirm", "1")
     with untrained.training_takes_no_time():
         done = product.call("search", "--recipe", "dense", *options, "--input", data, cwd=tmp_path)
-    assert "Note: few images, 40 for each model: batch size 16 instead of 128" in done.stderr
+    note = "Note: few images, 40 for each model: batch size 16 instead of 128"
+    assert done.stderr.count(note) == 1  # of the trial and the confirmation
 
 
 def test_the_winner_is_a_recipe_for_cv(searched, data):
@@ -217,6 +239,7 @@ def test_settings_replace_those_of_training_augmentation_and_network():
     assert recipe.network.keywords == {"width": 16}  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=r"'learnin_rate'\. Did you mean 'learning_rate'\?"):
         recipe.with_settings({"learnin_rate": 1})
+    assert recipe.with_settings({"augmentation": None}).training.augmentation is None
     with pytest.raises(InputError, match=r"received the setting 'augmentation.rot'"):
         recipe.with_settings({"augmentation.rot": 5})
 
@@ -242,8 +265,11 @@ def test_built_in_spaces_hold():
         ('{"units": kd.Integer(4, 4)}', "goes from 4 to 4, expected two growing numbers"),
         ('{"units": kd.Real(0, 1, log=True)}', "above 0 for log=True"),
         ('{"unitz": kd.Integer(4, 8)}', "space names 'unitz', expected a setting of Training"),
-        ('{"units": kd.Choice((4,))}', "needs two or more numbers or texts"),
-        ('{"optimizer": kd.Choice("adam")}', "numbers or texts in brackets, received 'adam'"),
+        ('{"units": kd.Choice((4,))}', "needs a tuple of two or more numbers or texts"),
+        (
+            '{"optimizer": kd.Choice("adam")}',
+            "needs a tuple of two or more numbers or texts, received 'adam'",
+        ),
         ('{"units": kd.Integer(1.5, 3)}', "goes from 1.5 to 3, expected whole numbers"),
         ('{"units": (4, 8)}', "expected Real, Integer or Choice"),
         ("[4, 8]", "space is a list, expected a dict"),

@@ -80,6 +80,9 @@ def test_free_memory_is_that_of_this_machine_or_container(monkeypatch, tmp_path)
     assert choosing.free_memory() == 12_345 - 10_000 + 2_000  # the kernel gives up cached files
     (tmp_path / "memory.max").write_text("5000\n")
     assert choosing.free_memory() == 0
+    for name in ("memory.stat", "memory.current"):
+        (tmp_path / name).unlink()
+    assert choosing.free_memory() == 5000
 
 
 def test_the_command_says_what_is_wrong_before_it_trains(sample, tmp_path):

@@ -68,7 +68,7 @@ def test_limit_is_stratified_and_keeps_the_order():
 
 def test_limit_of_a_class_with_one_image():
     single = dataset(np.array([0] * 99 + [1], np.uint8))
-    with pytest.raises(InputError, match=r"--limit needs at least 2 images .* has 1 of class 1"):
+    with pytest.raises(InputError, match=r"--limit needs two .* has one of class 1\."):
         subsample(single, 20, seed=0)
 
 

@@ -123,10 +123,19 @@ def _free_in_container(folder: str, limit: str, used: str, cache: str) -> int | 
         cache: name of the line with the cached files that the kernel gives up first.
 
     """
-    try:
-        most, now = (int(Path(folder, name).read_text("ascii")) for name in (limit, used))
-        lines = Path(folder, "memory.stat").read_text("ascii").splitlines()
-    except (OSError, ValueError):  # no such limit, or "max"
+    most = _read_number(Path(folder, limit))
+    if most is None:
         return None
-    cached = dict(line.split() for line in lines).get(cache, "0")
-    return max(0, most - now + int(cached))
+    try:
+        lines = Path(folder, "memory.stat").read_text("ascii").splitlines()
+    except OSError:
+        lines = []
+    cached = [int(line.split()[1]) for line in lines if line.startswith(f"{cache} ")]
+    return max(0, most - (_read_number(Path(folder, used)) or 0) + sum(cached))
+
+
+def _read_number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
