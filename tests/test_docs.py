@@ -89,7 +89,7 @@ def reader(tmp_path_factory):
         for units, (name, recipe) in enumerate(list(recipes.RECIPES.items()), start=4):
             training = replace(recipe.training, epochs=1, precision="float32")
             network = partial(untrained.tiny_network, recipe.image_shape, units)
-            small = replace(recipe, network=network, training=training, deslant=None)
+            small = replace(recipe, network=network, training=training, deslant=None, space={})
             patch.setitem(recipes.RECIPES, name, small)
         for name, value in product.environment(**server.environment()).items():
             patch.setenv(name, value)
