@@ -140,7 +140,7 @@ def worst_images(
     total = head + height * math.ceil(len(images) / COLUMNS)
     figure = canvas.make_figure(
         total,
-        f"The {len(images)} of {what} with the lowest probability of their label",
+        f"The {len(images)} least probable labels of {what}",
         "Blue: label. Vermilion: prediction. Each is followed by its probability.",
     )
     for number, (scored, image) in enumerate(images):
@@ -150,11 +150,10 @@ def worst_images(
         canvas.show_image(figure, image, left, top - LINE - size, size)
         top -= LINE + size + 0.05
         label, predicted = names[scored.label], names[scored.predicted]
-        right = scored.label == scored.predicted
-        _write_class(figure, "is", label, scored.probability_of_label, (left, top), BLUE)
+        _write_class(figure, "label", label, scored.probability_of_label, (left, top), BLUE)
         _write_class(
             figure,
-            "is" if right else "not",
+            "pred.",
             predicted,
             scored.probability_of_predicted,
             (left, top - LINE),
@@ -173,10 +172,10 @@ def _write_class(
 ) -> None:
     """Write a class and its probability at ``place``, in inches from the lower left."""
     left, top = place
-    write(figure, left, top, word, fontsize=8.5, color=QUIET)
-    name = canvas.cut(name, 10)
+    write(figure, left, top, word, fontsize=7.5, color=QUIET)
+    name = canvas.cut(name, 8)
     size = 9 if len(name) < LONG else 8
-    write(figure, left + 0.26, top, name, fontsize=size, fontweight="bold", color=colour)
+    write(figure, left + 0.3, top, name, fontsize=size, fontweight="bold", color=colour)
     right = left + CELL - 2 * GAP
     write(figure, right, top, f"{probability:.3f}", fontsize=8.5, color=QUIET, ha="right")
 

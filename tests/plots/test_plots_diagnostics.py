@@ -155,7 +155,7 @@ def test_a_run_without_errors_has_its_pictures():
 def test_a_worst_image_has_its_label_its_prediction_and_their_probabilities():
     one = WorstImage(17, 3, 8, probability_of_label=0.1, probability_of_predicted=0.5)
     figure = diagnostics.worst_images([(one, np.zeros((28, 28, 1), np.uint8))], CIFAR, "20 images")
-    assert words(figure)[2:] == ["id 17", "is", "cat", "0.100", "not", "ship", "0.500"]
+    assert words(figure)[2:] == ["id 17", "label", "cat", "0.100", "pred.", "ship", "0.500"]
 
 
 def test_the_answer_shows_every_class():
