@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.backend import start_keras
+from kaggle_digits.backend import backend_name, start_keras
 from kaggle_digits.errors import InputError
 
 MAX_PARAMETERS = 100_000_000  # 400 MB in float32; the largest recipe has 4.2 million per model
@@ -57,6 +57,13 @@ NUMERIC_MODULES = {
         "constraints", "initializers", "losses", "optimizers", "optimizers.schedules",
         "regularizers", "src.ops.core", "src.ops.einops", "src.ops.image", "src.ops.linalg",
         "src.ops.math", "src.ops.nn", "src.ops.numpy",
+    )
+}  # fmt: skip
+# With PyTorch, `keras.optimizers` gives these classes, and checkpoints name them.
+TORCH_OPTIMIZERS = {
+    f"keras.src.backend.torch.optimizers.torch_{name}"
+    for name in (
+        "adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "nadam", "rmsprop", "sgd",
     )
 }  # fmt: skip
 TAKE_FUNCTIONS = {
@@ -136,7 +143,8 @@ def _is_known(entry: dict[str, Any], registered: set[str]) -> bool:
         return name in VALUES
     if name == "function":  # a built-in activation, loss or similar, by its name
         return module == "builtins" and isinstance(entry.get("config"), str)
-    is_numeric = module in NUMERIC_MODULES and name[:1].isupper() and name not in TAKE_FUNCTIONS
+    numeric = NUMERIC_MODULES | (TORCH_OPTIMIZERS if backend_name() == "torch" else set())
+    is_numeric = module in numeric and name[:1].isupper() and name not in TAKE_FUNCTIONS
     return custom in (None, name) and (is_numeric or name in NAMES.get(module, ()))
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.backend import (
+    backend_name,
     batches_of,
     faster_precision,
     make_repeatable,
@@ -245,7 +246,10 @@ def _train_epoch(
         **batches_of(images, targets, training.batch_size),
         shuffle=False,
         verbose=0,
-        callbacks=[_batch_callback(watcher.images_trained, training.batch_size, len(train))],
+        callbacks=[
+            _batch_callback(watcher.images_trained, training.batch_size, len(train)),
+            *([_seed_callback(_derive_seed(*seed))] if backend_name() == "torch" else []),
+        ],
     ).history
     trained = time.perf_counter() - started
     if not math.isfinite(history["loss"][0]):
@@ -309,6 +313,22 @@ def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
     states = [variable for variable in network.variables if id(variable) not in weights]
     for index, state in enumerate(states, len(network.layers)):
         state.assign([_derive_seed(*seed, generators.get(id(state), index)), 0])
+
+
+def _seed_callback(seed: int) -> Any:
+    """Return a callback that seeds the global generator before the first step.
+
+    With PyTorch, layers without a seed of their own use it. A model that was just loaded has used
+    it already when its first step begins.
+    """
+    import keras
+
+    def on_batch_begin(batch: int, logs: Any) -> None:
+        del logs  # Keras passes it by this name
+        if batch == 0:
+            keras.utils.set_random_seed(seed)
+
+    return keras.callbacks.LambdaCallback(on_train_batch_begin=on_batch_begin)
 
 
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:
