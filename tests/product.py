@@ -133,3 +133,17 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
 def message(done: subprocess.CompletedProcess[str]) -> str:
     """Return stderr on one line, without the frame that usage errors have."""
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.stderr).split())
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the processes that train for ``parent``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
+            command = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and b"spawn_main" in command and fields[0] != "Z":
+            found.append(int(path.name))
+    return found

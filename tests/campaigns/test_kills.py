@@ -61,7 +61,7 @@ class Campaign:
         process = self.command.start(folder, at)
         if how == "time":
             time.sleep(wait)
-            victim = self.chance.choice([process.pid, *children_of(process.pid)])
+            victim = self.chance.choice([process.pid, *product.workers_of(process.pid)])
             with_suppressed_kill(victim)
         process.communicate(timeout=300)
         require_none_left(folder)
@@ -80,20 +80,6 @@ def with_suppressed_kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # it was ready before
-
-
-def children_of(parent: int) -> list[int]:
-    """Return the processes that train for ``parent``."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
-            command = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and b"spawn_main" in command:
-            found.append(int(path.name))
-    return found
 
 
 def require_none_left(folder: Path) -> None:

@@ -29,20 +29,6 @@ def data(undisturbed):
     return undisturbed / "input"
 
 
-def workers_of(parent: int) -> list[int]:
-    """Return the processes that train for ``parent``."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
-            command = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and b"spawn_main" in command and fields[0] != "Z":
-            found.append(int(path.name))
-    return found
-
-
 def gone(pids: list[int]) -> bool:
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
@@ -54,7 +40,7 @@ def begun(cwd: Path, data: Path):
     """Start the run, and return it and its workers once a fold has finished an epoch."""
     process = product.started(*DENSE, "--input", data, cwd=cwd, KAGGLE_KEY="a-key")
     product.read_until(process, "epoch 1/6")
-    pids = workers_of(process.pid)
+    pids = product.workers_of(process.pid)
     assert len(pids) == 2
     assert not any(b"a-key" in Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
     return process, pids
@@ -130,7 +116,7 @@ def test_two_jobs_write_the_bytes_of_one_after_sigkill_of_all_and_of_one(
 
     process = product.started(*DENSE, "--input", data, cwd=tmp_path)
     product.read_until(process, "resumes after epoch")
-    [first, *_] = workers_of(process.pid)
+    [first, *_] = product.workers_of(process.pid)
     os.kill(first, signal.SIGKILL)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 1
