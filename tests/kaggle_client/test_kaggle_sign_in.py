@@ -186,7 +186,7 @@ def test_a_proxy_that_wants_a_password_for_a_tunnel(folder, data, server):
         KAGGLE_API_ENVIRONMENT="PROD", HTTPS_PROXY=proxy, https_proxy=proxy,
     )  # fmt: skip
     assert "requires a user name and password (407)" in text
-    assert server.calls == ["CONNECT"]
+    assert set(server.calls) == {"CONNECT"}  # once seen twice: its own library may try again
 
 
 def test_an_error_that_quotes_the_header_shows_no_key(folder, data, server):
