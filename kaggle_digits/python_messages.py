@@ -13,11 +13,11 @@ from typing import Any
 
 from kaggle_digits.errors import KaggleDigitsError
 
-# What follows the name of an option, if it is a value: a number, a quoted text, or a known word.
-VALUE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?[a-zA-Z]*|'[^']*'|here\b|processes\b|ray\b|mean\b"
 # A command is copied into a terminal and stays as it is, in backticks or to the end of its line.
-COMMAND = r"`[^`]*`|(?:kaggle-digits|make) [^\n]*"
-OPTION = re.compile(rf"{COMMAND}|(?<![^\s(])--(?P<name>[a-z]+(?:-[a-z]+)*)(?: (?P<value>{VALUE}))?")
+COMMAND = re.compile(r"(`[^`]*`|(?:kaggle-digits|make) [^\n]*)")
+OPTION = re.compile(r"(?<![^\s(])--([a-z]+(?:-[a-z]+)*)")
+VALUE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?[a-zA-Z]*|'[^']*'|(?:here|processes|ray|mean)\b"
+WITH_VALUE = re.compile(rf"{OPTION.pattern} ({VALUE})")
 # Python shows a traceback by itself.
 OF_THE_TERMINAL = re.compile(r" --debug shows [^.]*\.|, with --debug [^.]*(?=\.)")
 
@@ -49,14 +49,18 @@ def name_arguments(message: str, names: Mapping[str, str] = MappingProxyType({})
 
     """
 
-    def name_argument(found: re.Match[str]) -> str:
-        if found["name"] is None:
-            return found[0]
-        name, value = found["name"].replace("-", "_"), found["value"]
-        name = names.get(name, name)
-        if value is None:
-            return name
-        is_literal = value.startswith("'") or not value[-1].isalpha()
-        return f"{name}={value if is_literal else repr(value)}"
+    def name(option: str) -> str:
+        argument = option.replace("-", "_")
+        return names.get(argument, argument)
 
-    return OPTION.sub(name_argument, OF_THE_TERMINAL.sub("", message))
+    parts = COMMAND.split(OF_THE_TERMINAL.sub("", message))  # every second one is a command
+    for number in range(0, len(parts), 2):
+        text = WITH_VALUE.sub(lambda found: f"{name(found[1])}={_quote(found[2])}", parts[number])
+        parts[number] = OPTION.sub(lambda found: name(found[1]), text)
+    return "".join(parts)
+
+
+def _quote(value: str) -> str:
+    """Return a value as Python writes it: texts in quotes, numbers without."""
+    is_literal = value.startswith("'") or value[-1].isdigit()
+    return value if is_literal else repr(value)

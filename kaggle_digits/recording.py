@@ -14,7 +14,7 @@ from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
 from kaggle_digits.training import planning, splitting
 from kaggle_digits.training.budget import parse_budget
-from kaggle_digits.training.configuration import TrainConfig
+from kaggle_digits.training.configuration import TrainConfig, require_seeds
 from kaggle_digits.training.cross_validation import TrainingCallback
 from kaggle_digits.training.flop import count_flop_of_members
 from kaggle_digits.training.planning import Plan
@@ -209,7 +209,7 @@ def train_members(
 
     """
     shared = replace(config.train, folds=plan.folds, epochs=plan.epochs)
-    replace(shared, seed=shared.seed + plan.seeds - 1)  # a seed too large fails now, not later
+    require_seeds(shared.seed, plan.seeds)
 
     def train_round(seed: int, pseudo_labels: tuple[Path, ...]) -> list[Path]:
         return [

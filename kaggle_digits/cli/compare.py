@@ -83,10 +83,13 @@ def command(
         for path, origin in found
         if origin and origin.test_images_in_train
     }
-    voted = None if vote is None else provenance.trace_vote(found)
+    if vote is not None:  # fails before a picture is drawn
+        provenance.require_same_images(found)
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
-        _write_vote(vote, compared, voted)
+        submissions.write(vote, compared.ids, compared.majority)
+        if origin := provenance.trace_vote(found):
+            provenance.note(vote, origin, options.SUBMISSIONS)
     page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
         written = {"vote": vote, "picture": picture if drawn else None, "html": html}
@@ -152,16 +155,6 @@ def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, P
         (path, provenance.find_provenance(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
         for path, csv in zip(paths, csvs, strict=True)
     ]
-
-
-def _write_vote(vote: Path, compared: "Comparison", origin: "Provenance | None") -> None:
-    """Write the majority labels, and record their provenance if it is known."""
-    from kaggle_digits import submissions
-    from kaggle_digits.runs import provenance
-
-    submissions.write(vote, compared.ids, compared.majority)
-    if origin:
-        provenance.note(vote, origin, options.SUBMISSIONS)
 
 
 def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds | None, Scores]":

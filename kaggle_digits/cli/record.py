@@ -84,7 +84,7 @@ def command(
     from kaggle_digits.training.configuration import TrainConfig
 
     trackers.require_trackers(log or ())
-    chosen = () if members is None else tuple(map(str.strip, members.split(",")))
+    chosen = _list_members(members)
     train = TrainConfig(
         recipe=find((chosen or planning.MEMBERS)[0]),
         folds=folds,
@@ -114,6 +114,13 @@ def command(
     blend = blending.ensemble(runs)
     blend.write_submission(csv)
     ensemble.report(blend, csv, as_json=False)
+
+
+def _list_members(names: str | None) -> tuple[str, ...]:
+    """Return the names that are separated by commas; no names for the built-in members."""
+    if not names:
+        return ()
+    return tuple(name.strip() for name in names.split(","))
 
 
 def _say_that_it_measures() -> None:

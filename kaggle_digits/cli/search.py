@@ -128,12 +128,13 @@ def command(
 def _seconds(budget: str) -> float:
     from kaggle_digits.training.budget import parse_budget
 
+    no_time = f"--budget {budget} is not a time. Expected a time, such as 30m or 2h."
     try:
         parsed = parse_budget(budget)
-    except InputError:
-        parsed = None
-    if parsed is None or parsed.unit != "s":
-        raise InputError(f"--budget {budget} is not a time. Expected a time, such as 30m or 2h.")
+    except InputError as error:
+        raise InputError(no_time) from error
+    if parsed.unit != "s":
+        raise InputError(no_time)
     return parsed.amount
 
 

@@ -60,7 +60,7 @@ class CheckedCsv:
         """Return the finished run on the same images that agrees most; None if there is none."""
         return agreement.find_closest(self.copy.submission, self.splits.test.fingerprint, RUNS)
 
-    def describe_doubt(self, closest: Agreement | None, program: str = PROGRAM) -> str | None:
+    def describe_doubt(self, closest: Agreement, program: str = PROGRAM) -> str | None:
         """Return a warning if the file is probably for other images; None without a doubt.
 
         Args:
@@ -68,7 +68,7 @@ class CheckedCsv:
             program: the program's name in the command of the message.
 
         """
-        if closest is None or closest.share >= agreement.MIN_PLAUSIBLE:
+        if closest.share >= agreement.MIN_PLAUSIBLE:
             return None
         look = shlex.join([program, "compare", str(self.csv), closest.run])
         return (
@@ -272,9 +272,13 @@ def submit(
         raise InputError(reason)
     if credentials.find() is None:
         raise InputError(f"{credentials.explain_missing()}.")
-    if not checked.has_known_images and (
-        doubt := checked.describe_doubt(checked.find_closest_run())
-    ):
-        warnings.warn(doubt, stacklevel=3)  # the user's line, before `speak_python`
+    if not checked.has_known_images:
+        _warn_of_other_images(checked)
     ledger = Ledger(SUBMISSIONS / NAME)
     return send(checked.pack(message), ledger, wait=wait, force=force, tell=lambda _: None)
+
+
+def _warn_of_other_images(checked: CheckedCsv) -> None:
+    closest = checked.find_closest_run()
+    if closest and (doubt := checked.describe_doubt(closest)):
+        warnings.warn(doubt, stacklevel=4)  # the user's line, before `submit` and `speak_python`

@@ -110,19 +110,13 @@ def trace_prediction(run: Run, splits: "Splits") -> Provenance:
     )
 
 
-def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance | None:
-    """Return the provenance of a majority vote; None if the provenance of all files is unknown.
+def require_same_images(voters: Sequence[tuple[Path, Provenance | None]]) -> None:
+    """Raise InputError if two files are known to label different test images.
 
     Args:
         voters: the CSVs, each with its provenance or None.
 
-    Raises:
-        InputError: the files label different test images.
-
     """
-    known = [origin for _, origin in voters if origin is not None]
-    if not known:
-        return None
     first: dict[str, Path] = {}  # the first file for each set of test images
     for path, origin in voters:
         if origin is not None and origin.test_fingerprint is not None:
@@ -133,6 +127,18 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
             f"a majority vote needs labels of the same test images; {one} and {other} are for "
             "different ones. Omit one of them, or predict the same images with both."
         )
+
+
+def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance | None:
+    """Return the provenance of a majority vote; None if the provenance of all files is unknown.
+
+    Args:
+        voters: the CSVs, each with its provenance or None.
+
+    """
+    known = [origin for _, origin in voters if origin is not None]
+    if not known:
+        return None
     names = [str(path) if origin is None else origin.run for path, origin in voters]
     return replace(
         known[0],

@@ -22,7 +22,7 @@ from kaggle_digits.runs import Run
 from kaggle_digits.search.sampling import Sampler, require_optuna
 from kaggle_digits.search.study import Confirmation, Confirmed, Shared, Study, Trial, best
 from kaggle_digits.training import cross_validation, splitting
-from kaggle_digits.training.configuration import TrainConfig
+from kaggle_digits.training.configuration import TrainConfig, require_seeds
 from kaggle_digits.training.fit import NullFoldCallback
 
 MIN_RIVALS = 4  # trials with that fold, before a trial may be stopped
@@ -89,8 +89,7 @@ def search(config: SearchConfig, splits: Splits, folder: Path, watcher: SearchCa
     """
     require_optuna()
     started = time.monotonic()
-    # A seed of the confirmation that is too large fails now, not after all trials.
-    replace(config.train, seed=config.train.seed + config.confirmations)
+    require_seeds(config.train.seed, 1 + config.confirmations)
     recipe = config.train.recipe
     cross_validation.require_shape(recipe, splits.train.images)
     splitting.require_all_classes(splits.train)

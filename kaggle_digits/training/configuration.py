@@ -109,11 +109,7 @@ class TrainConfig:
                     f"received {name}={value!r}. Expected a whole number of at least {least}"
                     f"{', or train() for a single model' if single else ''}."
                 )
-        if self.seed + self.seeds - 1 > MAX_SEED:
-            raise InputError(
-                f"received seed={self.seed}{f' and seeds={self.seeds}' if self.seeds > 1 else ''}. "
-                f"Expected seeds up to {MAX_SEED:,}."
-            )
+        require_seeds(self.seed, self.seeds)
         if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."
@@ -135,6 +131,13 @@ class TrainConfig:
     def command(self) -> str:
         """The command that trains in this way: ``cv``, or ``train`` for a single split."""
         return "cv" if self.validation_split is None else "train"
+
+
+def require_seeds(first: int, count: int) -> None:
+    """Raise InputError unless ``count`` seeds from ``first`` on can be used."""
+    if first + count - 1 > MAX_SEED:
+        several = f", the first of {count} seeds" if count > 1 else ""
+        raise InputError(f"received seed={first}{several}. Expected seeds up to {MAX_SEED:,}.")
 
 
 def _is_number(value: object) -> bool:

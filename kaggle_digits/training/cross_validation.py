@@ -189,11 +189,10 @@ def _finish_fold(run: Run, number: int, watcher: TrainingCallback, *, skipped: b
 
 
 def _read_mark(run: Run, number: int) -> dict[str, Any]:
-    mark = run.fold_scores(number)
-    if mark is None:
-        path = run.fold(number) / "finished.json"
-        raise DamagedRunError(path, MISSING, "Run the same command again: it trains this fold.")
-    return mark
+    if mark := run.fold_scores(number):
+        return mark
+    path = run.fold(number) / "finished.json"
+    raise DamagedRunError(path, MISSING, "Run the same command again: it trains this fold.")
 
 
 def count_threads(settings: Settings) -> int:

@@ -1,5 +1,6 @@
 """Choose where the folds of a run are trained, and how many at the same time."""
 
+import math
 import os
 from pathlib import Path
 from typing import Literal
@@ -104,17 +105,17 @@ def has_gpu() -> bool:
 
 def free_memory() -> int:
     """Return the bytes that processes may still allocate: of the machine, or of this container."""
-    contained = [free for group in CGROUPS if (free := _free_in_container(*group)) is not None]
     try:
         said = Path("/proc/meminfo").read_text(encoding="ascii")
+        lines = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+        free = 1024 * int(lines["MemAvailable"].split()[0])
     except OSError:  # not Linux
-        return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *contained])
-    lines = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
-    return min([1024 * int(lines["MemAvailable"].split()[0]), *contained])
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(min([free, *(_free_in_container(*group) for group in CGROUPS)]))
 
 
-def _free_in_container(folder: str, limit: str, used: str, cache: str) -> int | None:
-    """Return the free bytes below a container's limit; None without a limit.
+def _free_in_container(folder: str, limit: str, used: str, cache: str) -> float:
+    """Return the free bytes below a container's limit; infinite without a limit.
 
     Args:
         folder: the folder of the cgroup.
@@ -123,19 +124,17 @@ def _free_in_container(folder: str, limit: str, used: str, cache: str) -> int | 
         cache: name of the line with the cached files that the kernel gives up first.
 
     """
-    most = _read_number(Path(folder, limit))
-    if most is None:
-        return None
     try:
         lines = Path(folder, "memory.stat").read_text("ascii").splitlines()
     except OSError:
         lines = []
-    cached = [int(line.split()[1]) for line in lines if line.startswith(f"{cache} ")]
-    return max(0, most - (_read_number(Path(folder, used)) or 0) + sum(cached))
+    cached = sum(int(line.split()[1]) for line in lines if line.startswith(f"{cache} "))
+    in_use = _read_number(Path(folder, used), default=0)
+    return max(0, _read_number(Path(folder, limit), default=math.inf) - in_use + cached)
 
 
-def _read_number(path: Path) -> int | None:
+def _read_number(path: Path, default: float) -> float:
     try:
         return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):  # no such file, or "max"
-        return None
+        return default
