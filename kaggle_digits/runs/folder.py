@@ -19,7 +19,6 @@ A file gets its final name only when it is complete, so an existing file can be 
 come from somebody else: links and special files are rejected, and the content is checked.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,22 +45,6 @@ RECIPE_FILE = "recipe.py"
 RESULTS = ("submission.csv", "oof.npz", "test.npz", "folds.npy")
 REWRITTEN = "Repeat the command that made the run: it rewrites the file."
 HASHED = {"hashes": Form("uint64", ("images",))}
-
-
-@dataclass(frozen=True)
-class DamagedRun:
-    """A run that is left out because a file is damaged.
-
-    Attributes:
-        folder: the run's folder.
-        file: name of the first damaged file.
-        reason: what is wrong with that file.
-
-    """
-
-    folder: Path
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -357,19 +340,3 @@ class Run(RunFolder):
     def update(self, **changes: Any) -> None:
         """Rewrite ``run.json`` with ``changes`` at its top level."""
         files.write_json(self.folder / "run.json", self._description | changes)
-
-
-def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
-    """Return the readable runs directly below ``root``, oldest first, and the damaged ones."""
-    found, damaged = [], []
-    for folder in sorted(root.glob("*")):
-        if not os.path.lexists(folder / "run.json"):
-            continue
-        run = Run(folder)
-        try:
-            run.require_whole()
-            found.append((run.facts.started, run))
-        except DamagedRunError as error:
-            file = str(error.path.relative_to(folder))
-            damaged.append(DamagedRun(folder, file, error.reason))
-    return [run for _, run in sorted(found, key=lambda pair: pair[0])], damaged

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.backend import (
-    backend_name,
     batches_of,
     faster_precision,
     make_repeatable,
@@ -29,7 +28,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import DivergedError
 from kaggle_digits.evaluation import scores
 from kaggle_digits.recipes import Affine, Recipe, Training
-from kaggle_digits.training import building
+from kaggle_digits.training import building, seeding
 from kaggle_digits.training.history import Epoch, read_history, write_history
 from kaggle_digits.training.predicting import Predictor, load_model
 from kaggle_digits.transforms.deslanting import deslant_images
@@ -193,7 +192,7 @@ def _start_or_resume(
         finished = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         models = _Models(model, _judge(recipe, training))
         return models, read_history(folder / "history.csv")[:finished]
-    seed_everything(_derive_seed(*seed))
+    seed_everything(seeding.derive_seed(*seed))
     return _start(recipe, training, steps, classes), []
 
 
@@ -237,7 +236,7 @@ def _train_epoch(
         from kaggle_digits.transforms.augmentation import augment
 
         images = augment(images, affine, rng)
-    _seed_layers(model, seed)
+    seeding.seed_layers(model, seed)
     assert train.labels is not None  # noqa: S101 — the caller's contract, for the type checker
     targets = np.eye(len(train.class_names), dtype=np.float32)[train.labels[order]]
     if training.mixup:
@@ -248,7 +247,7 @@ def _train_epoch(
         verbose=0,
         callbacks=[
             _batch_callback(watcher.images_trained, training.batch_size, len(train)),
-            *([_seed_callback(_derive_seed(*seed))] if backend_name() == "torch" else []),
+            *seeding.make_callbacks(seed),
         ],
     ).history
     trained = time.perf_counter() - started
@@ -293,42 +292,6 @@ def _score_held_out(judge: Predictor, held_out: Dataset | None) -> tuple[float, 
         return math.nan, math.nan
     validation = scores(judge.predict(held_out.images), held_out.labels)
     return validation.log_loss, validation.accuracy
-
-
-def _derive_seed(*seed: int) -> int:
-    """Return one seed for Keras, below 2³¹, that depends on every number in ``seed``."""
-    return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
-
-
-def _seed_layers(model: Any, seed: tuple[int, ...]) -> None:
-    """Reset the generators of dropout and similar layers, so that they depend on ``seed`` alone."""
-    network = building.inner_network(model)
-    generators = {
-        id(layer.seed_generator.state): index
-        for index, layer in enumerate(network.layers)
-        if getattr(layer, "seed_generator", None) is not None
-    }
-    weights = {id(weight) for weight in network.weights}
-    # All variables but the weights: also the states of generators in layers within layers.
-    states = [variable for variable in network.variables if id(variable) not in weights]
-    for index, state in enumerate(states, len(network.layers)):
-        state.assign([_derive_seed(*seed, generators.get(id(state), index)), 0])
-
-
-def _seed_callback(seed: int) -> Any:
-    """Return a callback that seeds the global generator before the first step.
-
-    With PyTorch, layers without a seed of their own use it. A model that was just loaded has used
-    it already when its first step begins.
-    """
-    import keras
-
-    def on_batch_begin(batch: int, logs: Any) -> None:
-        del logs  # Keras passes it by this name
-        if batch == 0:
-            keras.utils.set_random_seed(seed)
-
-    return keras.callbacks.LambdaCallback(on_train_batch_begin=on_batch_begin)
 
 
 def _batch_callback(report: Callable[[int], None], batch_size: int, images: int) -> Any:

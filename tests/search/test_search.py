@@ -16,7 +16,7 @@ from kaggle_digits.evaluation import Scores
 from kaggle_digits.recipes.space import Dimension, default_space, find_fault
 from kaggle_digits.runs import Run
 from kaggle_digits.search.study import Study, Trial, best
-from kaggle_digits.search.trying import _TrialCallback, is_hopeless, recipe_text
+from kaggle_digits.search.trials import _TrialCallback, is_hopeless, recipe_text
 from tests import product, untrained
 from tests.helpers import write_competition
 

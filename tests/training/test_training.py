@@ -17,7 +17,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Affine, Recipe, Training, find
 from kaggle_digits.recipes.recipe import sequential
-from kaggle_digits.training import building, fit, predicting
+from kaggle_digits.training import building, fit, predicting, seeding
 from kaggle_digits.training.history import Epoch, read_history
 from tests import helpers, own_network
 
@@ -192,14 +192,14 @@ def test_every_generator_of_a_network_is_seeded():
         kept = [variable for variable in network.variables if id(variable) not in weights]
         return [keras.ops.convert_to_numpy(state).tolist() for state in kept]
 
-    fit._seed_layers(network, (0, 1))
+    seeding.seed_layers(network, (0, 1))
     first = states()
     assert len({tuple(state) for state in first}) == 2
     network(np.ones((2, 4), np.float32), training=True)
     assert states() != first
-    fit._seed_layers(network, (0, 1))
+    seeding.seed_layers(network, (0, 1))
     assert states() == first
-    fit._seed_layers(network, (0, 2))
+    seeding.seed_layers(network, (0, 2))
     assert all(new != old for new, old in zip(states(), first, strict=True))
 
 
