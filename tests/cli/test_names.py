@@ -19,8 +19,6 @@ from kaggle_digits.kaggle_client.ledger import Ledger
 from tests import kaggle_server, product
 from tests.helpers import PIXELS, ROWS, write_competition
 
-TRAIN = ("train", "--recipe", "dense", "--epochs", "1", "--batch-size", "16")
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
