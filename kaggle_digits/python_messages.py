@@ -14,7 +14,7 @@ from typing import Any
 from kaggle_digits.errors import KaggleDigitsError
 
 # A command is copied into a terminal and stays as it is, in backticks or to the end of its line.
-COMMAND = re.compile(r"(`[^`]*`|(?:kaggle-digits|make) [^\n]*)")
+COMMAND = re.compile(r"(`[^`]*`|kaggle-digits [^\n]*)")
 OPTION = re.compile(r"(?<![^\s(])--([a-z]+(?:-[a-z]+)*)")
 VALUE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?[a-zA-Z]*|'[^']*'|(?:here|processes|ray|mean)\b"
 WITH_VALUE = re.compile(rf"{OPTION.pattern} ({VALUE})")
