@@ -1,13 +1,14 @@
 """Define the exceptions that the command line turns into exit codes, and helpers for messages.
 
-Imports no other module of this package.
+Of this package, it imports only `terminal_text`, which imports nothing.
 """
 
 import errno
 from collections.abc import Iterable
 from pathlib import Path
 
-MAX_SHOWN = 200  # characters of a library's text in a message
+from kaggle_digits.terminal_text import plain
+
 NOT_LOADED = ("failed to map segment from shared object", "annot allocate memory")
 
 
@@ -79,7 +80,7 @@ def out_of_memory(error: Exception) -> OutsideError | None:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the sentence " Did you mean …?" with the name most like ``name``, or ""."""
     close = _find_closest(name, known)
-    return f" Did you mean {shorten(close)!r}?" if close else ""
+    return f" Did you mean {plain(close)!r}?" if close else ""
 
 
 def suggest_path(path: Path) -> str:
@@ -92,7 +93,7 @@ def suggest_path(path: Path) -> str:
     # Without the suffixes, which are alike: "notes.csv" does not mean "rot.csv".
     if not close or not _find_closest(path.stem, [Path(close).stem]):
         return ""
-    return f" Did you mean {shorten(str(path.with_name(close)))!r}?"
+    return f" Did you mean {plain(str(path.with_name(close)))!r}?"
 
 
 def _is_alike(found: Path, path: Path) -> bool:
@@ -107,13 +108,7 @@ def _find_closest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
-def shorten(text: str) -> str:
-    """Return ``text`` shortened for a message, with control characters escaped."""
-    short = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
-    return "".join(character if character.isprintable() else "�" for character in short)
-
-
 def describe_reason(error: BaseException) -> str:
     """Return the first line of a library's error, shortened for a message."""
     line = str(error).strip().partition("\n")[0]
-    return shorten(line).rstrip(".") or type(error).__name__
+    return plain(line).rstrip(".") or type(error).__name__

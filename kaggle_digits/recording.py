@@ -9,9 +9,10 @@ from typing import Any
 from kaggle_digits import datasets, files, pipeline, submissions, trackers, training_api
 from kaggle_digits.blending import Blend, ensemble
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.errors import InputError, shorten
+from kaggle_digits.errors import InputError
 from kaggle_digits.files import RUNS, SUBMISSIONS
 from kaggle_digits.recipes import find
+from kaggle_digits.terminal_text import plain
 from kaggle_digits.training import planning, splitting
 from kaggle_digits.training.budget import parse_budget
 from kaggle_digits.training.configuration import TrainConfig, require_seeds
@@ -147,7 +148,7 @@ def _list_members(members: Sequence[str | Path] | str | Path | None) -> tuple[st
     chosen = list(listed) if isinstance(listed, Iterable) else []
     if not chosen or not all(isinstance(member, str | Path) for member in chosen):
         raise InputError(
-            f"record received members={shorten(repr(members))}. Expected names or files of "
+            f"record received members={plain(repr(members))}. Expected names or files of "
             "recipes, such as ['record-5', 'my_net.py'], or None for the built-in ones."
         )
     return tuple(map(str, chosen))

@@ -25,8 +25,12 @@ def plain(text: str, limit: int = MAX_LENGTH) -> str:
         surrogates. Text that has none of them and is short enough is returned unchanged.
 
     """
-    escaped = escape(text)
-    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
+    return cut(escape(text), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return ``text``; if it has more than ``limit`` characters, shortened and with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def escape(text: str) -> str:

@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from kaggle_digits.terminal_text import cut
+
 MAX_LISTED = 5  # file names listed in a message
+TERMINAL_WIDTH = 80
 
 # Browsers and file managers change a name that is taken: "train (1).csv", "train copy 2.csv".
 _COPY = re.compile(r"([ _-]*\(\d{1,3}\)|[ _-]+copy( \d{1,3}| \(\d{1,3}\))?)$")
@@ -42,5 +45,5 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def _printable(name: str) -> str:
-    short = name if len(name) <= 80 else f"{name[:80]}…"  # noqa: PLR2004 - a terminal's width
+    short = cut(name, TERMINAL_WIDTH)
     return short if short.isprintable() else ascii(short)

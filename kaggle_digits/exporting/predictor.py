@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.formats import keras_architecture
+from kaggle_digits.terminal_text import cut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,9 +162,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         # Each library has its own exceptions, and a damaged file may raise any of them.
         reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason.rpartition("Exception encountered: ")[2]  # Keras prefixes its messages
-        if len(reason) > LONGEST_REASON:
-            reason = reason[:LONGEST_REASON] + "…"
         raise InputError(
-            f"{path} cannot be opened: {reason.rstrip('.')}. Expected {expected}. Export it again "
-            "with `kaggle-digits export`, or copy it again."
+            f"{path} cannot be opened: {cut(reason, LONGEST_REASON).rstrip('.')}. Expected "
+            f"{expected}. Export it again with `kaggle-digits export`, or copy it again."
         ) from error

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kaggle_digits.errors import InputError, KaggleDigitsError, describe_reason, shorten
+from kaggle_digits.errors import InputError, KaggleDigitsError, describe_reason
+from kaggle_digits.terminal_text import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +165,7 @@ def _members(
                 f"{path} has {name} more than once. Expected each array once. {advice}"
             )
     if missing := [name for name, form in names.items() if form.required and name not in found]:
-        listed = shorten(", ".join(list(found)[: len(names) + 1])) or "nothing"
+        listed = plain(", ".join(list(found)[: len(names) + 1])) or "nothing"
         required = ", ".join(name for name, form in names.items() if form.required)
         raise InputError(
             f"{path} lacks {', '.join(missing)}: it holds {listed}. "
@@ -198,8 +199,8 @@ def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) ->
     )
     if not fits or not np.issubdtype(dtype, getattr(np, form.dtype)):
         raise _FormError(
-            f"received an array of shape {shorten(str(shape))} and dtype "
-            f"{shorten(str(dtype))}, expected shape ({', '.join(map(str, expected))}"
+            f"received an array of shape {plain(str(shape))} and dtype "
+            f"{plain(str(dtype))}, expected shape ({', '.join(map(str, expected))}"
             f"{',' * (len(expected) == 1)}) and dtype {form.dtype}"
         )
     lengths |= {

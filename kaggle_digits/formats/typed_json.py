@@ -1,7 +1,7 @@
 """Parse JSON from untrusted files and check it against a dataclass.
 
 `json.loads` and a dataclass accept values that fail later: a list instead of a number, numbers
-beyond 64 bits, brackets nested too deeply for Python. Imports only the standard library.
+beyond 64 bits, brackets nested too deeply for Python. Needs only the standard library.
 """
 
 import json
@@ -11,6 +11,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from kaggle_digits.terminal_text import cut
 
 T = TypeVar("T")
 
@@ -107,5 +109,4 @@ def _shown(value: Any) -> str:
         return "a number beyond 64 bits"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    text = ascii(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+    return cut(ascii(value), MAX_SHOWN)

@@ -106,14 +106,9 @@ def name_class(name: str, names: tuple[str, ...]) -> str:
     return f"Digit: {name}" if names == DIGITS else name
 
 
-def shorten(name: str, most: int = NAME_CHARACTERS) -> str:
-    """Return ``name`` shortened at its beginning to ``most`` characters."""
-    return name if len(name) <= most else "…" + name[1 - most :]
-
-
-def cut(name: str, most: int) -> str:
-    """Return ``name`` shortened at its end to ``most`` characters."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+def cut_start(name: str) -> str:
+    """Return ``name`` shortened at its beginning to `NAME_CHARACTERS`."""
+    return name if len(name) <= NAME_CHARACTERS else "…" + name[1 - NAME_CHARACTERS :]
 
 
 def require_png(path: Path) -> None:

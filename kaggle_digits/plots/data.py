@@ -10,6 +10,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.plots import canvas
 from kaggle_digits.plots.canvas import BLUE, LINE, MARGIN, QUIET, WIDTH, write
 from kaggle_digits.recipes import RECIPES, Recipe
+from kaggle_digits.terminal_text import cut
 from kaggle_digits.transforms.deslanting import deslant_images
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def first_images(split: Dataset, count: int, name: str) -> "Figure":
         left, top = MARGIN + column * CELL, total - head - row * row_height
         if split.labels is not None:
             title = canvas.name_class(split.class_names[split.labels[number]], split.class_names)
-            short = canvas.cut(title, 13)
+            short = cut(title, 13)
             write(figure, left, top, short, fontsize=9, fontweight="bold", color="black")
             top -= LINE
         canvas.show_image(figure, split.images[number], left, top - size, size)
@@ -78,7 +79,7 @@ def classes(split: Dataset, name: str) -> "Figure":
     axes = canvas.axes_at(figure, LEFT, bottom, slot * len(names), bars)
     drawn = axes.bar(range(len(names)), counts, width=0.78, color=BLUE)
     axes.bar_label(drawn, [f"{count:,}" for count in counts], padding=2, fontsize=9)
-    short = [canvas.cut(name, 12) for name in names]
+    short = [cut(name, 12) for name in names]
     axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="images", ylim=(0, max(1, counts.max()) * 1.1))
     axes.set_xticks(range(len(names)), short, fontsize=10 if len(names) <= len("0123456789") else 7)
     axes.yaxis.set_major_formatter("{x:,.0f}")

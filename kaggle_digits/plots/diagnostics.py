@@ -20,7 +20,7 @@ from kaggle_digits.plots.canvas import (
     write,
 )
 from kaggle_digits.runs.predictions import Prediction
-from kaggle_digits.terminal_text import describe_count
+from kaggle_digits.terminal_text import cut, describe_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def confusion(counts: Integers, names: Sequence[str], what: str) -> "Figure":
 
     """
     errors = counts - np.diag(np.diag(counts))
-    short = [canvas.cut(name, 10) for name in names]
+    short = [cut(name, 10) for name in names]
     room = 0.075 * max(map(len, short))  # width of the longest name in inches
     left, below = 0.5 + room, 0.45 + max(room, 0.1)
     side, head = 5.6 - room, canvas.head_height(1)
@@ -173,7 +173,7 @@ def _write_class(
     """Write a class and its probability at ``place``, in inches from the lower left."""
     left, top = place
     write(figure, left, top, word, fontsize=7.5, color=QUIET)
-    name = canvas.cut(name, 8)
+    name = cut(name, 8)
     size = 9 if len(name) < LONG else 8
     write(figure, left + 0.3, top, name, fontsize=size, fontweight="bold", color=colour)
     right = left + CELL - 2 * GAP
@@ -246,7 +246,7 @@ def answer(prediction: Prediction, image: Pixels, names: Sequence[str], what: st
         what: the source of the prediction in words.
 
     """
-    short = [canvas.cut(name, 12) for name in names]
+    short = [cut(name, 12) for name in names]
     head, side, below = canvas.head_height(1), 3.6, 0.55
     said = f"predicted {names[prediction.predicted]}"
     truth = "label unknown" if prediction.label is None else f"label {names[prediction.label]}"

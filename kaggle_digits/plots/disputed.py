@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kaggle_digits.plots import canvas
-from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, shorten, write
+from kaggle_digits.plots.canvas import COLOURS, LINE, MARGIN, QUIET, Pixels, cut_start, write
 from kaggle_digits.runs.predictions import find_rows
 from kaggle_digits.submissions.comparison import Comparison
 
@@ -99,7 +99,7 @@ def format_count(numbers: npt.NDArray[np.intp]) -> str:
 
 def figure_of(cells: Sequence[Cell], names: Sequence[str], *, disputed: int) -> "Figure":
     """Plot ``cells`` with a title, a legend of the file numbers, and the digits."""
-    legend = [f"[{number}] {shorten(name)}" for number, name in enumerate(names, start=1)]
+    legend = [f"[{number}] {cut_start(name)}" for number, name in enumerate(names, start=1)]
     if len(names) > NAMED_FILES:
         legend = [f"{len(names)} files, numbered in the given order"]
     head = canvas.head_height(len(legend))

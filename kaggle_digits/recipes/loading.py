@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from kaggle_digits.backend import backend_name, import_keras, quiet_stderr
-from kaggle_digits.errors import InputError, shorten, suggest_path
+from kaggle_digits.errors import InputError, suggest_path
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import space
 from kaggle_digits.recipes.recipe import Recipe, Training
+from kaggle_digits.terminal_text import plain
 
 MAX_BYTES = 1 << 20  # of a recipe's file
 MAX_NAME = 64  # characters of a recipe's name
@@ -161,7 +162,7 @@ def _shorten_reason(text: str) -> str:
         lines = [f"in {called}, {lines[cause]}"]
     elif len(lines) > 1 and lines[0].endswith(":"):  # TensorFlow: "Graph execution error:", details
         lines = [f"{lines[0]} {lines[-1]}"]
-    return shorten(lines[0].rstrip(".")) if lines else ""
+    return plain(lines[0].rstrip(".")) if lines else ""
 
 
 def _require_recipe(module: ModuleType, program: bytes, path: Path) -> Recipe:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kaggle_digits.errors import InputError
 from kaggle_digits.submissions.submission import Submission, find_duplicate_ids
+from kaggle_digits.terminal_text import cut
 
 HEADER = "ImageId,Label"
 BOM = b"\xef\xbb\xbf"
@@ -156,4 +157,4 @@ def parse_row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
 
 def quote(text: str) -> str:
     """Return ``text`` quoted, and shortened if it is long."""
-    return repr(text if len(text) <= NAMED_CHARACTERS else text[: NAMED_CHARACTERS - 1] + "…")
+    return repr(cut(text, NAMED_CHARACTERS))

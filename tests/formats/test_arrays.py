@@ -191,7 +191,7 @@ def test_an_array_that_is_there_twice(path):
 
 def test_names_from_outside_do_not_reach_the_terminal(path):
     write_members(path, {"\x1b[2J\n\u202e": b"", "x" * 60_000: b""})
-    assert "lacks ids, probabilities: it holds �[2J��, xxx" in refusal(path)
+    assert "lacks ids, probabilities: it holds \\x1b[2J\\n\\u202e, xxx" in refusal(path)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, -1])
