@@ -238,13 +238,13 @@ def require_writable(path: Path) -> None:
         raise error_from(error, path) from error
 
 
-def require_replaceable(path: Path, start: bytes, kind: str) -> None:
+def require_replaceable(path: Path, kind: str, *starts: bytes) -> None:
     """Check that ``path`` can be written and that no file of another kind would be lost.
 
     Args:
         path: the file to be written later.
-        start: the bytes with which every file of this kind begins.
         kind: what such a file is called in the message, such as "a submission".
+        starts: the bytes with which files of this kind begin, the usual ones first.
 
     Raises:
         InputError: ``path`` cannot be written, or a file of another kind is there.
@@ -257,11 +257,11 @@ def require_replaceable(path: Path, start: bytes, kind: str) -> None:
         raise InputError(f"{path} is not a regular file. Expected the name of a new file.")
     try:
         with path.open("rb") as file:
-            found = file.read(len(codecs.BOM_UTF8) + len(start))
+            found = file.read(len(codecs.BOM_UTF8) + max(map(len, starts)))
     except OSError as error:
         raise error_from(error, path) from error
-    if found and not found.removeprefix(codecs.BOM_UTF8).startswith(start):
-        shown = " ".join(start.decode("latin-1").split())
+    if found and not found.removeprefix(codecs.BOM_UTF8).startswith(starts):
+        shown = " ".join(starts[0].decode("latin-1").split())
         why = f": it does not begin with {shown}" if shown.isascii() else ""
         raise InputError(
             f"{path} exists and is not {kind}{why}. The file was not changed. Use a new name, or "

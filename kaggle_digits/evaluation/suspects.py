@@ -38,7 +38,7 @@ def find_suspects(probabilities: Floats, labels: Integers, ids: Integers) -> tup
 
 def require_target(path: Path) -> None:
     """Raise InputError unless `write_suspects` can write to ``path`` and replaces only a list."""
-    files.require_replaceable(path, ",".join(HEADER).encode(), "a list of suspects")
+    files.require_replaceable(path, "a list of suspects", ",".join(HEADER).encode())
 
 
 def write_suspects(path: Path, suspects: Iterable[WorstImage], names: Sequence[str]) -> None:

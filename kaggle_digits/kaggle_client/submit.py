@@ -235,7 +235,7 @@ def send(
 
 def submit(
     csv: str | Path,
-    input: str | Path = "input",  # noqa: A002 — the option's name
+    data: str | Path = "input",
     *,
     message: str | None = None,
     wait: bool = False,
@@ -246,7 +246,7 @@ def submit(
 
     Args:
         csv: a file with ``ImageId,Label``, one row for each test image.
-        input: the folder with the competition's data.
+        data: the folder with the competition's data.
         message: description in Kaggle's list of submissions. None uses the file's name.
         wait: whether to wait for the score, for up to ten minutes.
         force: submit it even if it was already submitted. This uses one of the day's submissions.
@@ -267,7 +267,7 @@ def submit(
         kaggle_digits.errors.InputError: submissions/sample.csv is not for the competition: ...
 
     """
-    checked = check(files.expand_home(csv), files.expand_home(input))
+    checked = check(files.expand_home(csv), files.expand_home(data))
     if reason := checked.explain_refusal(declared_external=declared_external):
         raise InputError(reason)
     if credentials.find() is None:

@@ -115,7 +115,7 @@ def require_png(path: Path) -> None:
     """Raise InputError unless ``path`` ends in .png and no file of another kind is there."""
     if path.suffix.lower() != ".png":
         raise InputError(f"received {path} for a picture. Expected a name that ends in .png.")
-    files.require_replaceable(path, b"\x89PNG", "a PNG picture")
+    files.require_replaceable(path, "a PNG picture", b"\x89PNG")
 
 
 def save(path: Path, figure: "Figure") -> None:

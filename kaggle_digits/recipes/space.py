@@ -114,9 +114,11 @@ def find_fault(space: Any, network: Callable[..., Any]) -> str | None:
 
 def _find_dimension_fault(dimension: Any) -> str | None:
     if isinstance(dimension, Choice):
-        options = dimension.options
-        plain = all(isinstance(value, PLAIN) for value in options)
-        if isinstance(options, str) or not plain or len(set(options)) < 2:  # noqa: PLR2004 — one is no choice
+        options: Any = dimension.options
+        plain = isinstance(options, list | tuple) and all(
+            isinstance(value, PLAIN) for value in options
+        )
+        if not plain or len(set(options)) < 2:  # noqa: PLR2004 — one is no choice
             return f"needs a tuple of two or more numbers or texts, received {options!r}"
         return None
     if not isinstance(dimension, Real | Integer):

@@ -5,11 +5,11 @@ named its recipe. A run's folder may come from somebody else, and a
 recipe's file is a program.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
 from kaggle_digits import files
-from kaggle_digits.errors import KaggleDigitsError
 
 
 def list_file() -> Path:
@@ -25,13 +25,14 @@ def is_trusted(sha256: str) -> bool:
 
 def trust(sha256: str) -> None:
     """Add the hash of a recipe file that the user named. Do nothing if the list is read-only."""
-    known = _read()
-    if sha256 in known or not list_file().is_absolute():  # not absolute: a user without a home
+    path = list_file()
+    if is_trusted(sha256) or not path.is_absolute():  # not absolute: a user without a home
         return
-    try:
-        files.write_text(list_file(), "".join(f"{line}\n" for line in [*known, sha256]))
-    except KaggleDigitsError:
-        return  # a read-only home: the user must name the file each time
+    # In a read-only home nothing is kept: the user must name the file each time.
+    with contextlib.suppress(OSError):
+        files.make_folder(path.parent)
+        with path.open("a", encoding="ascii") as file:  # two processes may add a line each
+            file.write(f"{sha256}\n")
 
 
 def _read() -> list[str]:

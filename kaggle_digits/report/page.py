@@ -70,8 +70,8 @@ def require_target(path: Path) -> None:
     """Raise InputError unless ``path`` ends in .html and only web pages would be replaced."""
     if path.suffix.lower() != ".html":
         raise InputError(f"received {path} for a page. Expected a name that ends in .html.")
-    files.require_replaceable(path, b"<!DOCTYPE html>", "a web page")
-    files.require_replaceable(path.with_suffix(".json"), TWIN_START, "a report's JSON")
+    files.require_replaceable(path, "a web page", b"<!DOCTYPE html>")
+    files.require_replaceable(path.with_suffix(".json"), "a report's JSON", TWIN_START)
 
 
 def write_report(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kaggle_digits import files
 from kaggle_digits.errors import InputError, OutsideError, suggest_path
-from kaggle_digits.submissions.csv_parsing import HEADER, parse
+from kaggle_digits.submissions.csv_parsing import HEADER, QUOTED_HEADER, parse
 from kaggle_digits.submissions.submission import (
     CLASSES,
     Ids,
@@ -72,7 +72,7 @@ def require_target(path: Path) -> None:
         InputError: the folder cannot be written, or ``path`` is a file of another kind.
 
     """
-    files.require_replaceable(path, HEADER.encode(), "a submission")
+    files.require_replaceable(path, "a submission", HEADER.encode(), QUOTED_HEADER.encode())
 
 
 def confirm(path: Path, meant: Submission) -> None:

@@ -12,6 +12,7 @@ from kaggle_digits.submissions.submission import Submission, find_duplicate_ids
 from kaggle_digits.terminal_text import cut
 
 HEADER = "ImageId,Label"
+QUOTED_HEADER = '"ImageId","Label"'  # as R writes it
 BOM = b"\xef\xbb\xbf"
 NAMED_CHARACTERS = 40
 

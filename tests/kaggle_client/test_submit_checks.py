@@ -99,7 +99,7 @@ def test_python_warns_of_a_shifted_csv(here, data, fingerprint, monkeypatch):
     sent: Any = object()
     monkeypatch.setattr(client_submit, "send", lambda *_, **__: sent)
     with pytest.warns(UserWarning, match="probably for other images") as warned:
-        assert kd.submit("a.csv", data) is sent
+        assert kd.submit("a.csv", data=data) is sent
     assert warned[0].filename == __file__
 
 

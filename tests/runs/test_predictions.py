@@ -49,6 +49,8 @@ def test_only_a_submission_is_replaced(tmp_path):
         with pytest.raises(kd.InputError, match="LICENSE exists and is not a submission"):
             found.write_submission(path)
     assert path.read_text() == "mine"
+    path.write_text('"ImageId","Label"\n1,2\n')  # as R writes it
+    assert submissions.read(found.write_submission(path)).ids[0] == 1
     blend: Any = found
     with pytest.raises(kd.InputError, match=r"compare received Blend\. Expected CSVs "):
         kd.compare([blend, runs_[0].folder])

@@ -266,6 +266,7 @@ def test_built_in_spaces_hold():
         ('{"units": kd.Real(0, 1, log=True)}', "above 0 for log=True"),
         ('{"unitz": kd.Integer(4, 8)}', "space names 'unitz', expected a setting of Training"),
         ('{"units": kd.Choice((4,))}', "needs a tuple of two or more numbers or texts"),
+        ('{"units": kd.Choice(4)}', "needs a tuple of two or more numbers or texts, received 4"),
         (
             '{"optimizer": kd.Choice("adam")}',
             "needs a tuple of two or more numbers or texts, received 'adam'",
