@@ -67,7 +67,7 @@ def _require_same(run: Run, settings: Settings) -> None:
     different = [
         f"  {name}: the run has {before.get(name, nothing)!r}, "
         f"this command has {now_.get(name, nothing)!r}"
-        for name in dict.fromkeys([*before, *now_])
+        for name in sorted(dict.fromkeys([*before, *now_]), key=_is_derived)
         if before.get(name, nothing) != now_.get(name, nothing)
     ]
     same_recipe = before["recipe"] == now_["recipe"]
@@ -81,6 +81,11 @@ def _require_same(run: Run, settings: Settings) -> None:
             + f"\nUse the same settings to resume it{precision}. To start a new run, use another "
             "--run or move this folder away."
         )
+
+
+def _is_derived(name: str) -> bool:
+    """Return whether a setting often follows from another one, such as ``limit``: listed last."""
+    return name.startswith("training.") or name.endswith(("fingerprint", "sha256"))
 
 
 def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:

@@ -245,3 +245,5 @@ def test_a_run_of_an_earlier_version_resumes_as_it_was_started(command, tmp_path
     text = command(*CV, "--batch-size", "64")
     assert "training.batch_size: the run has 256, this command has 64" in text
     assert "Use the same settings to resume it" in text
+    text = command(*CV, "--limit", "200")
+    assert text.index("  limit: the run has None") < text.index("  training."), "cause first"
