@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.harness import Item, process
 from kaggle_digits import submissions
 from kaggle_digits.datasets import cache, kaggle_csv
+from kaggle_digits.datasets.columns import PIXELS
 from kaggle_digits.datasets.dataset import Dataset
-from kaggle_digits.datasets.kaggle_csv import PIXELS
 
 OURS = (sys.executable, "-m", "kaggle_digits")
 BACKGROUND = 0.8  # share of a digit's pixels that are 0

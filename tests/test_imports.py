@@ -17,7 +17,8 @@ ARRAYS = {"compare", "evaluate", "submit", "--input"}  # what cannot do without 
 
 # Stages from the leaves to the command line: a module imports only from stages above its own line.
 LAYERS = [
-    ["child_processes", "errors", "safe_reading", "terminal_text"],
+    ["terminal_text"],
+    ["child_processes", "errors", "safe_reading"],
     ["backend", "credentials", "files", "optional_packages", "python_messages"],
     ["formats"],
     ["datasets"],

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kaggle_digits.datasets.columns import PIXELS, SIDE
 from kaggle_digits.datasets.dataset import DIGITS, Splits
-from kaggle_digits.datasets.kaggle_csv import EXAMPLE, PIXELS, SIDE, write
+from kaggle_digits.datasets.kaggle_csv import EXAMPLE, write
 from kaggle_digits.errors import InputError
 
 SOURCE = "rehearsal"

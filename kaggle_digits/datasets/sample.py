@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits.datasets.kaggle_csv import EXAMPLE, PIXELS, SIDE, write
+from kaggle_digits.datasets.columns import PIXELS, SIDE
+from kaggle_digits.datasets.kaggle_csv import EXAMPLE, write
 
 SMALL, LARGE = 8, 20  # MNIST's digits also fill 20 by 20 pixels inside a border of 4
 WHITE, FULL_INK = 16, 255

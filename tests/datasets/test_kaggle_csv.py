@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.datasets import kaggle_csv, load
+from kaggle_digits.datasets import kaggle_csv, load, pixel_parsing
 from kaggle_digits.errors import InputError
 from tests.helpers import (
     HEADER,
@@ -65,7 +65,7 @@ def test_reads_what_was_written(folder: Path) -> None:
 
 def test_many_blocks_keep_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = load(folder).train.fingerprint
-    monkeypatch.setattr(kaggle_csv, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(pixel_parsing, "BLOCK_BYTES", 4000)
     (folder / ".cache").rename(folder / "elsewhere")
     assert load(folder).train.fingerprint == expected
 
