@@ -20,7 +20,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import ensembling
 from kaggle_digits.evaluation.metrics import Integers
 from kaggle_digits.runs import predictions
-from kaggle_digits.training import cross_validation, flop
+from kaggle_digits.training import flop, run_images
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def count_flop(run: runs.Run) -> float:
     settings = run.settings
     recipe = run.recipe()
     recipe.training.start_keras()
-    trained = sum(cross_validation.count_run_images(run))
+    trained = sum(run_images.count_run_images(run))
     return flop.count_flop(recipe.network()) * trained * settings.training.epochs
 
 

@@ -17,8 +17,8 @@ from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS, SUBMISSIONS
-from kaggle_digits.recipes.checking import check_network
-from kaggle_digits.training import cross_validation, splitting
+from kaggle_digits.recipes.checking import check_network, require_shape
+from kaggle_digits.training import cross_validation, run_images, splitting
 from kaggle_digits.training.configuration import (
     TrainConfig,
     describe_few_images,
@@ -27,10 +27,11 @@ from kaggle_digits.training.configuration import (
     name_run,
     resume_settings,
 )
-from kaggle_digits.training.cross_validation import Result, TrainingCallback
+from kaggle_digits.training.cross_validation import TrainingCallback
 from kaggle_digits.training.executors import Executor, choosing
 from kaggle_digits.training.executors.in_process import InProcess
 from kaggle_digits.training.fit import NullFoldCallback
+from kaggle_digits.training.gathering import Result
 from kaggle_digits.training.pseudo_labels import (
     PseudoLabels,
     describe_pseudo_labels,
@@ -109,7 +110,7 @@ def run_training(
     trackers.require_trackers(config.log)
     recipe = config.recipe
     _choose_executor(config)  # reports a wrong --on or --jobs first
-    cross_validation.require_shape(recipe, splits.train.images)
+    require_shape(recipe, splits.train.images)
     splitting.require_all_classes(splits.train)
     if recipe.file is not None:
         recipe.training.start_keras()
@@ -119,7 +120,7 @@ def run_training(
     splits = replace(splits, train=train)
     assignment = _assign_folds(config, train, excluded)
     labels = _make_pseudo_labels(config, splits, assignment, excluded)
-    images = min(cross_validation.count_images(assignment, config.folds, labels))
+    images = min(run_images.count_images(assignment, config.folds, labels))
     new = make_settings(config, splits, images, excluded, labels)
     name = find_earlier(config, name_run(config, splits, new))
     folder = config.run or RUNS / name

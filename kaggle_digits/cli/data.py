@@ -247,7 +247,7 @@ def show(
     """
     from kaggle_digits import datasets, plots, recipes
     from kaggle_digits.errors import InputError
-    from kaggle_digits.training import cross_validation
+    from kaggle_digits.recipes.checking import require_shape
 
     if augment is not None and (split or count):
         received = f"--split {split.value}" if split else f"--count {count}"
@@ -262,7 +262,7 @@ def show(
     plots.require_png(path)
     splits = datasets.load(input_)
     if recipe is not None:
-        cross_validation.require_shape(recipe, splits.train.images)
+        require_shape(recipe, splits.train.images)
         plots.save(path, plots.augmentation(splits.train, recipe))
         print(f"drawn    {path}")
         return

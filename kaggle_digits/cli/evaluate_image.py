@@ -56,10 +56,10 @@ def _image(run: "Run", split: str, image_id: int, data: Path) -> "Images | None"
 
     from kaggle_digits import datasets
     from kaggle_digits.errors import InputError
-    from kaggle_digits.training import cross_validation
+    from kaggle_digits.training import run_images
 
     try:
-        images = cross_validation.select_run_images(run, datasets.load(data), split)
+        images = run_images.select_run_images(run, datasets.load(data), split)
     except InputError as error:
         typer.echo(f"No picture: {escape_lines(str(error))}", err=True)
         return None

@@ -125,11 +125,11 @@ def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Pat
 def _of_run(folder: Path) -> Source:
     """Return the models of a finished run as a source of probabilities."""
     from kaggle_digits import runs
-    from kaggle_digits.training import cross_validation
+    from kaggle_digits.training import predicting
 
     run = runs.Run(folder)
     run.require_finished()
-    return Source(folder.resolve().name, partial(cross_validation.predict, run), run)
+    return Source(folder.resolve().name, partial(predicting.predict_with_run, run), run)
 
 
 def _of_model(path: Path, *, trust: bool) -> Source:

@@ -15,7 +15,8 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.runs import Run
 from kaggle_digits.terminal_text import escape
 from kaggle_digits.training.configuration import TrainConfig
-from kaggle_digits.training.cross_validation import Result, TrainingCallback
+from kaggle_digits.training.cross_validation import TrainingCallback
+from kaggle_digits.training.gathering import Result
 
 
 def train_and_report(config: TrainConfig, input_: Path, *, as_json: bool) -> Path:

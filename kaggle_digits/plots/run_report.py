@@ -10,7 +10,7 @@ from kaggle_digits.evaluation import Floats, Integers, WorstImage
 from kaggle_digits.plots import canvas, diagnostics, learning_curves
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import Prediction, read_out_of_fold
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import run_images
 from kaggle_digits.training.history import read_history
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _worst_images(run: Run, data: Path) -> "Figure":
 
 
 def _images(run: Run, data: Path, scored: "Sequence[WorstImage]", what: str) -> "Figure":
-    images = cross_validation.select_run_images(run, datasets.load(data), "train")
+    images = run_images.select_run_images(run, datasets.load(data), "train")
     shown = [(image, images.images[images.ids == image.id][0]) for image in scored]
     return diagnostics.worst_images(shown, run.class_names, what)
 

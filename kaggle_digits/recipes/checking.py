@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.backend import start_keras
+from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.errors import InputError, out_of_memory
 from kaggle_digits.formats import keras_architecture
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
 
 MAX_SUM_ERROR = 0.01  # of ten probabilities; a bfloat16 output layer is off by 0.004
+
+
+def require_shape(recipe: Recipe, images: Images) -> None:
+    """Raise an InputError unless ``recipe`` takes images of this shape."""
+    shape = images.shape[1:]
+    if shape != recipe.image_shape:
+        raise InputError(
+            f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
+            "Choose a recipe for this shape: `kaggle-digits recipes` lists them."
+        )
 
 
 def check_network(recipe: Recipe, classes: int | None = None) -> None:

@@ -14,7 +14,7 @@ from kaggle_digits.evaluation import Bin, Scores, WorstImage
 from kaggle_digits.formats.arrays import read_array
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
-from kaggle_digits.training import cross_validation, splitting
+from kaggle_digits.training import run_images, splitting
 from kaggle_digits.training.history import Epoch, read_history
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def _count_classes(run: Run, splits: Splits | None) -> tuple[tuple[int, ...] | N
     if splits is None:
         return None, ""
     try:
-        return cross_validation.select_run_images(run, splits, "train").class_counts, ""
+        return run_images.select_run_images(run, splits, "train").class_counts, ""
     except InputError as error:
         return None, f"Its images are not shown: {error}"
 
@@ -293,7 +293,7 @@ def _count_images(run: Run) -> int | None:
 def _count_trained_images(run: Run) -> int:
     """Return the images of one epoch, summed over the models; 0 if unknown."""
     try:
-        return sum(cross_validation.count_run_images(run))
+        return sum(run_images.count_run_images(run))
     except InputError:
         return 0
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
+from kaggle_digits.recipes.checking import require_shape
 from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.search.confirming import confirm
 from kaggle_digits.search.sampling import Sampler, require_optuna
 from kaggle_digits.search.study import Shared, Study, Trial, best
 from kaggle_digits.search.trials import SearchCallback, Trainer
-from kaggle_digits.training import cross_validation, splitting
+from kaggle_digits.training import splitting
 from kaggle_digits.training.configuration import TrainConfig, require_seeds
 
 
@@ -59,7 +60,7 @@ def search(config: SearchConfig, splits: Splits, folder: Path, watcher: SearchCa
     started = time.monotonic()
     require_seeds(config.train.seed, 1 + config.confirmations)
     recipe = config.train.recipe
-    cross_validation.require_shape(recipe, splits.train.images)
+    require_shape(recipe, splits.train.images)
     splitting.require_all_classes(splits.train)
     space = recipe.space or default_space(recipe.training)
     train = splitting.subsample(splits.train, config.train.limit, config.train.seed)

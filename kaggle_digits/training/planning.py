@@ -20,9 +20,9 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import Recipe, Training, find, rename_old_settings
-from kaggle_digits.recipes.checking import check_network
+from kaggle_digits.recipes.checking import check_network, require_shape
 from kaggle_digits.recipes.recipe import Precision
-from kaggle_digits.training import cross_validation, fit
+from kaggle_digits.training import fit
 from kaggle_digits.training.budget import RESERVE, Budget
 
 # The third lowers the log loss by twice its standard error, the fourth by one. Any two do as well.
@@ -237,7 +237,7 @@ def require_members(members: Sequence[str], train: Dataset) -> None:
         )
     for member in members:
         recipe = find(member)
-        cross_validation.require_shape(recipe, train.images)
+        require_shape(recipe, train.images)
         if recipe.file is not None:
             recipe.training.start_keras()
             check_network(recipe, len(train.class_names))

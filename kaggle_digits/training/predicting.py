@@ -12,7 +12,10 @@ import numpy.typing as npt
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Images
 from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.evaluation import ensembling
 from kaggle_digits.formats import keras_architecture, keras_models
+from kaggle_digits.recipes.checking import require_shape
+from kaggle_digits.runs import Run
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -117,3 +120,36 @@ def _reading(path: Path) -> Iterator[None]:
             f"{path} is not a readable model: {reason}. Expected the .keras file that `train` or "
             "`cv` wrote. To train it again, remove its folder and repeat the command."
         ) from error
+
+
+def predict_with_run(run: Run, images: Images) -> ensembling.Probabilities:
+    """Predict with all models of a finished run and average their probabilities.
+
+    Args:
+        run: a finished run.
+        images: uint8 ``[n, height, width, channels]``.
+
+    Returns:
+        float64 ``[n, classes]``.
+
+    Raises:
+        InputError: the run is not finished, a model cannot be read, or the recipe takes images of
+            another shape.
+
+    """
+    paths = run.models()
+    require_shape(run.recipe(), images)
+    start_keras(PREDICTION_SPLITS)
+    # One graph serves all folds: they differ only in their weights.
+    network = load_model(paths[0], to_train=False)
+    if require_classifier(network, paths[0], len(run.class_names)) != images.shape[1:]:
+        raise InputError(
+            f"{paths[0]} takes images of {network.input_shape[1:]}. Expected {images.shape[1:]}, "
+            "as in the run's recipe."
+        )
+    model = Predictor(network)
+    answers = []
+    for path in paths:
+        load_weights(model.network, path)
+        answers.append(model.predict(images))
+    return ensembling.blend(np.stack(answers), "mean")

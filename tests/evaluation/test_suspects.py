@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import find_suspects, suspects, write_suspects
-from kaggle_digits.training import cross_validation, fit, splitting
+from kaggle_digits.training import fit, run_images, splitting
 from kaggle_digits.training.pseudo_labels import label_none
 from tests import product, untrained
 from tests.helpers import write_competition
@@ -65,7 +65,7 @@ def test_an_excluded_image_is_held_out_and_not_trained_on():
     trained = [splitting.select_trained(marked, fold)[0] for fold in (1, 2, 3)]
     assert [np.flatnonzero(rows).tolist() for rows in trained] == [[2, 4, 5], [2, 3, 5], [3, 4]]
     assert (np.abs(marked) == folds).all()
-    assert cross_validation.count_images(marked, 3, label_none(3, 1)) == (3, 3, 2)
+    assert run_images.count_images(marked, 3, label_none(3, 1)) == (3, 3, 2)
 
 
 def test_an_excluded_image_that_no_fold_holds_out_is_not_trained_on():

@@ -16,7 +16,7 @@ from kaggle_digits.cli import predict
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import keras_architecture, keras_models
 from kaggle_digits.recipes import RECIPES
-from kaggle_digits.training import building, cross_validation, fit, predicting
+from kaggle_digits.training import building, fit, predicting
 from tests import product
 from tests.exporting.test_exporting import SHAPE, small_network
 
@@ -533,7 +533,7 @@ def test_a_runs_model_must_fit_it(network, tmp_path):
     run = made_run(tmp_path / "run", network=lambda _: network())
     rewrite(run.folder / "run.json", settings=json.loads(json.dumps(asdict(settings()))))
     with pytest.raises(InputError, match=r"fold-1.model.keras (takes|is not a model) .*Expected"):
-        cross_validation.predict(run, IMAGES)
+        predicting.predict_with_run(run, IMAGES)
     if network().input_shape != (None, 32, 32, 3):
         with pytest.raises(
             InputError,

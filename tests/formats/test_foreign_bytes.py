@@ -33,7 +33,7 @@ from kaggle_digits.handwriting.pictures import open_picture
 from kaggle_digits.kaggle_client.ledger import Entry, Ledger
 from kaggle_digits.runs import Run, Settings, predictions, provenance
 from kaggle_digits.runs.provenance import Provenance
-from kaggle_digits.training import cross_validation, history, planning
+from kaggle_digits.training import gathering, history, planning
 from tests import helpers
 from tests.mutations import Change, changes, read_damaged
 
@@ -281,7 +281,7 @@ def read_run(folder: Path) -> None:
     run.other_versions()
     run.models()
     provenance.trace_runs([run], None)
-    cross_validation._scores(run.fold_scores(1) or {"scores": None})
+    gathering.read_fold_scores(run, 1)
     for split in ("train", "test"):
         answer = predictions.find_image(run, split, 2)
         assert answer.probabilities.ndim == 1

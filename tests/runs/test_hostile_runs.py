@@ -15,7 +15,7 @@ from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run, Settings, predictions, provenance
-from kaggle_digits.training import cross_validation
+from kaggle_digits.training import gathering
 from tests import product
 from tests.runs.test_provenance import write_run
 
@@ -441,4 +441,4 @@ def test_a_damaged_fold_stops_gathering_in_words(name, arrays, run):
         np.zeros((3, 28, 28, 1), np.uint8), np.arange(3, dtype=np.uint8), np.arange(1, 4)
     )
     with pytest.raises(InputError, match=rf"fold-2/{name}.npz"):
-        cross_validation._gather(run, settings(), Splits("csv", images, images))
+        gathering.gather(run, Splits("csv", images, images))

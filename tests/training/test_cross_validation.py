@@ -6,7 +6,7 @@ import pytest
 from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
-from kaggle_digits.training.cross_validation import require_shape
+from kaggle_digits.recipes.checking import require_shape
 from kaggle_digits.training.splitting import assign_folds, assign_holdout, subsample
 
 
