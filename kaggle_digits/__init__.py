@@ -17,13 +17,14 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from kaggle_digits.blending import Blend, ensemble
+    from kaggle_digits.comparing import compare
     from kaggle_digits.datasets import Dataset, Splits, load
     from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
     from kaggle_digits.kaggle_client.submit import SubmissionResult, submit
     from kaggle_digits.recipes import Affine, Choice, Integer, Real, Recipe, Training
     from kaggle_digits.recipes import find as find_recipe
     from kaggle_digits.recording import record
-    from kaggle_digits.results import FinishedRun, compare, open_run
+    from kaggle_digits.results import FinishedRun, open_run
     from kaggle_digits.training_api import cross_validate, train
     from kaggle_digits.transforms.deslanting import Deslant
 
@@ -47,7 +48,7 @@ _PLACES = {
     "FinishedRun": "results",
     "ensemble": "blending",
     "Blend": "blending",
-    "compare": "results",
+    "compare": "comparing",
     "submit": "kaggle_client.submit",
     "SubmissionResult": "kaggle_client.submit",
     "KaggleDigitsError": "errors",

@@ -29,7 +29,7 @@ LAYERS = [
     ["training"],
     ["exporting", "kaggle_client", "plots"],
     ["results", "trackers"],
-    ["blending"],
+    ["blending", "comparing"],
     ["app", "pipeline", "report"],
     ["search", "training_api"],
     ["recording"],
