@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kaggle_digits import files, runs, submissions
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores
-from kaggle_digits.runs import predictions
+from kaggle_digits.runs import predictions, provenance
 from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.training.history import read_history
 
@@ -79,16 +79,12 @@ class FinishedRun:
     @cached_property
     def scores(self) -> Scores | None:
         """Out-of-fold scores; None if no image was held out."""
-        return self._read_scores("oof")
+        return self._run.read_scores("oof")
 
     @cached_property
     def test_scores(self) -> Scores | None:
         """Scores of the models' mean on the test images; None if their labels are unknown."""
-        return self._read_scores("test")
-
-    def _read_scores(self, of: str) -> Scores | None:
-        found = (self._run.metrics or {}).get(of)
-        return Scores(**found) if found else None
+        return self._run.read_scores("test")
 
     @cached_property
     def oof(self) -> Probabilities:
@@ -157,6 +153,7 @@ class FinishedRun:
         submissions.require_target(csv)
         test = self._run.arrays("test")  # before rounding, which could make a tie
         submissions.write(csv, test["ids"], test["probabilities"].argmax(axis=1))
+        provenance.note_run(csv, self._run, files.SUBMISSIONS)
         return csv
 
     def __repr__(self) -> str:

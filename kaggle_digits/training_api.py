@@ -19,6 +19,7 @@ from kaggle_digits.errors import InputError, suggest
 from kaggle_digits.pipeline import NullCallback, load_data, run_training
 from kaggle_digits.recipes import Recipe, find, require_reproducible
 from kaggle_digits.results import FinishedRun
+from kaggle_digits.runs import provenance
 from kaggle_digits.training.configuration import DEFAULT_SPLIT, TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback
 from kaggle_digits.training.notebook_progress import NotebookBars, in_notebook
@@ -204,7 +205,7 @@ def train_in_python(
     splits = data if isinstance(data, Splits) else load_data(files.expand_home(data), config)
     if callback is None:
         callback = NotebookBars() if in_notebook() else NullCallback()
-    result, _ = run_training(
+    result, csv = run_training(
         config,
         splits,
         command=command or f"kaggle_digits.{function}({config.recipe.name!r}, …)",
@@ -212,6 +213,7 @@ def train_in_python(
         tell=callback.note if isinstance(callback, NotebookBars) else _warn,
         data=folder,
     )
+    provenance.note_run(csv, result.run, files.SUBMISSIONS)
     return FinishedRun(result.run.folder)
 
 

@@ -1,5 +1,6 @@
 """``kaggle-digits compare``: show where CSVs or runs differ, and what their scores imply."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -14,7 +15,6 @@ from kaggle_digits.terminal_text import escape_lines
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.score_bounds import ScoreBounds
     from kaggle_digits.report import Written as PageFiles
-    from kaggle_digits.runs.provenance import Provenance
     from kaggle_digits.submissions.comparison import Comparison, Paired
 
 PICTURE = options.SUBMISSIONS / "disputed.png"
@@ -65,19 +65,29 @@ def command(
     from kaggle_digits import submissions
     from kaggle_digits.cli import compare_text
     from kaggle_digits.runs import provenance
+    from kaggle_digits.safe_reading import sha256_of
     from kaggle_digits.submissions import comparison
 
     csvs = [_csv(path) for path in paths]
     if picture is None and images is not None:
         picture = PICTURE
     _require_writable(vote, picture, html, csvs)
+    # Each file is read once: it may be a pipe.
+    contents = [submissions.read_bytes(csv) for csv in csvs]
     compared = comparison.compare(
-        [(str(path), submissions.read(csv)) for path, csv in zip(paths, csvs, strict=True)]
+        [
+            (str(path), submissions.parse(csv, content))
+            for path, csv, content in zip(paths, csvs, contents, strict=True)
+        ]
     )
-    bounds, scores = _bounds(compared, csvs)
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    bounds, scores = _bounds(compared, hashes)
     folders = [path for path in paths if path.is_dir()]
     paired = _compare_runs(folders)
-    found = _origins(paths, csvs)
+    found = [
+        (path, provenance.find_provenance(sha256, options.RUNS, options.SUBMISSIONS))
+        for path, sha256 in zip(paths, hashes, strict=True)
+    ]
     leaked = {
         str(path): origin.test_images_in_train
         for path, origin in found
@@ -88,7 +98,9 @@ def command(
     drawn = _draw(picture, images or Path("input"), compared) if picture is not None else 0
     if vote is not None:
         submissions.write(vote, compared.ids, compared.majority)
-        if origin := provenance.trace_vote(found):
+        # With the bytes of one of the files, the vote has the provenance of that file.
+        is_new = sha256_of(vote) not in hashes
+        if is_new and (origin := provenance.trace_vote(found)):
             provenance.note(vote, origin, options.SUBMISSIONS)
     page = None if html is None else _write_page(html, paths, csvs, images or Path("input"))
     if json:
@@ -129,9 +141,11 @@ def _require_writable(
     """Check first that the files can be written."""
     from kaggle_digits import submissions
     from kaggle_digits.errors import InputError
+    from kaggle_digits.runs import provenance
 
     if vote is not None:
         submissions.require_target(vote)
+        provenance.require_target(options.SUBMISSIONS)
         if vote.resolve() in {csv.resolve() for csv in csvs}:
             raise InputError(
                 f"--vote {vote} would overwrite a file that is compared. Expected another name."
@@ -146,18 +160,7 @@ def _require_writable(
         plots.require_png(picture)
 
 
-def _origins(paths: Sequence[Path], csvs: Sequence[Path]) -> "list[tuple[Path, Provenance | None]]":
-    """Return the provenance of each file, None if it is unknown."""
-    from kaggle_digits.runs import provenance
-    from kaggle_digits.safe_reading import sha256_of
-
-    return [
-        (path, provenance.find_provenance(sha256_of(csv), options.RUNS, options.SUBMISSIONS))
-        for path, csv in zip(paths, csvs, strict=True)
-    ]
-
-
-def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds | None, Scores]":
+def _bounds(compared: "Comparison", hashes: Sequence[str]) -> "tuple[ScoreBounds | None, Scores]":
     """Return the score bounds and the known scores of these files; no bounds without scores."""
     entries = [
         entry for entry in printing.open_ledger().entries() if entry.public_score is not None
@@ -165,14 +168,13 @@ def _bounds(compared: "Comparison", csvs: Sequence[Path]) -> "tuple[ScoreBounds 
     if not entries:
         return None, {}
     from kaggle_digits.kaggle_client.score_bounds import bound_scores, name_entry
-    from kaggle_digits.safe_reading import sha256_of
 
     known = {entry.sha256: entry.public_score for entry in entries}
-    hashes = {name: sha256_of(csv) for name, csv in zip(compared.names, csvs, strict=True)}
-    scores = {name: known[sha256] for name, sha256 in hashes.items() if sha256 in known}
+    named = zip(compared.names, hashes, strict=True)
+    scores = {name: known[sha256] for name, sha256 in named if sha256 in known}
     if not scores:
         return None, {}
-    others = [entry for entry in entries if entry.sha256 not in hashes.values()]
+    others = [entry for entry in entries if entry.sha256 not in hashes]
     elsewhere = {name_entry(entry): entry.public_score for entry in others}
     return bound_scores(compared, scores, elsewhere), scores
 

@@ -108,7 +108,7 @@ def command(
         return
     # Without its out-of-fold predictions, --plots still draws the learning curves.
     judged = None if plots and not run.has("oof.npz") else _judge(run, worst)
-    tested = _test_scores(run)
+    tested = run.read_scores("test")
     drawn = _drawn(run, input_) if plots else None
     no_other_output = tested is None and drawn is None and html is None
     if judged is None and (no_other_output or suspects is not None):
@@ -217,14 +217,6 @@ def _judge(run: "Run", worst: int) -> Judged | None:
         evaluation.find_worst_images(probabilities, oof.labels, oof.ids, worst),
         evaluation.find_suspects(probabilities, oof.labels, oof.ids),
     )
-
-
-def _test_scores(run: "Run") -> "Scores | None":
-    """Return the scores on the test images; None if their labels are unknown."""
-    from kaggle_digits.evaluation import Scores
-
-    found = (run.metrics or {}).get("test")
-    return Scores(**found) if found else None
 
 
 def _drawn(run: "Run", data: Path) -> "Drawn":

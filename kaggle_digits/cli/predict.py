@@ -162,6 +162,7 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
     from kaggle_digits.runs import provenance
 
     submissions.require_target(csv)
+    provenance.require_target(options.SUBMISSIONS)
     splits = datasets.load(input_)
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))

@@ -12,7 +12,7 @@ from kaggle_digits.cli import options, printing, progress
 from kaggle_digits.cli.interruption import resume_advice
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.runs import Run
+from kaggle_digits.runs import Run, provenance
 from kaggle_digits.terminal_text import escape
 from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.cross_validation import TrainingCallback
@@ -28,6 +28,7 @@ def train_and_report(config: TrainConfig, input_: Path, *, as_json: bool) -> Pat
         result, csv = pipeline.run_training(
             config, splits, command=command, watching=_watch, tell=printing.print_note, data=input_
         )
+    provenance.note_run(csv, result.run, options.SUBMISSIONS)
     _report(result, csv, splits, as_json=as_json)
     if not as_json:
         for name in config.log:

@@ -21,7 +21,7 @@ come from somebody else: links and special files are rejected, and the content i
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kaggle_digits import files, recipes, safe_reading
 from kaggle_digits.errors import InputError, suggest_path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from kaggle_digits.datasets.dataset import Images, Splits
+    from kaggle_digits.evaluation import Scores
 
     Array = npt.NDArray[Any]
 
@@ -108,6 +109,21 @@ class Run(RunFolder):
         if not self.has("metrics.json"):
             return None
         return records.read(self.folder / "metrics.json", records.Metrics, advice=REWRITTEN)
+
+    def read_scores(self, of: Literal["oof", "test"]) -> "Scores | None":
+        """Return the out-of-fold scores or those of the test images; None if there are none.
+
+        Raises:
+            DamagedRunError: ``metrics.json`` lacks a score.
+
+        """
+        from kaggle_digits.evaluation import Scores
+
+        found = (self.metrics or {}).get(of)
+        try:
+            return typed_json.build(Scores, found, strict=False) if found else None
+        except ValueError as error:
+            raise DamagedRunError(self.folder / "metrics.json", error, REWRITTEN) from error
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -291,6 +307,23 @@ class Run(RunFolder):
         if not self.has(HASHES):  # a run of an earlier version
             return None
         return leaks.count_hashed(images, self._read(HASHES, HASHED)["hashes"])
+
+    def hash_held_out(self) -> "Array | None":
+        """Return the hash of each image of ``arrays("oof")``: uint64 ``[n]``.
+
+        None for a run of an earlier version, which recorded no hashes.
+
+        Raises:
+            DamagedRunError: the run has no hashes of these images.
+
+        """
+        if not self.has(HASHES):
+            return None
+        hashes = self._read(HASHES, HASHED)["hashes"]
+        rows = self._read("oof.npz", {"rows": Form("integer", ("images",))})["rows"]
+        if not 0 <= rows.min() <= rows.max() < len(hashes):
+            raise DamagedRunError(self.folder / HASHES, "it lacks held-out images", REWRITTEN)
+        return hashes[rows]
 
     def fold_scores(self, number: int) -> dict[str, Any] | None:
         """Return the content of a fold's ``finished.json``; None while it is not finished."""

@@ -42,7 +42,7 @@ class Prediction:
 
     Attributes:
         id: id of the image in the data set.
-        probabilities: float32 ``[classes]``.
+        probabilities: float ``[classes]``: float32 of a held-out image, float64 of a test image.
         label: the true class; None if it is unknown.
 
     """
@@ -71,7 +71,7 @@ def find_image(run: Run, split: str, image: int) -> Prediction:
     """
     name, what = {"train": ("oof", "held-out train"), "test": ("test", "test")}[split]
     run.require_finished()
-    if not run.has(f"{name}.npz"):
+    if split == "train" and not run.has_held_out:
         raise InputError(
             f"{run.folder} has no predictions of {what} images: no image was held out. Expected a "
             "run of `cv`, or of `train` with a validation split."
@@ -121,7 +121,7 @@ def read_out_of_fold(runs: list[Run]) -> OutOfFold | None:
     """Read the out-of-fold probabilities of the images that all runs held out.
 
     Returns:
-        The predictions; None if the runs share no held-out images with the same labels.
+        The predictions; None if the runs share no held-out images with the same pixels and labels.
 
     """
     members = [run.arrays("oof") for run in runs if run.has_held_out]
@@ -136,10 +136,22 @@ def read_out_of_fold(runs: list[Run]) -> OutOfFold | None:
     ids = members[0]["ids"][np.isin(members[0]["ids"], ids)]
     rows = [find_rows(member["ids"], ids) for member in members]
     labels = [member["labels"][row] for member, row in zip(members, rows, strict=True)]
-    if not len(ids) or any(not np.array_equal(label, labels[0]) for label in labels):
+    if not len(ids) or not _are_equal(labels) or not _are_same_images(runs, rows):
         return None
     stack = np.stack([m["probabilities"][row] for m, row in zip(members, rows, strict=True)])
     return OutOfFold(ids, stack, labels[0])
+
+
+def _are_same_images(runs: list[Run], rows: list[Array]) -> bool:
+    """Return whether the runs held the same images out, as far as they recorded hashes."""
+    if len(runs) == 1:
+        return True
+    recorded = zip([run.hash_held_out() for run in runs], rows, strict=True)
+    return _are_equal([hashes[row] for hashes, row in recorded if hashes is not None])
+
+
+def _are_equal(arrays: list[Array]) -> bool:
+    return all(np.array_equal(array, arrays[0]) for array in arrays)
 
 
 def find_rows(ids: Array, wanted: Array) -> Array:

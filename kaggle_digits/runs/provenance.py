@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaggle_digits import files, runs, safe_reading
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, KaggleDigitsError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.runs.folder import Run
 
@@ -64,9 +64,14 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
     for run in runs.list_runs(root)[0]:
         with contextlib.suppress(OSError, InputError):
             if safe_reading.sha256_of(run.submission) == sha256:
-                return trace_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
+                return trace_run(run)
     noted = [origin for known, origin in _blends(submissions / BLENDS) if known == sha256]
     return noted[-1] if noted else None  # the same bytes may have been written again
+
+
+def require_target(submissions: Path) -> None:
+    """Raise InputError unless `note` can write to the folder ``submissions``."""
+    files.require_writable(submissions / BLENDS)
 
 
 def note(csv: Path, origin: Provenance, submissions: Path) -> None:
@@ -79,12 +84,27 @@ def note(csv: Path, origin: Provenance, submissions: Path) -> None:
 
     """
     path = submissions / BLENDS
-    line = json.dumps({"sha256": safe_reading.sha256_of(csv), **asdict(origin)})
+    line = json.dumps({"sha256": safe_reading.sha256_of(csv), **asdict(origin)}).encode()
     busy = f"{path} is locked by another process. Retry in a moment."
     with files.lock(path.with_name(f".{BLENDS}.lock"), busy=busy):
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        before = path.read_bytes() if path.exists() else b""
         others = [old for old in before.splitlines() if old != line]
-        files.write_text(path, "".join(f"{entry}\n" for entry in [*others, line]))
+        files.write_bytes(path, b"".join(entry + b"\n" for entry in [*others, line]))
+
+
+def note_run(csv: Path, run: Run, submissions: Path) -> None:
+    """Record that ``csv`` has the labels of ``run``. Runs in runs/ are found without a note.
+
+    Nothing is recorded where ``submissions`` cannot be written: `submit` cannot work there either.
+    """
+    if run.folder.resolve().parent != files.RUNS.resolve():
+        with contextlib.suppress(KaggleDigitsError):
+            note(csv, trace_run(run), submissions)
+
+
+def trace_run(run: Run) -> Provenance:
+    """Return the provenance of the CSV of ``run``."""
+    return trace_runs([run], ((run.metrics or {}).get("oof") or {}).get("accuracy"))
 
 
 def trace_runs(members: Sequence[Run], oof_accuracy: float | None) -> Provenance:
@@ -139,9 +159,10 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
     known = [origin for _, origin in voters if origin is not None]
     if not known:
         return None
+    by_images = sorted(known, key=lambda origin: origin.test_fingerprint is None)
     names = [str(path) if origin is None else origin.run for path, origin in voters]
     return replace(
-        known[0],
+        by_images[0],
         run=" + ".join(names),
         recipe=" + ".join(origin.recipe for origin in known),
         oof_accuracy=None,

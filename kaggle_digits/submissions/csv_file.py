@@ -69,9 +69,15 @@ def require_target(path: Path) -> None:
     """Check before the work that `write` can write to ``path``. Only submissions are replaced.
 
     Raises:
-        InputError: the folder cannot be written, or ``path`` is a file of another kind.
+        InputError: the folder cannot be written, or ``path`` is a file of another kind or the CSV
+            in a run's folder, by which the run is recognised.
 
     """
+    if path.name == "submission.csv" and (path.resolve().parent / "run.json").exists():
+        raise InputError(
+            f"{path} belongs to the run in {path.parent}. Expected another name, such as "
+            f"{files.SUBMISSIONS / 'submission.csv'}."
+        )
     files.require_replaceable(path, "a submission", HEADER.encode(), QUOTED_HEADER.encode())
 
 

@@ -1,6 +1,8 @@
 """`kaggle-digits compare` as a user types it."""
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,21 @@ def test_equal_files(tmp_path):
     text = compare("a.csv", "a.csv", cwd=tmp_path)
     assert "  [1]  [2]        0\n" in text
     assert "all files agree on every image" in text
+
+
+def test_a_file_may_come_from_a_pipe(tmp_path):
+    csv(tmp_path / "a.csv")
+    csv(tmp_path / "b.csv", 1)
+    command = f"{shlex.join(product.COMMAND)} compare <(cat a.csv) b.csv"
+    done = subprocess.run(
+        ["/bin/bash", "-c", command],
+        cwd=tmp_path,
+        env=product.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "1 disputed image" in done.stdout
 
 
 def test_what_is_cut_off_is_counted(tmp_path):

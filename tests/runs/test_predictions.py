@@ -1,5 +1,6 @@
 """Predictions of several runs are paired by the ids of the images."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -68,3 +69,33 @@ def test_predictions_that_are_missing_are_named(tmp_path):
     (first.folder / "test.npz").unlink()
     with pytest.raises(kd.InputError, match=r"test\.npz is missing\. Repeat the command that made"):
         predictions.read_test([first])
+
+
+def test_held_out_images_with_other_pixels_are_not_paired(tmp_path):
+    data = make_data(tmp_path / "input")
+    both = [make_run(tmp_path / name, data, seed) for seed, name in enumerate("ab")]
+    for run in both:
+        held_out = run.arrays("oof")
+        rows = np.arange(len(held_out["ids"]))
+        files.write_npz(run.folder / "oof.npz", **held_out, rows=rows)
+        files.write_npz(run.folder / "train-hashes.npz", hashes=rows.astype(np.uint64))
+    assert predictions.read_out_of_fold(both) is not None
+    files.write_npz(both[1].folder / "train-hashes.npz", hashes=rows.astype(np.uint64)[::-1])
+    assert predictions.read_out_of_fold(both) is None
+    files.write_npz(both[1].folder / "train-hashes.npz", hashes=rows.astype(np.uint64)[:2])
+    with pytest.raises(kd.InputError, match=r"train-hashes\.npz .*it lacks held-out images"):
+        predictions.read_out_of_fold(both)
+
+
+def test_scores_of_other_versions(tmp_path):
+    run = make_run(tmp_path / "run", make_data(tmp_path / "input"), seed=0)
+    path = run.folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    expected = kd.open_run(run.folder).scores
+    metrics["oof"]["brier"] = 0.5  # of a later version
+    path.write_text(json.dumps(metrics))
+    assert kd.open_run(run.folder).scores == expected
+    del metrics["oof"]["standard_error"]
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(kd.InputError, match=r"metrics\.json .*standard_error is missing"):
+        _ = kd.open_run(run.folder).scores

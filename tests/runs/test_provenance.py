@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kaggle_digits as kd
 from kaggle_digits.datasets import load
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.provenance import (
@@ -93,6 +94,49 @@ def test_a_blend_noted_by_an_earlier_version_is_still_known(tmp_path):
     assert (origin.run, origin.test_images_in_train) == ("a + b", None)
 
 
+@pytest.mark.parametrize("damage", [b"\xff\n", None])
+def test_notes_that_cannot_be_read_or_written_stop_a_blend_before_it_is_written(damage, tmp_path):
+    for name in "ab":
+        write_run(tmp_path / "runs" / name)
+    notes = tmp_path / "submissions" / "blends.jsonl"
+    notes.parent.mkdir()
+    blend = ("ensemble", "runs/a", "runs/b", "--submission", "blend.csv")
+    if damage:  # bytes that are not UTF-8 stay
+        notes.write_bytes(damage)
+        product.call(*blend, cwd=tmp_path)
+        assert notes.read_bytes().startswith(damage)
+        return
+    notes.mkdir()
+    done = product.call(*blend, cwd=tmp_path, code=2)
+    assert "cannot write submissions/blends.jsonl: it is a folder" in done.stderr
+    assert not (tmp_path / "blend.csv").exists()
+
+
+def test_the_csv_in_a_run_is_not_replaced(tmp_path):
+    for name in "ab":
+        write_run(tmp_path / "runs" / name)
+    before = (tmp_path / "runs" / "a" / "submission.csv").read_bytes()
+    target = "runs/a/submission.csv"
+    done = product.call(
+        "ensemble", "runs/a", "runs/b", "--submission", target, cwd=tmp_path, code=2
+    )
+    assert f"{target} belongs to the run in runs/a. Expected another name" in product.message(done)
+    assert (tmp_path / "runs" / "a" / "submission.csv").read_bytes() == before
+
+
+def test_a_run_elsewhere_is_noted_so_that_its_leaks_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = write_split(tmp_path / "data", seed=0)
+    for folder in ("elsewhere/run", "runs/run"):
+        run = kd.open_run(write_run(tmp_path / folder, leaked=7, rows=ROWS))
+        run.write_submission("mine.csv")
+        assert (tmp_path / "submissions" / "blends.jsonl").exists(), "not needed for runs/"
+        done = product.call(
+            "submit", "mine.csv", "--input", data, "--dry-run", cwd=tmp_path, code=2
+        )
+        assert "7 of 28,000 test images are identical to training images" in done.stderr
+
+
 def test_a_run_with_leaks_is_pushed_only_if_that_is_declared(tmp_path):
     data = write_split(tmp_path / "data", seed=0)
     write_run(tmp_path / "runs" / "mine", leaked=7, rows=ROWS)
@@ -169,15 +213,18 @@ def test_training_records_the_leaks_and_predict_counts_them_for_other_images(tmp
 
 
 def test_a_vote_has_the_leaks_of_its_files(tmp_path):
-    for name, leaked in (("a", 0), ("b", 2)):
-        write_run(tmp_path / "runs" / name, leaked=leaked, label=ord(name) % 10)
-    product.call("compare", "runs/a", "runs/b", "--vote", "vote.csv", cwd=tmp_path)
+    for name, leaked, labels in (("a", 0, (1, 1, 1)), ("b", 2, (2, 2, 1)), ("c", 0, (1, 2, 2))):
+        csv = write_run(tmp_path / "runs" / name, leaked=leaked) / "submission.csv"
+        rows = (f"{id_},{label}\n" for id_, label in enumerate(labels, start=1))
+        csv.write_text("ImageId,Label\n" + "".join(rows))
+    runs = ("runs/a", "runs/b", "runs/c")
+    product.call("compare", *runs, "--vote", "vote.csv", cwd=tmp_path)
     voted = find_provenance(
         sha256_of(tmp_path / "vote.csv"), tmp_path / "nothing", tmp_path / "submissions"
     )
     assert voted is not None
     assert voted.test_images_in_train == 2
-    assert voted.run == "runs/a + runs/b"
+    assert voted.run == " + ".join(runs)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +236,25 @@ def test_a_blend_whose_members_are_unknown_is_unknown_unless_one_has_leaks(count
     voted = trace_vote([(Path("x.csv"), origin) for origin in origins])
     assert voted is not None
     assert voted.test_images_in_train == most
+
+
+def test_a_vote_has_the_test_images_of_the_file_whose_images_are_known():
+    old = Provenance("old", "r", None, "kaggle", None, 0)
+    new = Provenance("new", "r", None, "rehearsal", "f" * 64, 0)
+    for origins in ([old, new], [new, old]):
+        voted = trace_vote([(Path("x.csv"), origin) for origin in origins])
+        assert voted is not None
+        assert (voted.source, voted.test_fingerprint) == ("rehearsal", "f" * 64)
+
+
+def test_a_vote_with_the_bytes_of_a_file_keeps_its_provenance(tmp_path):
+    for name in "abc":
+        write_run(tmp_path / "runs" / name, label=ord(name) % 10)
+    product.call("ensemble", "runs/a", "runs/b", "--submission", "blend.csv", cwd=tmp_path)
+    notes = (tmp_path / "submissions" / "blends.jsonl").read_text()
+    product.call("compare", "blend.csv", "runs/c", "--vote", "vote.csv", cwd=tmp_path)  # a tie
+    assert (tmp_path / "vote.csv").read_bytes() == (tmp_path / "blend.csv").read_bytes()
+    assert (tmp_path / "submissions" / "blends.jsonl").read_text() == notes
 
 
 def test_a_vote_on_different_test_images_is_refused(tmp_path):
