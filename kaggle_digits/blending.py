@@ -124,6 +124,12 @@ def ensemble(members: Sequence[FinishedRun | str | Path], method: str = "mean") 
 
     listed = require_list("ensemble", members)
     ensembling.require_method(method)
+    for member in listed:
+        if not isinstance(member, FinishedRun | str | Path):
+            raise InputError(
+                f"ensemble received {type(member).__name__}. Expected finished runs, or runs' "
+                "folders."
+            )
     finished = tuple(
         member if isinstance(member, FinishedRun) else open_run(member) for member in listed
     )

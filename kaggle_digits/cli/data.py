@@ -259,7 +259,9 @@ def show(
     split = split or options.Split.TRAIN
     name = split.value if recipe is None else f"augmented-{recipe.name}"
     path = picture or options.PLOTS / f"{name}.png"
-    plots.require_png(path)
+    second = path.with_stem(f"{path.stem}-classes")
+    for drawn in (path, second):
+        plots.require_png(drawn)
     splits = datasets.load(input_)
     if recipe is not None:
         require_shape(recipe, splits.train.images)
@@ -272,7 +274,6 @@ def show(
     if images.class_counts is None:
         print(f"classes  the {name} images have no labels")
         return
-    second = path.with_stem(f"{path.stem}-classes")
     plots.save(second, plots.classes(images, name))
     print(f"drawn    {second}")
     counts = _counts(images.class_counts, images.class_names).replace("\n", "\n         ")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kaggle_digits.cli import options
+from kaggle_digits.cli.process import ToldInterrupt
 
 MADE_BY = "KAGGLE_DIGITS_MAKE"  # the call of make that runs this program
 
@@ -22,11 +23,11 @@ def resume_advice(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         # The Makefile sets the variable: `make submit` goes on after what this command does.
         command = os.environ.get(MADE_BY) or shlex.join([options.program(), *sys.argv[1:]])
         print(
             f"\nInterrupted. Every finished epoch is kept in {folder}. Resume with:\n  {command}",
             file=sys.stderr,
         )
-        raise
+        raise ToldInterrupt from interrupt

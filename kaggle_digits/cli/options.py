@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from kaggle_digits.cli.process import ToldInterrupt
+from kaggle_digits.errors import InputError
 from kaggle_digits.files import RUNS, SUBMISSIONS, expand_home
 
 __all__ = ["RUNS", "SUBMISSIONS"]
@@ -269,8 +271,19 @@ class Command(typer.core.TyperCommand):
                 sections["Arguments" if is_argument else heading or "Options"].append(record)
         _write_sections(formatter, sections)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the arguments; for ``train fast``, name the option that is missing."""
+        takes_recipe = any("--recipe" in parameter.opts for parameter in self.params)
+        takes_argument = any(parameter.param_type_name == "argument" for parameter in self.params)
+        if args and not args[0].startswith("-") and takes_recipe and not takes_argument:
+            raise InputError(
+                f"received {args[0]!r} without an option. Expected --recipe {args[0]}, if it is a "
+                "recipe."
+            )
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
-        """Call the function of the command."""
+        """Call the function of the command; say so if Ctrl-C ends it."""
         for parameter in self.params:
             value = ctx.params.get(parameter.name)
             if parameter.type.name == "path" and value:
@@ -278,7 +291,13 @@ class Command(typer.core.TyperCommand):
                 ctx.params[parameter.name] = (
                     list(map(expand_home, value)) if several else expand_home(value)
                 )
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except ToldInterrupt:
+            raise
+        except KeyboardInterrupt:
+            typer.echo("\nInterrupted.", err=True)
+            raise
 
 
 class Group(typer.core.TyperGroup):

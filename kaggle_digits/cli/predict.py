@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from kaggle_digits.datasets.dataset import Images
+    from kaggle_digits.datasets.dataset import Images, Splits
     from kaggle_digits.handwriting import Picture
     from kaggle_digits.runs import Run
 
@@ -96,8 +96,7 @@ def command(
     if pictures:
         _pictures(source.predicted, pictures, save_debug, json=json)
         return
-    csv = submission or options.SUBMISSIONS / f"{source.name}-predicted.csv"
-    _test_set(source, input_, csv, json=json)
+    _test_set(source, input_, submission, json=json)
 
 
 def _source_and_pictures(named: Sequence[Path], model: Path | None) -> tuple[Path, Sequence[Path]]:
@@ -156,14 +155,15 @@ def _require_belonging(
         )
 
 
-def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
+def _test_set(source: Source, input_: Path, submission: Path | None, *, json: bool) -> None:
     """Write the CSV for the test images in ``input_``."""
     from kaggle_digits import datasets, submissions
     from kaggle_digits.runs import provenance
 
+    splits = datasets.load(input_)
+    csv = submission or options.SUBMISSIONS / f"{_name_predictions(source, splits)}.csv"
     submissions.require_target(csv)
     provenance.require_target(options.SUBMISSIONS)
-    splits = datasets.load(input_)
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
     if source.run is not None:
@@ -176,6 +176,13 @@ def _test_set(source: Source, input_: Path, csv: Path, *, json: bool) -> None:
     print(f"Submission   {csv} ({len(test):,} rows)")
     if is_sample:
         print(printing.FROM_SAMPLE)
+
+
+def _name_predictions(source: Source, splits: "Splits") -> str:
+    """Return a file's name: with its own data's name, predictions replace no others."""
+    name = f"{source.name}-predicted"
+    usual = splits.is_competition or splits.source == source.trained_on
+    return name if usual else f"{name}-{splits.source}"
 
 
 def _pictures(

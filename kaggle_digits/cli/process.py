@@ -16,6 +16,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASCII = "kaggle_digits_ascii"
 
 
+class ToldInterrupt(KeyboardInterrupt):
+    """An interruption of which the user was told what it leaves and how to resume."""
+
+
 def open_streams() -> None:
     """Open closed standard streams, and replace characters that a stream cannot encode.
 

@@ -54,8 +54,9 @@ def command(
         bool,
         typer.Option(
             "--if-possible",
-            help="Exit with 0 if the data is not the competition's, there are no credentials, or "
-            "the file was already submitted.",
+            help="Exit with 0 if there is nothing to submit: the data or the CSV is not the "
+            "competition's, test images occur among the training images, there are no credentials, "
+            "or the file was already submitted.",
         ),
     ] = False,
     competition: Annotated[str | None, typer.Option("--competition", "-c", hidden=True)] = None,

@@ -267,6 +267,11 @@ def submit(
         kaggle_digits.errors.InputError: submissions/sample.csv is not for the competition: ...
 
     """
+    if not isinstance(csv, str | Path):
+        raise InputError(
+            f"submit received {type(csv).__name__}. Expected the path of a CSV, as "
+            "write_submission returns it."
+        )
     checked = check(files.expand_home(csv), files.expand_home(data))
     if reason := checked.explain_refusal(declared_external=declared_external):
         raise InputError(reason)

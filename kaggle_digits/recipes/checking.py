@@ -12,6 +12,9 @@ from kaggle_digits.formats import keras_architecture
 from kaggle_digits.recipes.loading import describe_fault
 from kaggle_digits.recipes.recipe import Recipe
 
+GET_CONFIG = "Give each custom layer a get_config() with all arguments of its __init__."
+# In bright images a network without Rescaling is certain of a class, whatever a layer does.
+CONTRASTS = np.array([1, 4, 16, 64, 255], np.float32)
 MAX_SUM_ERROR = 0.01  # of ten probabilities; a bfloat16 output layer is off by 0.004
 
 
@@ -44,8 +47,9 @@ def check_network(recipe: Recipe, classes: int | None = None) -> None:
         raise InputError(describe_fault(error, recipe.file)) from error
     where = _where(recipe)
     _require_model(network, recipe, classes, where)
-    _require_loadable(network, where)
+    loaded = _load_copy(network, where)
     _require_probabilities(network, recipe, where)
+    _require_equal(network, loaded, recipe, where)
 
 
 def _where(recipe: Recipe) -> str:
@@ -87,8 +91,8 @@ def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str
             )
 
 
-def _require_loadable(network: Any, where: str) -> None:
-    """Raise unless the network can be built from its saved description, without its code."""
+def _load_copy(network: Any, where: str) -> Any:
+    """Build the network from its saved description, without its code; raise if it cannot be."""
     keras = start_keras()
 
     for layer in network.layers:
@@ -106,14 +110,13 @@ def _require_loadable(network: Any, where: str) -> None:
             )
     try:
         keras_architecture.require_openable(where, json.loads(network.to_json()))
-        keras.models.model_from_json(network.to_json())
+        return keras.models.model_from_json(network.to_json())
     except InputError:
         raise
     except Exception as error:
         raise InputError(
             f"{where}: the network cannot be loaded from its own description: "
-            f"{type(error).__name__}: {str(error).partition('. ')[0]}. Give each custom layer a "
-            "get_config() with all arguments of its __init__."
+            f"{type(error).__name__}: {str(error).partition('. ')[0]}. {GET_CONFIG}"
         ) from error
 
 
@@ -141,4 +144,23 @@ def _require_probabilities(network: Any, recipe: Recipe, where: str) -> None:
             f"{where}: for a blank image the network returns {np.round(answers[0], 3).tolist()}, "
             "which are not probabilities. Expected ten numbers from 0 to 1 with the sum 1: end it "
             'with layers.Dense(10, activation="softmax").'
+        )
+
+
+def _require_equal(network: Any, loaded: Any, recipe: Recipe, where: str) -> None:
+    """Raise unless the copy predicts the same: an argument that `get_config` lacks has changed."""
+    noise = np.random.default_rng(0).random((len(CONTRASTS), *recipe.image_shape), np.float32)
+    images = noise * np.reshape(CONTRASTS, (-1, 1, 1, 1))
+    try:
+        loaded.set_weights(network.get_weights())
+        expected, found = (model.predict_on_batch(images) for model in (network, loaded))
+    except ValueError as error:  # weights of other shapes
+        raise InputError(
+            f"{where}: the network that is loaded from its own description has other weights. "
+            f"{GET_CONFIG}"
+        ) from error
+    if abs(np.asarray(found, np.float32) - np.asarray(expected, np.float32)).max() > MAX_SUM_ERROR:
+        raise InputError(
+            f"{where}: the network that is loaded from its own description predicts other "
+            f"probabilities. {GET_CONFIG}"
         )

@@ -56,7 +56,10 @@ def read(path: Path, asked: str) -> bytes:
             raise FileNotFoundError
         content = path.read_bytes()[: MAX_BYTES + 1]
     except OSError as error:
-        reason = f"{error.strerror}." if error.strerror else f"no such file.{suggest_path(path)}"
+        reason = f"{error.strerror}."
+        if not error.strerror:
+            is_there = path.exists()
+            reason = "it is not a file." if is_there else f"no such file.{suggest_path(path)}"
         raise InputError(
             f"{asked}: {reason} Expected the name of a recipe "
             "(`kaggle-digits recipes` lists them) or a Python file that defines RECIPE."

@@ -56,9 +56,11 @@ class Run(RunFolder):
     def _description(self) -> dict[str, Any]:
         """The JSON object in ``run.json``. The fields in `facts` are checked."""
         if not self.has("run.json"):
-            exists = self.folder.exists()
-            reason = "it has no readable run.json" if exists else "no such folder"
-            hint = "" if exists else suggest_path(self.folder)
+            reason, hint = "it has no readable run.json", ""
+            if self.folder.is_file():
+                reason = "it is a file"
+            elif not self.folder.exists():
+                reason, hint = "no such folder", suggest_path(self.folder)
             raise InputError(
                 f"{self.folder} is not a run: {reason}.{hint} Expected a folder made "
                 "by `train` or `cv`. `kaggle-digits runs` lists the runs."

@@ -143,6 +143,10 @@ def read_bytes(path: Path) -> bytes:
             f"{path} does not exist.{suggest_path(path)} Expected a submission with "
             f"the header {HEADER}; check the path, or make one with `kaggle-digits cv`."
         ) from error
+    except IsADirectoryError as error:
+        own = path / "submission.csv"
+        such_as = f", such as {own}" if own.exists() else ""
+        raise InputError(f"{path} is a folder. Expected a CSV{such_as}.") from error
     except OSError as error:
         raise InputError(
             f"cannot read {path}: {error.strerror or error}. Expected a CSV file that you may read."

@@ -111,7 +111,11 @@ def check_header(path: Path, line: int, fields: list[str]) -> None:
     if fields == expected:
         return
     advice = "correct the first line."
-    if fields[1:] == expected:
+    if all(LABEL.fullmatch(field) or ID.fullmatch(field) for field in fields):
+        advice = "add it as a new first line."
+    elif len(fields) < len(expected):
+        advice = "write both columns in every line, separated by a comma."
+    elif fields[1:] == expected:
         advice = "write it without pandas' index: to_csv(…, index=False)."
     elif fields == expected[::-1]:
         advice = "write the ids first in every line."

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits import cli
+from kaggle_digits import cli, runs
 from kaggle_digits.cli import process
 from kaggle_digits.errors import InputError, OutsideError, out_of_memory
 from tests import product
@@ -173,6 +173,12 @@ def test_an_interruption_during_the_import_ends_quietly(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_interruption_of_any_command_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "list_runs", raising(KeyboardInterrupt()))
+    done = product.call("runs", cwd=tmp_path, code=130)
+    assert done.stderr == "\nInterrupted.\n"
 
 
 def raising(error: BaseException):

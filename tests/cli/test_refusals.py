@@ -22,6 +22,10 @@ from tests import product
             "unknown recipe 'bn2O'. Did you mean 'bn20'? Expected one of bn20, bn20-original",
         ),
         (["recipes", "nosuch"], "unknown recipe 'nosuch'"),
+        (["train", "fast"], "received 'fast' without an option. Expected --recipe fast"),
+        (["train", "--recipe", "."], "unknown recipe '.'"),
+        (["train", "--recipe", "./"], "it is not a file. Expected the name of a recipe"),
+        (["submit", "."], ". is a folder. Expected a CSV."),
         (["train", "--learning-rate", "0"], "Expected a number above 0"),
         (["train", "--learning-rate", "nan"], "Expected a number above 0"),
         (["cv", "--limit", "9"], "--limit 9 does not fit the data. Expected 10"),
@@ -98,9 +102,11 @@ def test_a_file_where_the_folder_should_be(data, tmp_path):
 @pytest.mark.parametrize("command", ["cv", "predict", "ensemble"])
 def test_only_a_submission_is_overwritten(command, data, tmp_path):
     (tmp_path / "README.md").write_text("precious")
-    arguments = {"cv": ["cv", "--input", data], "predict": ["predict", "r"]}.get(
-        command, ["ensemble", "r"]
-    )
+    arguments = {
+        "cv": ["cv", "--input", data],
+        "predict": ["predict", "r", "--input", data],
+        "ensemble": ["ensemble", "r"],
+    }[command]
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "run.json").write_text('{"settings": {}, "state": "finished"}')
     done = product.call(*arguments, "--submission", "README.md", cwd=tmp_path, code=2)

@@ -328,6 +328,44 @@ def test_a_layer_that_could_not_be_loaded_again_is_refused(write):
     check_network(find(write(TEXT)), 10)
 
 
+@pytest.mark.parametrize(
+    ("layer", "call", "expected"),
+    [
+        ("self.scale = scale", "x * self.scale", "predicts other probabilities"),
+        (
+            "self.inner = layers.Dense(scale)",
+            "x + keras.ops.mean(self.inner(x))",
+            "has other weights",
+        ),
+    ],
+)
+def test_a_layer_that_forgets_an_argument_is_refused(layer, call, expected, write):
+    """With a default value it is loaded without an error, and as another layer."""
+    body = f"""class Forgetful(layers.Layer):
+        def __init__(self, scale=1, **options):
+            super().__init__(**options)
+            {layer}
+
+        def build(self, shape):
+            if hasattr(self, "inner"):
+                self.inner.build(shape)
+
+        def compute_output_shape(self, shape):
+            return shape
+
+        def call(self, x):
+            return {call}
+
+        def get_config(self):
+            return super().get_config()
+
+    keras.saving.register_keras_serializable(package={layer!r})(Forgetful)
+    return keras.Sequential([{INPUT}{FLAT}Forgetful(3), {SOFTMAX}])"""
+    start_keras()
+    with pytest.raises(InputError, match=rf"{expected}\. Give each custom layer a get_config"):
+        check_network(find(write(START.format(body=body))), 10)
+
+
 def test_two_recipes_may_name_their_layers_alike(write):
     keras = start_keras()
     first, other = write(f"{TEXT}# first\n", "first.py"), write(f"{TEXT}# other\n", "other.py")

@@ -74,6 +74,15 @@ def test_without_pictures_it_writes_the_csv_as_before(trained):
     assert (trained / "a.csv").read_bytes() == (trained / "run" / "submission.csv").read_bytes()
 
 
+def test_predictions_for_other_data_have_its_name(trained):
+    product.call("data", "get", "--source", "sample", "--input", "sample", cwd=trained)
+    for source, name in (("input", "run-predicted"), ("sample", "run-predicted-sample")):
+        csv = trained / "submissions" / f"{name}.csv"
+        assert not csv.exists()
+        product.call("predict", "run", "--input", source, cwd=trained)
+        csv.rename(trained / f"{name}.csv")  # other tests expect none
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -55,6 +55,12 @@ def test_only_a_submission_is_replaced(tmp_path):
     blend: Any = found
     with pytest.raises(kd.InputError, match=r"compare received Blend\. Expected CSVs "):
         kd.compare([blend, runs_[0].folder])
+    with pytest.raises(kd.InputError, match=r"ensemble received Blend\. Expected finished runs"):
+        kd.ensemble([blend, runs_[0].folder])
+    with pytest.raises(kd.InputError, match=r"submit received Blend\. Expected the path of a CSV"):
+        kd.submit(blend)
+    with pytest.raises(kd.InputError, match=r"it is a file\. Expected a folder"):
+        kd.ensemble([runs_[0].submission])
 
 
 def test_predictions_that_are_missing_are_named(tmp_path):
