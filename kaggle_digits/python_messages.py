@@ -56,7 +56,8 @@ def name_arguments(message: str, names: Mapping[str, str] = MappingProxyType({})
     parts = COMMAND.split(OF_THE_TERMINAL.sub("", message))  # every second one is a command
     for number in range(0, len(parts), 2):
         text = WITH_VALUE.sub(lambda found: f"{name(found[1])}={_quote(found[2])}", parts[number])
-        parts[number] = OPTION.sub(lambda found: name(found[1]), text)
+        text = OPTION.sub(lambda found: name(found[1]), text)
+        parts[number] = text.replace("this command has", "this call has")
     return "".join(parts)
 
 

@@ -32,7 +32,7 @@ READERS: dict[layouts.Layout, Reader] = {
 }
 
 
-def load(folder: str | Path) -> Splits:
+def load(folder: str | Path = "input") -> Splits:
     """Load and check the data set in a folder.
 
     Reads the competition's CSVs (plain, compressed, or in a zip), mnist.npz, MNIST's IDX files or

@@ -35,6 +35,8 @@ def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure"
     """
     loss, val_loss = _curves(histories, "loss"), _curves(histories, "val_loss")
     wrong, val_wrong = (1 - _curves(histories, name) for name in ("accuracy", "val_accuracy"))
+    from matplotlib.legend_handler import HandlerTuple
+
     head = canvas.head_height(2 if note else 1)
     total = head + 0.3 + HEIGHT + BELOW
     title = f"Learning curves over {describe_count(loss.shape[1], 'epoch')}"
@@ -58,6 +60,7 @@ def learning_curves(histories: Sequence[Sequence[Epoch]], note: str) -> "Figure"
     figure.legend(
         *_key(panels[0], len(histories)), loc="upper left", ncols=3, fontsize=9, frameon=False,
         bbox_to_anchor=(0.06 / WIDTH, 1 - 0.36 / total), borderpad=0.3,
+        handler_map={tuple: HandlerTuple(ndivide=None)},
     )  # fmt: skip
     return figure
 
@@ -84,12 +87,12 @@ def _at_end(trained: Curves, held_out: Curves) -> str:
 
 def _key(axes: "Axes", folds: int) -> tuple[list[Any], list[str]]:
     """Return the lines of the legend and their names."""
-    means, singles = axes.lines[folds :: folds + 1], axes.lines[:1]
+    means, singles = axes.lines[folds :: folds + 1], tuple(axes.lines[:: folds + 1])
     names = ["training images", "held-out images"][: len(means)]
     if len(means) == 1:
         names = ["training images (none held out)"]
     if folds > 1:
-        return [*means, *singles], [*(f"{name}, mean" for name in names), f"each of {folds} folds"]
+        return [*means, singles], [*(f"{name}, mean" for name in names), f"each of {folds} folds"]
     return [*means], names
 
 

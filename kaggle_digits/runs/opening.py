@@ -63,12 +63,12 @@ def _describe(settings: Settings, class_names: tuple[str, ...], command: str) ->
 
 def _require_same(run: Run, settings: Settings) -> None:
     before, now_ = run.settings.flat(), settings.flat()
-    nothing = "no such setting"  # None will not do: it is the value of some settings
+    names = sorted(dict.fromkeys([*before, *now_]), key=_is_derived)
+    values = {name: (_show(before, name), _show(now_, name)) for name in names}
     different = [
-        f"  {name}: the run has {before.get(name, nothing)!r}, "
-        f"this command has {now_.get(name, nothing)!r}"
-        for name in sorted(dict.fromkeys([*before, *now_]), key=_is_derived)
-        if before.get(name, nothing) != now_.get(name, nothing)
+        f"  {name}: the run has {old}, this command has {new}"
+        for name, (old, new) in values.items()
+        if old != new
     ]
     same_recipe = before["recipe"] == now_["recipe"]
     if same_recipe and before.get("recipe_sha256") != now_["recipe_sha256"]:
@@ -83,6 +83,10 @@ def _require_same(run: Run, settings: Settings) -> None:
         )
 
 
+def _show(settings: dict[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "no such setting"
+
+
 def _is_derived(name: str) -> bool:
     """Return whether a setting often follows from another one, such as ``limit``: listed last."""
     return name.startswith("training.") or name.endswith(("fingerprint", "sha256"))
@@ -95,6 +99,8 @@ def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
 
 
 def _require_run_or_empty(folder: Path) -> None:
+    if folder.is_file():
+        raise InputError(f"--run {folder} is a file. Expected the folder of a run or a new folder.")
     if not folder.is_dir() or (folder / "run.json").exists():
         return
     foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]

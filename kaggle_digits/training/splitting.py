@@ -171,7 +171,8 @@ def require_all_classes(train: Dataset) -> None:
 def _require_images_a_class(labels: Labels, needed: int, who: str) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < needed:
+        less = "fewer folds, " if "folds" in who else ""
         raise InputError(
             f"{who} at least {needed} images per class; the data has {counts.min()} of class "
-            f"{classes[counts.argmin()]}. Use fewer folds, more images or a larger --limit."
+            f"{classes[counts.argmin()]}. Use {less}more images or a larger --limit."
         )

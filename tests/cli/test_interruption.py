@@ -156,7 +156,7 @@ def test_a_run_of_an_earlier_version_goes_on_and_one_of_a_later_is_refused(
         path.write_text(json.dumps(deslanted))
         done = product.call(*CV, "--input", data, cwd=tmp_path, code=2)
         assert (
-            f"deslant.width: the run has {width}, this command has 'no such setting'" in done.stderr
+            f"deslant.width: the run has {width}, this command has no such setting" in done.stderr
         )
     later = copy.deepcopy(whole)
     later["settings"]["training"]["moonlight"] = 1
