@@ -55,8 +55,9 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
             f"cannot write {path}: {error.strerror}. The disk or the network drive reports an "
             "error. Check it, then run the same command again."
         )
-    in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
-    reason = "a parent folder is a file" if in_the_way else error.strerror or error
+    reason = error.strerror or error
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        reason = "a parent folder is a file or a link to nothing"
     return InputError(
         f"cannot write {path}: {reason}. "
         "Expected a writable folder. Choose another one or change its permissions."
@@ -67,12 +68,18 @@ def expand_home(path: str | Path) -> Path:
     """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user.
 
     Raises:
-        InputError: it is neither text nor a path, such as an argument of the Python API.
+        InputError: it is neither text nor a path, such as an argument of the Python API, or it has
+            a null character.
 
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(
             f"received {type(path).__name__} instead of a path. Expected text or a pathlib.Path."
+        )
+    if "\0" in str(path):
+        raise InputError(
+            f"received the path {str(path)!r}. Expected a path without null characters, which no "
+            "file name may have."
         )
     return Path(os.path.expanduser(path))  # noqa: PTH111 — Path.expanduser raises in that case
 
@@ -227,7 +234,7 @@ def require_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder. Expected the name of a file.")
-    there = next(parent for parent in path.absolute().parents if parent.exists())
+    there = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not there.is_dir():
         raise error_from(FileExistsError(errno.EEXIST, "File exists"), path)
     try:
@@ -315,7 +322,8 @@ def lock(path: Path, *, busy: str, seconds: float = LOCK_SECONDS) -> Iterator[No
         seconds: how long to wait for it.
 
     Raises:
-        InputError: another process still holds the lock.
+        InputError: another process still holds the lock, or ``path`` cannot be written.
+        OutsideError: the disk is full or failed, or its file system has no locks.
 
     """
     from filelock import FileLock, Timeout

@@ -66,6 +66,18 @@ def test_a_file_in_the_way_of_the_folder(tmp_path):
             write(tmp_path / "file" / "a.csv")
 
 
+def test_a_link_to_nothing_in_the_way_of_the_folder(tmp_path):
+    (tmp_path / "runs").symlink_to("nowhere")
+    for write in (files.require_writable, lambda path: files.write_text(path, "x")):
+        with pytest.raises(InputError, match=r"a parent folder is a file or a link to nothing"):
+            write(tmp_path / "runs" / "new" / "a.csv")
+
+
+def test_a_path_with_a_null_character_is_refused():
+    with pytest.raises(InputError, match=r"received the path 'a\\x00b'\. Expected a path without"):
+        files.expand_home("a\0b")
+
+
 def test_a_folder_in_the_way_of_the_file(tmp_path):
     with pytest.raises(InputError, match=r"it is a folder\. Expected the name of a file"):
         files.require_writable(tmp_path)

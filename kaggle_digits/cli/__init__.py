@@ -5,6 +5,7 @@ printed quickly.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ from kaggle_digits.errors import InputError, KaggleDigitsError, out_of_memory
 from kaggle_digits.files import NO_SPACE
 from kaggle_digits.terminal_text import escape_lines
 
+UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP}
 INTERRUPTED = process.SIGNALLED + signal.SIGINT
 
 app = typer.Typer(
@@ -169,6 +171,9 @@ def _explain(error: Exception) -> int:
             f"cannot access {error.filename}: {error.strerror}. Change its permissions, or choose "
             "another path."
         )
+        return InputError.exit_code
+    if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
+        _print_error(f"cannot access {error.filename}: {error.strerror}. Choose another path.")
         return InputError.exit_code
     _print_error(
         f"unexpected {type(error).__name__}: {error}\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.errors import InputError, KaggleDigitsError, out_of_memory
 from kaggle_digits.formats import keras_architecture
 from kaggle_digits.terminal_text import cut
 
@@ -153,7 +153,13 @@ def require_few_values(path: Path, count: int, *, of_image: bool) -> None:
 
 @contextlib.contextmanager
 def reading(path: Path, expected: str) -> Iterator[None]:
-    """Turn any exception that a library raises for a broken file into an InputError."""
+    """Turn any exception that a library raises for a broken file into an InputError.
+
+    Raises:
+        InputError: the library raised an exception.
+        OutsideError: memory ran out.
+
+    """
     try:
         yield
     except KaggleDigitsError:
@@ -162,7 +168,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         # Each library has its own exceptions, and a damaged file may raise any of them.
         reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason.rpartition("Exception encountered: ")[2]  # Keras prefixes its messages
-        raise InputError(
+        raise out_of_memory(error) or InputError(
             f"{path} cannot be opened: {cut(reason, LONGEST_REASON).rstrip('.')}. Expected "
             f"{expected}. Export it again with `kaggle-digits export`, or copy it again."
         ) from error

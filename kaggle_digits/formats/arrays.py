@@ -2,14 +2,13 @@
 
 These files may come from others or be damaged. Each array is read by its name, and its header is
 checked before memory is allocated. NumPy passes the header to Python's parser, which may raise any
-exception: all of them become an `InputError`. Nothing is unpickled.
+exception: all of them become an `InputError`, unless memory ran out. Nothing is unpickled.
 """
 
 import contextlib
 import io
 import math
 import os
-import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kaggle_digits.errors import InputError, KaggleDigitsError, describe_reason
+from kaggle_digits.errors import InputError, KaggleDigitsError, describe_reason, out_of_memory
+from kaggle_digits.safe_reading import is_small_zip
 from kaggle_digits.terminal_text import plain
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 10_000  # bytes, as NumPy's limit, which NumPy checks only after reading the header
 MAX_LENGTH = 1 << 48  # length of one dimension
-MAX_LIST = 1 << 20  # bytes of an archive's list of members: about 15,000 arrays
-END_OF_ZIP, LONG_ZIP = b"PK\5\6", b"PK\6\7"
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def read_arrays(
     """
     with _reading(path, str(path), advice), path.open("rb") as file:
         left = _size(file) if max_bytes is None else max_bytes
-        if not _is_small_zip(file):
+        if not is_small_zip(file):
             raise InputError(f"{path} is not an .npz file, or is truncated. {advice}")
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, path, names, advice)
@@ -120,7 +118,7 @@ class _FormError(Exception):
 
 @contextlib.contextmanager
 def _reading(path: Path, shown: str, advice: str) -> Iterator[None]:
-    """Turn any exception while reading an untrusted file into an InputError."""
+    """Turn any exception while reading an untrusted file into an error with a message."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's parser and NumPy warn about unusual headers
@@ -130,26 +128,14 @@ def _reading(path: Path, shown: str, advice: str) -> Iterator[None]:
     except _FormError as error:
         raise InputError(f"{shown}: {error}. {advice}") from error
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}. {advice}") from error
+        raise out_of_memory(error) or InputError(
+            f"cannot read {path}: {error.strerror or error}. {advice}"
+        ) from error
     except Exception as error:
-        raise InputError(
+        raise out_of_memory(error) or InputError(
             f"cannot read {shown}: {describe_reason(error)}. Expected complete plain arrays of "
             f"numbers. {advice}"
         ) from error
-
-
-def _is_small_zip(file: IO[bytes]) -> bool:
-    """Return whether the file ends like a zip with few members, as `numpy.savez` writes it.
-
-    Python allocates 13 bytes of memory per byte of the list of members when it opens a zip.
-    """
-    end = struct.Struct("<4s8x2LH")
-    file.seek(-min(_size(file), end.size + len(LONG_ZIP) + 16), os.SEEK_END)
-    before, record = (tail := file.read())[: -end.size], tail[-end.size :]
-    if len(record) < end.size or before.startswith(LONG_ZIP):  # whose list may be longer
-        return False
-    signature, size, _, comment = end.unpack(record)
-    return bool(signature == END_OF_ZIP and size <= MAX_LIST and not comment)
 
 
 def _members(
@@ -180,16 +166,9 @@ def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) ->
     ``lengths`` maps the names of dimensions to their lengths; new ones are added.
     """
     import numpy as np
-    from numpy.lib import format as npy
 
     head = io.BytesIO(stream.read(MAX_HEADER))  # a compressed header may be of any length
-    version = npy.read_magic(head)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(head)
-    elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(head)
-    else:  # field names beyond Latin-1
-        raise _FormError(f"received version {version} of NumPy's format, expected 1.0 or 2.0")
+    shape, dtype = _read_header(head)
     if not all(0 <= length <= MAX_LENGTH for length in shape):
         raise _FormError("received an impossible shape")
     expected = tuple(lengths.get(at, at) if isinstance(at, str) else at for at in form.shape)
@@ -213,6 +192,21 @@ def _check(stream: IO[bytes], size: int, form: Form, lengths: dict[str, int]) ->
             f"shape {shape} and dtype {dtype}"
         )
     return asked
+
+
+def _read_header(head: IO[bytes]) -> "tuple[tuple[int, ...], np.dtype[Any]]":
+    """Return the shape and the dtype in a header."""
+    from numpy.lib import format as npy
+
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(head)
+    if version not in readers:  # field names beyond Latin-1
+        raise _FormError(f"received version {version} of NumPy's format, expected 1.0 or 2.0")
+    try:
+        shape, _, dtype = readers[version](head)
+    except MemoryError as error:  # so Python's parser reports deep nesting
+        raise _FormError("received a header that is nested too deeply") from error
+    return shape, dtype
 
 
 def _read(stream: IO[bytes]) -> "Array":

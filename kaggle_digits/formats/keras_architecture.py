@@ -162,7 +162,7 @@ def _iterate_objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
-    """Raise InputError if the model would exceed the limits of parameters or values.
+    """Raise InputError unless it is a model within the limits of parameters and values.
 
     The model is built without memory for its variables. This happens in a separate thread, because
     Keras keeps state such as the names of layers per thread.
@@ -176,9 +176,7 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
                 model = keras.saving.deserialize_keras_object(
                     json.loads(json.dumps(architecture | {"compile_config": None}))
                 )
-                if isinstance(model, keras.Model):
-                    parameters = sum(math.prod(variable.shape) for variable in model.variables)
-                    found.append((parameters, max(_values(model), default=0)))
+                found.append(_measure(path, keras, model))
         except Exception as error:  # noqa: BLE001 — raised again below
             failures.append(error)
 
@@ -187,7 +185,7 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
     thread.join()
     if failures:
         raise failures[0]
-    parameters, values = found[0] if found else (0, 0)  # empty if Keras raised an error
+    [(parameters, values)] = found
     if parameters > MAX_PARAMETERS:
         raise InputError(
             f"{path} cannot be opened: its model has {parameters:,} parameters. Expected at most "
@@ -198,6 +196,17 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
             f"{path} cannot be opened: a layer of its model computes {values:,} values per image. "
             f"Expected at most {MAX_VALUES:,}."
         )
+
+
+def _measure(path: Path | str, keras: Any, model: Any) -> tuple[int, int]:
+    """Return the number of parameters, and of values between two layers, of a built model."""
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"{path} cannot be opened: it describes a {type(model).__name__} alone. Expected a "
+            "Sequential or Functional model."
+        )
+    parameters = sum(math.prod(variable.shape) for variable in model.variables)
+    return parameters, max(_values(model), default=0)
 
 
 def _values(model: Any) -> Iterator[int]:

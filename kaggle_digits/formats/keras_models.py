@@ -86,23 +86,28 @@ def load_weights_file(model: Any, path: Path) -> None:
 
 def _check_archive(path: Path) -> Any:
     """Check the members and weights of a ``.keras`` file, and return its architecture."""
-    with (
-        safe_reading.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file,
-        zipfile.ZipFile(file) as archive,
-    ):
-        members = {member.filename: member for member in archive.infolist()}
-        unknown = sorted(members.keys() - MEMBERS)
-        missing = [name for name in (ARCHITECTURE, WEIGHTS) if name not in members]
-        if unknown or missing:
-            what = f"lacks {missing[0]}" if missing else f"holds {unknown[0][:100]!r}"
-            raise InputError(
-                f"{path} cannot be opened: it {what}. Expected a complete .keras file with "
-                f"{ARCHITECTURE} and {WEIGHTS}, as Keras writes it."
-            )
-        for member in members.values():
-            _require_stored(path, member)
-        _require_plain_arrays(path, io.BytesIO(archive.read(WEIGHTS)))
-        return json.loads(archive.read(ARCHITECTURE))
+    with safe_reading.open_regular(path.resolve(), MAX_WEIGHTS_BYTES) as file:
+        if not safe_reading.is_small_zip(file):
+            raise zipfile.BadZipFile("it is truncated, or not a zip of a few members")
+        with zipfile.ZipFile(file) as archive:
+            return _check_members(path, archive)
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> Any:
+    """Check the members and weights of an open ``.keras`` file, and return its architecture."""
+    members = {member.filename: member for member in archive.infolist()}
+    unknown = sorted(members.keys() - MEMBERS)
+    missing = [name for name in (ARCHITECTURE, WEIGHTS) if name not in members]
+    if unknown or missing:
+        what = f"lacks {missing[0]}" if missing else f"holds {unknown[0][:100]!r}"
+        raise InputError(
+            f"{path} cannot be opened: it {what}. Expected a complete .keras file with "
+            f"{ARCHITECTURE} and {WEIGHTS}, as Keras writes it."
+        )
+    for member in members.values():
+        _require_stored(path, member)
+    _require_plain_arrays(path, io.BytesIO(archive.read(WEIGHTS)))
+    return json.loads(archive.read(ARCHITECTURE))
 
 
 def _require_stored(path: Path, member: zipfile.ZipInfo) -> None:

@@ -1,6 +1,5 @@
 """List the runs in a folder. Standard library only: listing starts at once."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +27,11 @@ def list_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
     """Return the readable runs directly below ``root``, oldest first, and the damaged ones."""
     found, damaged = [], []
     for folder in sorted(root.glob("*")):
-        if not os.path.lexists(folder / "run.json"):
-            continue
         run = Run(folder)
         try:
-            run.require_whole()
-            found.append((run.facts.started, run))
+            if run.has("run.json"):
+                run.require_whole()
+                found.append((run.facts.started, run))
         except DamagedRunError as error:
             file = str(error.path.relative_to(folder))
             damaged.append(DamagedRun(folder, file, error.reason))

@@ -18,6 +18,8 @@ MAX_TEXT = 10_000  # characters
 MAX_CLASSES = 1_000
 MAX_SEED = 2**32 - 1  # the largest that scikit-learn takes
 MAX_MEMBERS = 10_000  # models of a run; lists of runs count them one by one
+# JSON takes up to 24 times its size in memory; the scores of 10,000 models have 2 MB.
+MAX_JSON_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def read(path: Path, kind: type, *, advice: str, strict: bool = False) -> dict[s
 
     """
     try:
-        value = typed_json.parse(safe_reading.read_bytes(path).decode())
+        value = typed_json.parse(safe_reading.read_bytes(path, MAX_JSON_BYTES).decode())
         typed_json.build(kind, value, strict=strict)
     except OSError as error:
         raise unreadable(path, error, advice) from error

@@ -51,8 +51,8 @@ class UnreadableRunError(DamagedRunError):
         self.path, self.reason = path, str(error.strerror or error)
         InputError.__init__(
             self,
-            f"cannot read {path}: {self.reason}. Check the file's permissions and the disk, then "
-            "run the same command again.",
+            f"cannot read {path}: {self.reason}. Check the path, its permissions and the disk, "
+            "then run the same command again.",
         )
         if error.errno in files.DEVICE_FAULTS:
             self.exit_code = OutsideError.exit_code
@@ -80,13 +80,18 @@ class RunFolder:
             name: relative path such as ``fold-1/model.keras``; never text read from a file.
 
         Raises:
-            DamagedRunError: the path or one of its folders is a link or a special file.
+            DamagedRunError: the path or one of its folders is a link or a special file, or may
+                not be accessed.
 
         """
         path = self.folder
         for part in Path(name).parts:
             path /= part
-            if (kind := safe_reading.special_kind(path)) is not None:
+            try:
+                kind = safe_reading.special_kind(path)
+            except OSError as error:
+                raise UnreadableRunError(path, error) from error
+            if kind is not None:
                 reason = f"it is {kind}; expected a regular file or folder"
                 raise DamagedRunError(path, reason, NO_LINKS)
         return path

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kaggle_digits.backend import start_keras
 from kaggle_digits.datasets.dataset import Images
-from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.errors import InputError, KaggleDigitsError, out_of_memory
 from kaggle_digits.evaluation import ensembling
 from kaggle_digits.formats import keras_architecture, keras_models
 from kaggle_digits.recipes.checking import require_shape
@@ -116,7 +116,7 @@ def _reading(path: Path) -> Iterator[None]:
         # exceptions. Keras may quote the whole model after its first sentence.
         first_sentence = str(error).partition(". ")[0].rstrip(".")
         reason = first_sentence if path.exists() else "no such file"
-        raise InputError(
+        raise out_of_memory(error) or InputError(
             f"{path} is not a readable model: {reason}. Expected the .keras file that `train` or "
             "`cv` wrote. To train it again, remove its folder and repeat the command."
         ) from error

@@ -35,7 +35,7 @@ def test_two_downloads_into_one_folder(archive, tmp_path):
     started = [product.started(*command, cwd=tmp_path) for _ in range(2)]
     said = [process.communicate(timeout=60) for process in started]
     codes = {process.returncode for process in started}
-    assert codes <= {0, 2}, said
+    assert codes in ({0}, {0, 2}), said
     assert "Traceback" not in str(said)
     product.run(*command, cwd=tmp_path)
     assert (tmp_path / "input" / "digit-recognizer.zip").read_bytes() == archive.read_bytes()

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -124,6 +125,17 @@ def test_a_folder_that_may_not_be_read_is_named(monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", lambda _: deny())
     assert cli.run_command([]) == 2
     assert "Error: cannot access /secret/run: Permission denied. Change" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP])
+def test_a_path_that_no_file_can_have_is_named(number, monkeypatch, capsys):
+    def fail():
+        raise OSError(number, os.strerror(number), "/some/path")
+
+    monkeypatch.setattr(cli, "app", lambda _: fail())
+    assert cli.run_command([]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot access /some/path: {os.strerror(number)}. Choose another" in said
 
 
 def test_an_interrupted_run_is_listed_and_not_evaluated(tmp_path):

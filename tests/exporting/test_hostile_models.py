@@ -3,6 +3,7 @@
 import io
 import json
 import resource
+import tracemalloc
 import zipfile
 from dataclasses import asdict
 
@@ -13,7 +14,7 @@ import pytest
 from kaggle_digits import exporting
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import predict
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats import keras_architecture, keras_models
 from kaggle_digits.recipes import RECIPES
 from kaggle_digits.training import building, fit, predicting
@@ -198,6 +199,20 @@ def test_parameters_are_counted_before_they_take_memory(units, keras, tmp_path):
     assert memory() - before < 0.3
 
 
+def test_a_layer_alone_is_not_built(parts, tmp_path):
+    """Keras builds it from its `build_config`, which needs no input."""
+    layer = {
+        "class_name": "Dense", "module": "keras.layers", "registered_name": None,
+        "config": {"units": 10_500}, "build_config": {"input_shape": [None, 10_500]},
+    }  # fmt: skip
+    path = write_archive(tmp_path / "m.keras", layer, parts[1])
+    before = memory()
+    for open_ in (exporting.open_model, predicting.load_model):
+        with pytest.raises(InputError, match=r"it describes a Dense alone\. Expected a Sequential"):
+            open_(path)
+    assert memory() - before < 0.3
+
+
 @pytest.mark.parametrize("layer", ["UpSampling2D", "ZeroPadding2D", "RepeatVector"])
 def test_values_between_layers_are_counted(layer, keras, tmp_path):
     kind = getattr(keras.layers, layer)
@@ -246,6 +261,19 @@ def test_members_are_those_that_keras_writes(parts, tmp_path):
         exporting.open_model(path)
 
 
+def test_a_long_list_of_members_takes_no_memory(parts, tmp_path):
+    path = write_archive(tmp_path / "m.keras", *parts)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(25_000):
+            archive.writestr(f"{number}", b"")
+    tracemalloc.start()
+    for open_ in (exporting.open_model, predicting.load_model):
+        with pytest.raises(InputError, match=r"truncated, or not a zip of a few members"):
+            open_(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
 def test_an_architecture_without_end_is_not_read(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(keras_models, "MAX_ARCHITECTURE_BYTES", 1000)
     path = write_archive(tmp_path / "m.keras", *parts)
@@ -257,6 +285,17 @@ def test_an_architecture_without_end_is_not_read(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(keras_models, "MAX_ARCHITECTURE_BYTES", 1 << 20)
     with pytest.raises(InputError, match=r"describes \d+ objects. Expected at most 10"):
         exporting.open_model(path)
+
+
+def test_too_little_memory_is_no_damage(parts, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("Unable to allocate 2 GiB")
+
+    path = write_archive(tmp_path / "m.keras", *parts)
+    monkeypatch.setattr(keras_models, "load", fail)
+    for open_ in (exporting.open_model, predicting.load_model):
+        with pytest.raises(OutsideError, match=r"out of memory: Unable to allocate 2 GiB"):
+            open_(path)
 
 
 def test_an_architecture_nested_without_end_is_refused(parts, tmp_path):

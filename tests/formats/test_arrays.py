@@ -1,5 +1,6 @@
 """Arrays from files that anybody may have written."""
 
+import errno
 import io
 import tracemalloc
 import warnings
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib import format as numpy_format
 
 from kaggle_digits import files
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats.arrays import Form, read_array, read_arrays
 
 ADVICE = "Get another one."
@@ -75,6 +77,25 @@ def test_arrays_are_read_by_name(path):
         assert read[name].dtype == array.dtype
     np.savez_compressed(path, **ARRAYS)
     assert list(read_arrays(path, names=NAMES, advice=ADVICE)) == ["ids", "probabilities"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable to allocate 2 GiB"), OSError(errno.ENOMEM, "Cannot allocate")]
+)
+def test_too_little_memory_is_no_damage(error, path, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    files.write_npz(path, **ARRAYS)
+    monkeypatch.setattr(numpy_format, "read_array", fail)
+    with pytest.raises(OutsideError, match="out of memory"):
+        read_arrays(path, names=NAMES, advice=ADVICE)
+
+
+def test_a_deeply_nested_header_is_damage(path):
+    """Python's parser raises a MemoryError for it."""
+    write_members(path, {"ids": npy(b"-" * 9000 + b"1\n"), "probabilities": b""})
+    assert "a header that is nested too deeply" in refusal(path)
 
 
 def test_the_order_in_memory_is_kept(path):

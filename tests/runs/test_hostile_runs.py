@@ -1,10 +1,12 @@
 """Malicious or damaged runs: nothing blocks, no path escapes and nothing is deleted."""
 
+import errno
 import json
 import os
 import shutil
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from kaggle_digits import files, plots, runs, safe_reading
 from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import find
-from kaggle_digits.runs import Run, Settings, predictions, provenance
+from kaggle_digits.runs import Run, Settings, predictions, provenance, records
 from kaggle_digits.training import gathering
 from tests import product
 from tests.runs.test_provenance import write_run
@@ -236,9 +238,44 @@ def test_so_is_a_file_that_is_none(name, kind, run, monkeypatch):
 
 def test_a_file_without_end_is_not_read(run):
     with (run.folder / "run.json").open("wb") as file:
-        file.truncate(safe_reading.MAX_TEXT_BYTES + 1)
+        file.truncate(records.MAX_JSON_BYTES + 1)
     [damaged] = runs.list_runs(run.folder.parent)[1]
-    assert "it has 67,108,865 bytes; expected at most 67,108,864" in damaged.reason
+    assert "it has 4,194,305 bytes; expected at most 4,194,304" in damaged.reason
+
+
+def test_the_scores_of_the_most_models_are_read(run):
+    fold = {
+        "accuracy": 0.9930952380952381, "log_loss": 0.023456789012345678, "errors": 10_000,
+        "images": 42_000, "standard_error": 0.00040412345678901234,
+    }  # fmt: skip
+    scores = {"oof": fold, "test": fold, "seconds": 1e6, "folds": [fold] * records.MAX_MEMBERS}
+    files.write_json(run.folder / "metrics.json", scores)
+    assert run.metrics == scores
+
+
+@pytest.mark.parametrize(("denied", "file"), [("fold-1", "fold-1/finished.json"), ("", "run.json")])
+def test_a_run_with_a_locked_folder_is_left_out_with_the_reason(denied, file, run, monkeypatch):
+    """Root may open any folder, so the system's answer is imitated."""
+    locked = Run(write_run(run.folder.parent / "locked", rows=3)).folder / denied
+    locked.mkdir(exist_ok=True)
+    lstat = Path.lstat
+
+    def deny(path):
+        if path.is_relative_to(locked) and path != locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", deny)
+    found, [damaged] = runs.list_runs(run.folder.parent)
+    assert [run.folder.name for run in found] == ["one"]
+    assert (damaged.file, damaged.reason) == (file, "Permission denied")
+
+
+def test_a_link_to_itself_is_left_out_with_the_reason(run):
+    (run.folder.parent / "loop").symlink_to("loop")
+    found, [damaged] = runs.list_runs(run.folder.parent)
+    assert [run.folder.name for run in found] == ["one"]
+    assert "symbolic links" in damaged.reason
 
 
 def test_commands_go_on_beside_a_damaged_run(run, tmp_path):
