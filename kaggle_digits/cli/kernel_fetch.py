@@ -33,7 +33,7 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
             tell=partial(printing.say, to_stderr=True),
         )
     if entry:
-        ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
+        ledger.change(entry, partial(replace, runs=tuple(map(str, got.runs))))
     csv = _name_submission(reference, got)
     is_kept = csv is not None and csv.exists()
     if csv and not is_kept:

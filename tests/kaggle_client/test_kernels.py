@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kaggle_digits.kaggle_client import kernel_fetch, kernels
 from kaggle_digits.kaggle_client.kernel_job import OutputFile
 from tests import kaggle_server, product
 from tests.helpers import write_competition
@@ -67,6 +68,12 @@ def kernel(folder, server, *arguments, code=0, **environment):
 def ledger(folder):
     path = folder / "kernels" / "kernels.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def record(folder, **changes):
+    """Change the only entry in the ledger, as another process does."""
+    path = folder / "kernels" / "kernels.jsonl"
+    path.write_text(json.dumps(ledger(folder)[0] | changes) + "\n")
 
 
 @pytest.fixture
@@ -366,6 +373,16 @@ def test_killed_and_started_again(fault, arrived, home, server):
     assert len(server.kernels[KERNEL]) == len(ledger(home)) == 1
 
 
+@pytest.mark.parametrize("option", ["--force", "--dry-run"])
+def test_another_push_at_the_same_time_keeps_the_script(option, home, server):
+    kernel(home, server, *PUSH)
+    script = (home / "kernels" / NAME / "kaggle_digits_kernel.py").read_bytes()
+    with kernels.lock(home / "kernels"):
+        text = kernel(home, server, *PUSH, option, code=2)
+    assert "another `kaggle-digits` process is pushing a kernel here" in text
+    assert (home / "kernels" / NAME / "kaggle_digits_kernel.py").read_bytes() == script
+
+
 def test_dry_run_asks_nobody(home, server):
     text = kernel(home, server, *PUSH, "--dry-run")
     assert f'"id": "{KERNEL}"' in text
@@ -470,6 +487,20 @@ def test_an_unknown_status_and_faults_while_waiting(fetching, server):
     assert process.returncode == 0
 
 
+def test_what_a_push_recorded_meanwhile_is_kept(fetching, server):
+    server.sessions = ["RUNNING"]
+    process = product.started(
+        "kernel", "status", "--wait", cwd=fetching, **server.environment() | QUICK
+    )
+    product.read_until(process, "RUNNING")
+    record(fetching, version=3, url="https://www.kaggle.com/x")
+    server.sessions = ["COMPLETE"]
+    process.communicate(timeout=60)
+    [entry] = ledger(fetching)
+    assert (entry["status"], entry["version"]) == ("COMPLETE", 3)
+    assert entry["url"] == "https://www.kaggle.com/x"
+
+
 def test_ctrl_c_while_waiting(fetching, server):
     server.sessions = ["RUNNING"]
     process = product.started("kernel", "status", "--wait", cwd=fetching, **server.environment())
@@ -540,6 +571,19 @@ def test_a_csv_that_exists_is_kept_and_named(fetching, server):
     assert csv.read_text() == "mine"
     shutil.rmtree(fetching / "runs")
     assert '"submission_existed": true' in kernel(fetching, server, "fetch", "--json")
+
+
+def test_what_was_recorded_during_a_fetch_is_kept(fetching, server, monkeypatch):
+    def fetch(*arguments, **options):
+        got = whole(*arguments, **options)
+        record(fetching, status="COMPLETE", version=3)
+        return got
+
+    whole = kernel_fetch.fetch
+    monkeypatch.setattr(kernel_fetch, "fetch", fetch)
+    kernel(fetching, server, "fetch")
+    [entry] = ledger(fetching)
+    assert (entry["status"], entry["version"], len(entry["runs"])) == ("COMPLETE", 3, 1)
 
 
 def test_a_fetch_that_failed_is_repeated(fetching, server):
