@@ -1,5 +1,6 @@
 """Kernels end to end: the real client against a server on the loopback, the real script here."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,8 +212,9 @@ def test_wait_fetch_and_use(fetching, server):
     again = ("cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1")
     assert "finished earlier" in product.call(*again, cwd=fetching).stderr
 
+    (run / "run.json").write_bytes((run / "run.json").read_bytes() + b" ")
     text = kernel(fetching, server, "fetch", NAME, code=2)
-    assert f"runs/{run.name} exists and is not overwritten. Nothing was fetched" in text
+    assert f"runs/{run.name} exists with other files and is not overwritten. Nothing was" in text
 
 
 def test_a_changed_script_does_nothing(on_kaggle, tmp_path):
@@ -593,6 +596,93 @@ def test_a_fetch_that_failed_is_repeated(fetching, server):
     assert "Run runs/my-net" in kernel(fetching, server, "fetch")
 
 
+# Fetches and dies before a file or folder gets the name in the first argument.
+DYING = """
+import os, signal, sys
+
+def die(event, arguments):
+    if event == "os.rename" and os.path.basename(arguments[1]) == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+name = sys.argv.pop(1)
+sys.argv[0] = "kaggle-digits"
+sys.addaudithook(die)
+from kaggle_digits import cli
+cli.main()
+"""
+
+
+def add_run(server, name):
+    """Add to the output a second run, which has the files of the first; return both names."""
+    added, manifest = [], json.loads(server.output[MANIFEST])
+    for file in manifest["files"]:
+        _, first, inner = file["name"].split("/", 2)
+        added.append(file | {"name": f"runs/{name}/{inner}"})
+        server.output[f"runs/{name}/{inner}"] = server.output[file["name"]]
+    change_manifest(server, files=[*manifest["files"], *added])
+    return first, name
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "left"),
+    [
+        ("the first run", ["second"]),  # the first run is moved last
+        ("kernels.jsonl", ["first", "second"]),
+        ("the csv", ["first", "second"]),
+    ],
+)
+def test_a_killed_fetch_is_completed_by_the_same_command(dies_at, left, fetching, server):
+    names = dict(zip(("first", "second"), add_run(server, "second"), strict=True))
+    name = {"the first run": names["first"], "the csv": f"{NAME}.csv"}.get(dies_at, dies_at)
+    done = subprocess.run(
+        [sys.executable, "-c", DYING, name, "kernel", "fetch"],
+        cwd=fetching,
+        env=product.environment(**server.environment()),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    there = {path.name for path in (fetching / "runs").glob("[a-z]*")}
+    assert there == {names[run] for run in left}
+    text = kernel(fetching, server, "fetch")
+    assert f"Submission submissions/{NAME}.csv" in text
+    assert set(ledger(fetching)[0]["runs"]) == {f"runs/{run}" for run in names.values()}
+    assert (fetching / "submissions" / f"{NAME}.csv").read_text().startswith("ImageId,Label")
+    assert not list(fetching.rglob(".kaggle-digits-*"))
+    assert "(existed already, not changed)" in kernel(fetching, server, "fetch")
+
+
+@pytest.mark.parametrize("folder", ["runs", "submissions"])
+def test_a_folder_that_is_a_file(folder, fetching, server):
+    (fetching / folder).write_text("mine")
+    text = kernel(fetching, server, "fetch", code=2)
+    assert re.search(rf"cannot write {folder}/\S+: a parent folder is a file", text)
+    assert (fetching / folder).read_text() == "mine"
+    if folder == "submissions":
+        require_nothing_fetched(fetching)
+
+
+def test_a_full_disk(fetching, server, monkeypatch):
+    def mkdtemp(**_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    text = kernel(fetching, server, "fetch", code=1)
+    assert f"no space to write runs/{MANIFEST}: No space left on device" in text
+
+
+def test_a_finished_run_without_its_csv(fetching, server):
+    manifest, entry = entry_of(server, "/submission.csv")
+    change_manifest(server, files=[file for file in manifest["files"] if file != entry])
+    text = kernel(fetching, server, "fetch", code=1)
+    assert re.search(
+        rf"the run \S+ of {KERNEL} is damaged \(\S+/submission.csv does not exist", text
+    )
+    require_nothing_fetched(fetching)
+
+
 def require_nothing_fetched(home):
     assert not [path for path in (home / "runs").rglob("*") if path.name != ".lock"]
     assert not list(home.parent.rglob("evil*"))
@@ -685,7 +775,13 @@ def test_a_run_without_its_description(fetching, server):
 
 @pytest.mark.parametrize(
     ("inner", "content"),
-    [("/run.json", b"{}"), ("/metrics.json", b"[]"), ("/test.npz", b"PK"), ("/oof.npz", b"")],
+    [
+        ("/run.json", b"{}"),
+        ("/metrics.json", b"[]"),
+        ("/test.npz", b"PK"),
+        ("/oof.npz", b""),
+        ("/submission.csv", b"1,7"),
+    ],
 )
 def test_a_damaged_run(inner, content, fetching, server):
     manifest = json.loads(server.output[MANIFEST])
