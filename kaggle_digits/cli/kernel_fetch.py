@@ -28,13 +28,14 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
         got = kernel_fetch.fetch(
             reference,
             options.RUNS,
+            options.SUBMISSIONS,
             kaggle,
             pushed=entry,
             tell=partial(printing.say, to_stderr=True),
         )
     if entry:
-        ledger.replace(entry, replace(entry, runs=tuple(map(str, got.runs))))
-    csv = _name_submission(reference, got)
+        ledger.change(entry, partial(replace, runs=tuple(map(str, got.runs))))
+    csv = got.submission
     is_kept = csv is not None and csv.exists()
     if csv and not is_kept:
         _write_submission(csv, got)
@@ -58,14 +59,6 @@ def command(kernel: kernel_common.Kernel = None, json: options.Json = False) -> 
             f"The session {_describe_end(got.manifest.state)}. To resume an unfinished run here, "
             "run its own command, which `kaggle-digits evaluate` prints.",
         )
-
-
-def _name_submission(kernel: str, got: "Fetched") -> Path | None:
-    """Return the path of the CSV in submissions/; None while the training is not finished."""
-    if got.manifest.state != "finished":
-        return None
-    name = kernel.partition("/")[2] if len(got.runs) > 1 else got.runs[0].name
-    return options.SUBMISSIONS / f"{name}.csv"
 
 
 def _write_submission(csv: Path, got: "Fetched") -> None:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,17 +104,20 @@ def command(
             f"--accelerator {accelerator!r} is not the name of an accelerator. Expected one of "
             "Kaggle's, such as NvidiaTeslaT4, or none."
         )
+    from kaggle_digits.kaggle_client import kernels
+
     if dry_run:
-        _report_dry_run(_prepare(_user_without_asking(), name, job, accelerator, own))
+        with kernels.lock(kernel_common.KERNELS):
+            _report_dry_run(_prepare(_user_without_asking(), name, job, accelerator, own))
         return
     kernel_common.require_credentials()
-    from kaggle_digits.kaggle_client import kernels
     from kaggle_digits.kaggle_client.client import Kaggle
 
     ledger = kernel_common.open_ledger()
     with Kaggle() as kaggle:
-        prepared = _prepare(kernel_common.ask_user(kaggle), name, job, accelerator, own)
-        entry = kernels.push(prepared, ledger, kaggle, force=force, tell=printing.say)
+        user = kernel_common.ask_user(kaggle)
+        prepare = partial(_prepare, user, name, job, accelerator, own)
+        entry = kernels.push(prepare, ledger, kaggle, force=force, tell=printing.say)
     printing.say(
         f"Pushed {entry.kernel}, version {entry.version}: {entry.label} on {accelerator}, at most "
         f"{job.session_seconds / 3600:g} h. Recorded in {ledger.path}"

@@ -42,7 +42,7 @@ def command(
             session = sessions.require_session(reference, kaggle)
             log += sessions.list_output(reference, kaggle).log[-sessions.LOG_SHOWN :]
         if entry:
-            ledger.replace(entry, sessions.update(entry, session))
+            ledger.change(entry, partial(sessions.update, session=session))
     if json:
         described = asdict(session) | {"kernel": reference, "log": log}
         printing.print_json(described | {"pushed": entry and entry.to_json()})

@@ -67,7 +67,14 @@ class JsonLines(Generic[R]):
 
     def replace(self, old: R, new: R | None) -> None:
         """Replace the record ``old`` by ``new``; None removes it."""
-        self.update(lambda entry: new if entry.key == old.key else entry)
+        self.change(old, lambda _: new)
+
+    def change(self, known: R, change: Callable[[R], R | None]) -> None:
+        """Replace the record with the key of ``known`` by ``change(record)``; None removes it.
+
+        ``change`` gets the record as it is in the file, which may be newer than ``known``.
+        """
+        self.update(lambda entry: change(entry) if entry.key == known.key else entry)
 
     def _lines(self) -> list[tuple[bytes, R | None]]:
         return [(line, self._from_line(line)) for line in self._read().split(b"\n") if line.strip()]

@@ -2,7 +2,8 @@
 
 Kaggle's output is checked like any file from outside. Only files that a run may contain are
 downloaded, under our own names, up to the size in the manifest, and compared with its SHA-256. Then
-the runs are opened and read. Only runs that pass are moved into ``runs/``.
+the runs are opened and read. Only runs that pass are moved into ``runs/``. After a crash, runs that
+are already there with the manifest's files are kept, and the same command fetches the others.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaggle_digits import files, safe_reading
+from kaggle_digits import files, safe_reading, submissions
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.kaggle_client import sessions
@@ -33,30 +34,40 @@ class Fetched:
     Attributes:
         manifest: the manifest that the script wrote.
         runs: the run folders, now in ``runs/``.
+        submission: path for the CSV; None while the training is not finished.
 
     """
 
     manifest: Manifest
     runs: tuple[Path, ...]
+    submission: Path | None
 
 
 def fetch(
-    kernel: str, root: Path, kaggle: Kaggle, *, pushed: PushedKernel | None, tell: sessions.Tell
+    kernel: str,
+    root: Path,
+    csvs: Path,
+    kaggle: Kaggle,
+    *,
+    pushed: PushedKernel | None,
+    tell: sessions.Tell,
 ) -> Fetched:
     """Download the runs of the kernel's last session into ``root``.
 
     Args:
         kernel: ``user/name``.
         root: the folder of runs.
+        csvs: the folder of submissions. Nothing is written to it.
         kaggle: an open connection.
         pushed: its entry in the ledger; None if it was pushed from elsewhere.
         tell: called with each status line for the user.
 
     Returns:
-        The manifest and the new run folders.
+        The manifest, the run folders and the path for the CSV.
 
     Raises:
-        InputError: it is not finished, has no runs, or a run of the same name exists here.
+        InputError: it is not finished, has no runs, another run of the same name exists here, or
+            the CSV cannot be written.
         OutsideError: the output is incomplete or damaged.
         KaggleError: the download failed.
 
@@ -74,21 +85,20 @@ def fetch(
             f"{kernel} has no runs to fetch ({reason}): its output has no {MANIFEST}. See its "
             f"log with `kaggle-digits kernel status {kernel}`, then push it again."
         )
-    with files.workspace(root) as folder:
-        manifest = _read_manifest(kernel, folder, kaggle)
+    try:
+        with files.workspace(root) as folder:
+            manifest = _read_manifest(kernel, folder, kaggle)
+    except OSError as error:
+        raise files.error_from(error, root / MANIFEST) from error
     _require_of_push(kernel, manifest, pushed)
     _require_listed(kernel, manifest, listed)
-    targets = _targets(manifest, root)
-    tell(f"{kernel}: {len(manifest.files)} files, {_total(manifest) / 1e6:,.1f} MB")
-    with files.replacing_together(*targets) as made:
-        for path in made:
-            path.mkdir()
-        places = {path.name: path for path in made}
-        for file in manifest.files:
-            _download(kernel, file, places[file.run] / file.inner, kaggle)
-        for path in made:
-            _require_sound(kernel, path)
-    return Fetched(manifest, targets)
+    submission = _name_submission(kernel, manifest, csvs)
+    if submission and not submission.exists():
+        files.require_writable(submission)
+    if missing := _find_missing(manifest, root):
+        tell(f"{kernel}: {len(manifest.files)} files, {_total(manifest) / 1e6:,.1f} MB")
+        _download_runs(kernel, manifest, missing, kaggle)
+    return Fetched(manifest, tuple(root / run for run in manifest.runs), submission)
 
 
 def _read_manifest(kernel: str, folder: Path, kaggle: Kaggle) -> Manifest:
@@ -148,15 +158,47 @@ def _require_listed(kernel: str, manifest: Manifest, listed: tuple[str, ...]) ->
             )
 
 
-def _targets(manifest: Manifest, root: Path) -> tuple[Path, ...]:
-    targets = tuple(root / run for run in manifest.runs)
-    for target in targets:
-        if target.exists() or target.is_symlink():
+def _name_submission(kernel: str, manifest: Manifest, csvs: Path) -> Path | None:
+    if manifest.state != "finished":
+        return None
+    name = kernel.partition("/")[2] if len(manifest.runs) > 1 else manifest.runs[0]
+    return csvs / f"{name}.csv"
+
+
+def _find_missing(manifest: Manifest, root: Path) -> tuple[Path, ...]:
+    """Return the run folders to download: those that an earlier fetch has not moved here."""
+    missing = []
+    for target in (root / run for run in manifest.runs):
+        if not target.exists() and not target.is_symlink():
+            missing.append(target)
+        elif not all(_is_here(file, target) for file in manifest.files if file.run == target.name):
             raise InputError(
-                f"{target} exists and is not overwritten. Nothing was fetched. Move or remove it, "
-                "then run the same command again."
+                f"{target} exists with other files and is not overwritten. Nothing was fetched. "
+                "Move or remove it, then run the same command again."
             )
-    return targets
+    return tuple(missing)
+
+
+def _is_here(file: OutputFile, folder: Path) -> bool:
+    try:
+        return safe_reading.sha256_of(folder / file.inner) == file.sha256
+    except OSError:  # missing, or not a regular file
+        return False
+
+
+def _download_runs(
+    kernel: str, manifest: Manifest, targets: tuple[Path, ...], kaggle: Kaggle
+) -> None:
+    """Download the runs ``targets``, check them, and move all of them to their places."""
+    with files.replacing_together(*targets) as made:
+        places = {path.name: path for path in made}
+        for path in made:
+            path.mkdir()
+        for file in manifest.files:
+            if file.run in places:
+                _download(kernel, file, places[file.run] / file.inner, kaggle)
+        for path in made:
+            _require_sound(kernel, path, is_finished=manifest.state == "finished")
 
 
 def _download(kernel: str, file: OutputFile, target: Path, kaggle: Kaggle) -> None:
@@ -193,13 +235,21 @@ def _get(kernel: str, name: str, target: Path, limit: int, kaggle: Kaggle) -> in
     return received
 
 
-def _require_sound(kernel: str, folder: Path) -> None:
-    """Check that the run in ``folder`` opens and that its files can be read."""
+def _require_sound(kernel: str, folder: Path, *, is_finished: bool) -> None:
+    """Check that the run in ``folder`` opens and that its files can be read.
+
+    Args:
+        kernel: ``user/name``.
+        folder: the folder of the run.
+        is_finished: whether the run must be finished, because the kernel is.
+
+    """
     run = Run(folder)
     try:
         run.require_whole()
-        if run.facts.state == "finished":
+        if is_finished or run.facts.state == "finished":
             run.arrays("test")
+            submissions.read(run.submission)
             if run.has("oof.npz"):
                 run.arrays("oof")
     except InputError as error:

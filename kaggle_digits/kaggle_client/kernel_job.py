@@ -117,7 +117,8 @@ class Manifest:
 
     Attributes:
         push: the random text that identifies the push.
-        state: ``finished``, ``stopped`` (before the time limit) or ``failed``.
+        state: ``running`` (written after a fold), ``finished``, ``stopped`` (before the time
+            limit) or ``failed``.
         files: the files of the runs to download.
         message: the reason of a failure; "" if it did not fail.
 

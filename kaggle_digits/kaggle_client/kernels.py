@@ -4,8 +4,10 @@ A session uses the weekly GPU quota, so none is started twice unless the user as
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from kaggle_digits import files
 from kaggle_digits.credentials import scrub
@@ -32,12 +34,18 @@ class AlreadyPushedError(InputError):
 
 
 def push(
-    prepared: Prepared, ledger: KernelLedger, kaggle: Kaggle, *, force: bool, tell: Tell
+    prepare: Callable[[], Prepared],
+    ledger: KernelLedger,
+    kaggle: Kaggle,
+    *,
+    force: bool,
+    tell: Tell,
 ) -> PushedKernel:
-    """Push ``prepared`` once and return its entry in the ledger.
+    """Push a kernel once and return its entry in the ledger.
 
     Args:
-        prepared: the folder to push.
+        prepare: writes the folder to push; called under the lock, because another push or dry run
+            may write the same folder.
         ledger: the ledger that records it.
         kaggle: an open connection.
         force: push it even if the same was already pushed, or may have been.
@@ -48,7 +56,8 @@ def push(
         KaggleError: nothing was pushed, or, if the message says so, the outcome is unknown.
 
     """
-    with _lock(ledger):
+    with lock(ledger.path.parent):
+        prepared = prepare()
         settle_all(ledger, kaggle, tell)
         session = get_session(prepared.kernel, kaggle)
         _require_idle(prepared.kernel, session)
@@ -71,9 +80,10 @@ def push(
         return new
 
 
-def _lock(ledger: KernelLedger) -> contextlib.AbstractContextManager[None]:
+def lock(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of ``folder``, the folder of kernels: one process at a time prepares a push."""
     return files.lock(
-        ledger.path.with_name(".push.lock"),
+        folder / ".push.lock",
         seconds=0,
         busy="another `kaggle-digits` process is pushing a kernel here. Wait for it, then run the "
         "same command again.",

@@ -38,7 +38,7 @@ class Bounds:
         highest: highest possible score (0-1).
         fewest: smallest possible number of errors.
         most: largest possible number of errors.
-        hopeless: whether the score cannot exceed the best known score.
+        hopeless: whether the score cannot exceed the best known one among the compared files.
 
     """
 

@@ -1,5 +1,6 @@
 """Kernels end to end: the real client against a server on the loopback, the real script here."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from kaggle_digits.kaggle_client import kernel_fetch, kernels
 from kaggle_digits.kaggle_client.kernel_job import OutputFile
 from tests import kaggle_server, product
 from tests.helpers import write_competition
@@ -67,6 +70,12 @@ def kernel(folder, server, *arguments, code=0, **environment):
 def ledger(folder):
     path = folder / "kernels" / "kernels.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def record(folder, **changes):
+    """Change the only entry in the ledger, as another process does."""
+    path = folder / "kernels" / "kernels.jsonl"
+    path.write_text(json.dumps(ledger(folder)[0] | changes) + "\n")
 
 
 @pytest.fixture
@@ -203,8 +212,9 @@ def test_wait_fetch_and_use(fetching, server):
     again = ("cv", "--recipe", "my_net.py", "--folds", "2", "--epochs", "1")
     assert "finished earlier" in product.call(*again, cwd=fetching).stderr
 
+    (run / "run.json").write_bytes((run / "run.json").read_bytes() + b" ")
     text = kernel(fetching, server, "fetch", NAME, code=2)
-    assert f"runs/{run.name} exists and is not overwritten. Nothing was fetched" in text
+    assert f"runs/{run.name} exists with other files and is not overwritten. Nothing was" in text
 
 
 def test_a_changed_script_does_nothing(on_kaggle, tmp_path):
@@ -366,6 +376,16 @@ def test_killed_and_started_again(fault, arrived, home, server):
     assert len(server.kernels[KERNEL]) == len(ledger(home)) == 1
 
 
+@pytest.mark.parametrize("option", ["--force", "--dry-run"])
+def test_another_push_at_the_same_time_keeps_the_script(option, home, server):
+    kernel(home, server, *PUSH)
+    script = (home / "kernels" / NAME / "kaggle_digits_kernel.py").read_bytes()
+    with kernels.lock(home / "kernels"):
+        text = kernel(home, server, *PUSH, option, code=2)
+    assert "another `kaggle-digits` process is pushing a kernel here" in text
+    assert (home / "kernels" / NAME / "kaggle_digits_kernel.py").read_bytes() == script
+
+
 def test_dry_run_asks_nobody(home, server):
     text = kernel(home, server, *PUSH, "--dry-run")
     assert f'"id": "{KERNEL}"' in text
@@ -470,6 +490,20 @@ def test_an_unknown_status_and_faults_while_waiting(fetching, server):
     assert process.returncode == 0
 
 
+def test_what_a_push_recorded_meanwhile_is_kept(fetching, server):
+    server.sessions = ["RUNNING"]
+    process = product.started(
+        "kernel", "status", "--wait", cwd=fetching, **server.environment() | QUICK
+    )
+    product.read_until(process, "RUNNING")
+    record(fetching, version=3, url="https://www.kaggle.com/x")
+    server.sessions = ["COMPLETE"]
+    process.communicate(timeout=60)
+    [entry] = ledger(fetching)
+    assert (entry["status"], entry["version"]) == ("COMPLETE", 3)
+    assert entry["url"] == "https://www.kaggle.com/x"
+
+
 def test_ctrl_c_while_waiting(fetching, server):
     server.sessions = ["RUNNING"]
     process = product.started("kernel", "status", "--wait", cwd=fetching, **server.environment())
@@ -542,11 +576,111 @@ def test_a_csv_that_exists_is_kept_and_named(fetching, server):
     assert '"submission_existed": true' in kernel(fetching, server, "fetch", "--json")
 
 
+def test_what_was_recorded_during_a_fetch_is_kept(fetching, server, monkeypatch):
+    def fetch(*arguments, **options):
+        got = whole(*arguments, **options)
+        record(fetching, status="COMPLETE", version=3)
+        return got
+
+    whole = kernel_fetch.fetch
+    monkeypatch.setattr(kernel_fetch, "fetch", fetch)
+    kernel(fetching, server, "fetch")
+    [entry] = ledger(fetching)
+    assert (entry["status"], entry["version"], len(entry["runs"])) == ("COMPLETE", 3, 1)
+
+
 def test_a_fetch_that_failed_is_repeated(fetching, server):
     server.faults["GET"] = CUT
     kernel(fetching, server, "fetch", code=1)
     server.faults.clear()
     assert "Run runs/my-net" in kernel(fetching, server, "fetch")
+
+
+# Fetches and dies before a file or folder gets the name in the first argument.
+DYING = """
+import os, signal, sys
+
+def die(event, arguments):
+    if event == "os.rename" and os.path.basename(arguments[1]) == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+name = sys.argv.pop(1)
+sys.argv[0] = "kaggle-digits"
+sys.addaudithook(die)
+from kaggle_digits import cli
+cli.main()
+"""
+
+
+def add_run(server, name):
+    """Add to the output a second run, which has the files of the first; return both names."""
+    added, manifest = [], json.loads(server.output[MANIFEST])
+    for file in manifest["files"]:
+        _, first, inner = file["name"].split("/", 2)
+        added.append(file | {"name": f"runs/{name}/{inner}"})
+        server.output[f"runs/{name}/{inner}"] = server.output[file["name"]]
+    change_manifest(server, files=[*manifest["files"], *added])
+    return first, name
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "left"),
+    [
+        ("the first run", ["second"]),  # the first run is moved last
+        ("kernels.jsonl", ["first", "second"]),
+        ("the csv", ["first", "second"]),
+    ],
+)
+def test_a_killed_fetch_is_completed_by_the_same_command(dies_at, left, fetching, server):
+    names = dict(zip(("first", "second"), add_run(server, "second"), strict=True))
+    name = {"the first run": names["first"], "the csv": f"{NAME}.csv"}.get(dies_at, dies_at)
+    done = subprocess.run(
+        [sys.executable, "-c", DYING, name, "kernel", "fetch"],
+        cwd=fetching,
+        env=product.environment(**server.environment()),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    there = {path.name for path in (fetching / "runs").glob("[a-z]*")}
+    assert there == {names[run] for run in left}
+    text = kernel(fetching, server, "fetch")
+    assert f"Submission submissions/{NAME}.csv" in text
+    assert set(ledger(fetching)[0]["runs"]) == {f"runs/{run}" for run in names.values()}
+    assert (fetching / "submissions" / f"{NAME}.csv").read_text().startswith("ImageId,Label")
+    assert not list(fetching.rglob(".kaggle-digits-*"))
+    assert "(existed already, not changed)" in kernel(fetching, server, "fetch")
+
+
+@pytest.mark.parametrize("folder", ["runs", "submissions"])
+def test_a_folder_that_is_a_file(folder, fetching, server):
+    (fetching / folder).write_text("mine")
+    text = kernel(fetching, server, "fetch", code=2)
+    assert re.search(rf"cannot write {folder}/\S+: a parent folder is a file", text)
+    assert (fetching / folder).read_text() == "mine"
+    if folder == "submissions":
+        require_nothing_fetched(fetching)
+
+
+def test_a_full_disk(fetching, server, monkeypatch):
+    def mkdtemp(**_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    text = kernel(fetching, server, "fetch", code=1)
+    assert f"no space to write runs/{MANIFEST}: No space left on device" in text
+
+
+def test_a_finished_run_without_its_csv(fetching, server):
+    manifest, entry = entry_of(server, "/submission.csv")
+    change_manifest(server, files=[file for file in manifest["files"] if file != entry])
+    text = kernel(fetching, server, "fetch", code=1)
+    assert re.search(
+        rf"the run \S+ of {KERNEL} is damaged \(\S+/submission.csv does not exist", text
+    )
+    require_nothing_fetched(fetching)
 
 
 def require_nothing_fetched(home):
@@ -641,7 +775,13 @@ def test_a_run_without_its_description(fetching, server):
 
 @pytest.mark.parametrize(
     ("inner", "content"),
-    [("/run.json", b"{}"), ("/metrics.json", b"[]"), ("/test.npz", b"PK"), ("/oof.npz", b"")],
+    [
+        ("/run.json", b"{}"),
+        ("/metrics.json", b"[]"),
+        ("/test.npz", b"PK"),
+        ("/oof.npz", b""),
+        ("/submission.csv", b"1,7"),
+    ],
 )
 def test_a_damaged_run(inner, content, fetching, server):
     manifest = json.loads(server.output[MANIFEST])
