@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import kernel_common, options, printing
-from kaggle_digits.errors import InputError
+from kaggle_digits.errors import InputError, suggest
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_client.kernel_job import Job
     from kaggle_digits.kaggle_client.kernel_script import Prepared
 
-ACCELERATOR = re.compile(r"[A-Za-z0-9]{1,40}")
+GPUS = ("NvidiaTeslaT4", "NvidiaTeslaP100")  # of those that Kaggle's client names
+ACCELERATOR = re.compile(r"Nvidia[A-Za-z0-9]{1,40}|none")
 MIN_NAME = 5  # characters of a kernel's title
 MIN_ID_BYTES = 16  # bytes of the random text that identifies a push
 SOMEBODY = "YOUR-USER-NAME"
@@ -101,8 +102,9 @@ def command(
     name = _require_name(name or job.default_name)
     if not ACCELERATOR.fullmatch(accelerator):
         raise InputError(
-            f"--accelerator {accelerator!r} is not the name of an accelerator. Expected one of "
-            "Kaggle's, such as NvidiaTeslaT4, or none."
+            f"--accelerator {accelerator!r} is not the name of a GPU."
+            f"{suggest(accelerator, GPUS)} Expected {', '.join(GPUS)} or another of Kaggle's names "
+            "that begin with Nvidia, or none."
         )
     from kaggle_digits.kaggle_client import kernels
 

@@ -135,7 +135,7 @@ def prepare(
 
 def metadata(kernel: str, accelerator: str) -> dict[str, Any]:
     """Return the content of ``kernel-metadata.json``."""
-    has_gpu = accelerator.startswith("Nvidia")
+    has_gpu = accelerator != NO_ACCELERATOR
     return {
         "id": kernel,
         "title": kernel.partition("/")[2],
@@ -146,7 +146,7 @@ def metadata(kernel: str, accelerator: str) -> dict[str, Any]:
         "enable_gpu": has_gpu,
         "enable_tpu": False,
         "enable_internet": False,
-        "machine_shape": None if accelerator == NO_ACCELERATOR else accelerator,
+        "machine_shape": accelerator if has_gpu else None,
         "dataset_sources": [],
         "competition_sources": [COMPETITION],
         "kernel_sources": [],

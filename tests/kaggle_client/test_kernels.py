@@ -421,7 +421,11 @@ def test_a_token_tells_its_user(home, server):
         (("--timeout", "soon"), "--timeout 'soon' is not a valid session length"),
         (("--name", "Bad Name"), "--name 'Bad Name' cannot be a kernel's name"),
         (("--name", "x"), "Expected 5 to 50 lower-case letters"),
-        (("--accelerator", "a b"), "--accelerator 'a b' is not the name of an accelerator"),
+        (("--accelerator", "a b"), "--accelerator 'a b' is not the name of a GPU"),
+        (
+            ("--accelerator", "nvidiateslat4"),
+            "Did you mean 'NvidiaTeslaT4'? Expected NvidiaTeslaT4, NvidiaTeslaP100 or another of",
+        ),
         (("--budget", "1h"), "--budget 1h needs --record"),
         (("--record", "--budget", "3h"), "--budget 3h does not fit into a session of 3h"),
         (("--record", "--budget", "much"), "--budget 'much' is neither a time nor an amount"),
