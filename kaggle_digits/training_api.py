@@ -219,9 +219,9 @@ def _warn(note: str | None) -> None:
     """Warn at the user's line, the first one outside of this package."""
     if note is None:
         return
-    package = str(Path(__file__).parent)
+    package = Path(__file__).parent
     frames = enumerate(inspect.stack(0), 1)
-    level = next((n for n, frame in frames if not frame.filename.startswith(package)), 1)
+    level = next((n for n, frame in frames if package not in Path(frame.filename).parents), 1)
     warnings.warn(note, stacklevel=level)
 
 

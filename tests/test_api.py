@@ -368,6 +368,30 @@ def test_another_thread_may_train_too():
     assert not failed
 
 
+def test_threads_that_start_processes_keep_the_main_module():
+    main, is_left = sys.modules["__main__"], threading.Event()
+
+    def start() -> None:
+        with child_processes._without_main():
+            is_left.wait()
+
+    thread = threading.Thread(target=start)
+    with child_processes._without_main():
+        thread.start()
+        thread.join(0.1)
+    is_left.set()
+    thread.join()
+    assert sys.modules["__main__"] is main
+
+
+def test_a_warning_names_the_line_of_a_script_beside_the_package():
+    name = f"{Path(training_api.__file__).parent}_mine/x.py"
+    code = compile("training_api._warn('few images')", name, "exec")
+    with pytest.warns(UserWarning, match="few images") as warned:
+        exec(code, {"training_api": training_api})  # noqa: S102 — the code is above
+    assert warned[0].filename == name
+
+
 PUBLIC = sorted(name for name in kd.__all__ if not name.endswith("Error"))
 
 
