@@ -149,7 +149,7 @@ def configure(
     settings = settings.copy()
     storage = settings.get("storage")
     if isinstance(storage, Path):
-        if storage.parts[0].endswith(":"):
+        if storage.as_posix().partition("/")[0].endswith(":"):
             raise InputError(
                 f"received storage={storage!r}. Expected an address as text, such as "
                 "'s3://bucket/folder', or the path of a folder."

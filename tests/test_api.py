@@ -19,6 +19,7 @@ import pytest
 import kaggle_digits as kd
 from kaggle_digits import child_processes, datasets, training_api
 from kaggle_digits.training import planning
+from kaggle_digits.training.configuration import adapt_training
 from kaggle_digits.training.executors import in_process
 from tests.own_network import TEXT
 
@@ -202,6 +203,15 @@ def test_what_is_wrong_is_said(folder):
         ({"callback": print}, "a callback of type builtin_function_or_method. Expected an object"),
         ({"run": 5}, "received int instead of a path. Expected text or a pathlib.Path."),
         ({"log": True}, "received log=True. Expected names of trackers"),
+        (
+            {"epochs": 10**20},
+            "epochs=100000000000000000000. Expected a whole number of at most",
+        ),
+        ({"batch_size": 10**20}, "Expected a whole number of at most 1,000,000,000."),
+        ({"seeds": 10**9}, "folds=5 and seeds=1000000000. Expected at most 10,000 models: folds"),
+        ({"storage": 5, "on": "ray"}, "storage=5. Expected an address as text, such as 's3://buck"),
+        ({"ray_address": 5, "on": "ray"}, "ray_address=5. Expected HOST:PORT as text, or 'auto'."),
+        ({"storage": Path("s3://a/b")}, "storage=PosixPath('s3:/a/b'). Expected an address as te"),
     ],
 )
 def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
@@ -212,6 +222,16 @@ def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
         kd.cross_validate(**{"recipe": "dense"} | settings)
     assert expected in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_current_folder_may_be_the_storage():
+    assert training_api.configure("train", "dense", {}, {"storage": Path()}).storage == "."
+
+
+def test_a_learning_rate_that_no_float_holds_is_refused():
+    config = training_api.configure("train", "dense", {}, {"learning_rate": 10**400})
+    with pytest.raises(kd.InputError, match=r"^--learning-rate 1000.* Expected a number above 0"):
+        adapt_training(config, 1000)
 
 
 def test_settings_of_train_are_checked_too():
