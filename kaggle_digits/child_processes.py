@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+_replacing_main = threading.Lock()
+
 
 def start(
     target: Callable[..., None], *arguments: Any
@@ -47,12 +49,13 @@ def _without_main() -> Iterator[None]:
 
     They need nothing of it. A user's script without ``if __name__ == "__main__"`` would run again.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _replacing_main:  # a second thread would take the replacement for the main module
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:

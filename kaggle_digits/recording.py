@@ -55,7 +55,7 @@ class RecordConfig:
         train = self.train
         parts = [
             "record",
-            (self.budget or "").lower(),
+            (self.budget or "").strip().lower(),
             f"{train.folds}-fold",
             train.seed and f"seed{train.seed}",
             train.precision,
@@ -165,7 +165,8 @@ def find_plan(
         measuring: called before the machine is measured, which takes half a minute.
 
     Raises:
-        InputError: a member does not fit the images, a class has no image, or no plan fits.
+        InputError: a member does not fit the images, a class has fewer images than folds, or no
+            plan fits.
 
     """
     members = config.members or planning.MEMBERS
@@ -174,9 +175,12 @@ def find_plan(
     splitting.require_all_classes(splits.train)
     shared = config.train
     train = splitting.subsample(splits.train, shared.limit, shared.seed)
+    assert train.labels is not None  # noqa: S101 — training data is labelled by contract
+    splitting.require_images_for_folds(train.labels, shared.folds)
     pseudo_labelled = len(splits.test) if config.self_training else 0
     trainings = planning.configure_members(len(train), shared.folds, shared.precision, members)
-    made_for = planning.circumstances(train, trainings, pseudo_labelled)
+    jobs = shared.jobs if budget is not None and budget.unit == "s" else None
+    made_for = planning.circumstances(train, trainings, pseudo_labelled, jobs)
     path = config.name_plan_file(splits)
     if plan := planning.load_plan(path, made_for):
         return plan

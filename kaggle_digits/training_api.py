@@ -150,7 +150,7 @@ def configure(
     settings = settings.copy()
     storage = settings.get("storage")
     if isinstance(storage, Path):
-        if storage.parts[0].endswith(":"):
+        if storage.as_posix().partition("/")[0].endswith(":"):
             raise InputError(
                 f"received storage={storage!r}. Expected an address as text, such as "
                 "'s3://bucket/folder', or the path of a folder."
@@ -221,9 +221,9 @@ def _warn(note: str | None) -> None:
     """Warn at the user's line, the first one outside of this package."""
     if note is None:
         return
-    package = str(Path(__file__).parent)
+    package = Path(__file__).parent
     frames = enumerate(inspect.stack(0), 1)
-    level = next((n for n, frame in frames if not frame.filename.startswith(package)), 1)
+    level = next((n for n, frame in frames if package not in Path(frame.filename).parents), 1)
     warnings.warn(note, stacklevel=level)
 
 

@@ -19,6 +19,7 @@ import pytest
 import kaggle_digits as kd
 from kaggle_digits import child_processes, datasets, training_api
 from kaggle_digits.training import planning
+from kaggle_digits.training.configuration import adapt_training
 from kaggle_digits.training.executors import in_process
 from tests.own_network import TEXT
 
@@ -202,6 +203,15 @@ def test_what_is_wrong_is_said(folder):
         ({"callback": print}, "a callback of type builtin_function_or_method. Expected an object"),
         ({"run": 5}, "received int instead of a path. Expected text or a pathlib.Path."),
         ({"log": True}, "received log=True. Expected names of trackers"),
+        (
+            {"epochs": 10**20},
+            "epochs=100000000000000000000. Expected a whole number of at most",
+        ),
+        ({"batch_size": 10**20}, "Expected a whole number of at most 1,000,000,000."),
+        ({"seeds": 10**9}, "folds=5 and seeds=1000000000. Expected at most 10,000 models: folds"),
+        ({"storage": 5, "on": "ray"}, "storage=5. Expected an address as text, such as 's3://buck"),
+        ({"ray_address": 5, "on": "ray"}, "ray_address=5. Expected HOST:PORT as text, or 'auto'."),
+        ({"storage": Path("s3://a/b")}, "storage=PosixPath('s3:/a/b'). Expected an address as te"),
     ],
 )
 def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
@@ -212,6 +222,16 @@ def test_settings_that_no_run_can_have_are_refused_before_anything_is_written(
         kd.cross_validate(**{"recipe": "dense"} | settings)
     assert expected in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_current_folder_may_be_the_storage():
+    assert training_api.configure("train", "dense", {}, {"storage": Path()}).storage == "."
+
+
+def test_a_learning_rate_that_no_float_holds_is_refused():
+    config = training_api.configure("train", "dense", {}, {"learning_rate": 10**400})
+    with pytest.raises(kd.InputError, match=r"^--learning-rate 1000.* Expected a number above 0"):
+        adapt_training(config, 1000)
 
 
 def test_settings_of_train_are_checked_too():
@@ -366,6 +386,30 @@ def test_another_thread_may_train_too():
     thread.start()
     thread.join()
     assert not failed
+
+
+def test_threads_that_start_processes_keep_the_main_module():
+    main, is_left = sys.modules["__main__"], threading.Event()
+
+    def start() -> None:
+        with child_processes._without_main():
+            is_left.wait()
+
+    thread = threading.Thread(target=start)
+    with child_processes._without_main():
+        thread.start()
+        thread.join(0.1)
+    is_left.set()
+    thread.join()
+    assert sys.modules["__main__"] is main
+
+
+def test_a_warning_names_the_line_of_a_script_beside_the_package():
+    name = f"{Path(training_api.__file__).parent}_mine/x.py"
+    code = compile("training_api._warn('few images')", name, "exec")
+    with pytest.warns(UserWarning, match="few images") as warned:
+        exec(code, {"training_api": training_api})  # noqa: S102 — the code is above
+    assert warned[0].filename == name
 
 
 PUBLIC = sorted(name for name in kd.__all__ if not name.endswith("Error"))

@@ -71,7 +71,9 @@ def serve(
         host, port = listening.getsockname()[:2]
         import uvicorn
 
-        application = build_application(answerer, examples, address.host)
+        application = build_application(
+            answerer, examples, address.host, is_local=is_loopback(host)
+        )
         config = uvicorn.Config(
             application,
             log_level="error",
@@ -116,13 +118,14 @@ def listen(address: Address) -> socket.socket:
     )
 
 
-def build_application(answerer: Answerer, examples: Examples, host: str) -> Any:
+def build_application(answerer: Answerer, examples: Examples, host: str, *, is_local: bool) -> Any:
     """Return the page as an ASGI application that refuses what the page does not send.
 
     Args:
         answerer: answers what is drawn.
         examples: id and uint8 ``[28, 28, 1]`` of test images to choose from.
-        host: the name by which it is asked for. On a loopback address no other name is answered.
+        host: the name by which it is asked for.
+        is_local: whether it listens on a loopback address. Then no other name is answered.
 
     """
     blocks = page.build(answerer, examples)
@@ -147,20 +150,16 @@ def build_application(answerer: Answerer, examples: Examples, host: str) -> Any:
         css=page.style(),
     )
     guarded = Guard(application)
-    if not is_loopback(host):
+    if not is_local:
         return guarded
     # A page elsewhere must not reach this one through a name that leads to 127.0.0.1.
     return TrustedHostMiddleware(guarded, [LOOPBACK, "localhost", "[::1]", host])
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_loopback(ip: str) -> bool:
+    """Return whether only this machine can reach an IP address."""
+    address = ipaddress.ip_address(ip)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 class Guard:

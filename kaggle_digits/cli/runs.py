@@ -25,6 +25,7 @@ def command(
     """List the runs, with their scores and times."""
     from kaggle_digits import runs
     from kaggle_digits.errors import InputError
+    from kaggle_digits.kaggle_client.ledger import find_best_score
 
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--folder {folder} is a file. Expected the folder that holds the runs.")
@@ -33,7 +34,7 @@ def command(
     rows = []
     for run in readable:
         try:
-            rows.append(_row(run, _best_score(run, entries)))
+            rows.append(_row(run, find_best_score(run, entries)))
         except InputError as error:
             typer.echo(escape(f"{error} The run is omitted."), err=True)
     for damaged_run in damaged:
@@ -48,11 +49,6 @@ def command(
         print(f"No runs in {folder.absolute()} yet. Start one with: {command}")
     else:
         printing.print_table([_describe(row) for row in rows], OPTIONAL_COLUMNS)
-
-
-def _best_score(run: Any, entries: list[Any]) -> float | None:
-    scores = [entry.public_score for entry in entries if entry.run == str(run.folder)]
-    return max((score for score in scores if score is not None), default=None)
 
 
 def _row(run: Any, public_score: float | None) -> dict[str, Any]:

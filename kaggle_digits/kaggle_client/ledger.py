@@ -4,10 +4,15 @@
 library.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kaggle_digits import safe_reading
 from kaggle_digits.kaggle_client.json_lines import JsonLines
+
+if TYPE_CHECKING:
+    from kaggle_digits.runs import Run
 
 NAME = "ledger.jsonl"
 UNKNOWN = "UNKNOWN"  # being sent, or sent without an answer; resolved by Kaggle's list
@@ -87,3 +92,21 @@ class Ledger(JsonLines[Entry]):
 
     kind = Entry
     content = "submissions"
+
+
+def find_best_score(run: "Run", entries: Iterable[Entry]) -> float | None:
+    """Return the best public score of the CSV of ``run``; None if it has none.
+
+    A run that was trained again under the same name does not get the scores of the earlier one.
+
+    Args:
+        run: a run, finished or not.
+        entries: entries of the ledger.
+
+    """
+    own = [entry for entry in entries if entry.run == str(run.folder)]
+    if not own or not run.has("submission.csv"):
+        return None
+    sha256 = safe_reading.sha256_of(run.submission)
+    scores = [entry.public_score for entry in own if sha256 in entry.hashes]
+    return max((score for score in scores if score is not None), default=None)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from kaggle_digits.backend import start_keras
 from kaggle_digits.errors import InputError, suggest
 from kaggle_digits.recipes.space import AUGMENTATION, Space, list_settings
+from kaggle_digits.terminal_text import plain
 from kaggle_digits.transforms.affine import Affine
 from kaggle_digits.transforms.deslanting import Deslant, deslant_tensor
 
@@ -265,7 +266,8 @@ class Recipe:
             values: new values by their names in a `space`.
 
         Raises:
-            InputError: neither the training nor the network has a setting of this name.
+            InputError: ``values`` is not a dict of names, or neither the training nor the network
+                has a setting of this name.
 
         Example:
             >>> recipe = kd.find_recipe("bn20").with_settings({"augmentation.rotation": 5.0})
@@ -273,6 +275,11 @@ class Recipe:
             5.0
 
         """
+        if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+            raise InputError(
+                f"with_settings received {plain(repr(values))}. Expected a dict of values by the "
+                "names of settings, such as {'learning_rate': 0.001}."
+            )
         known = list_settings(self.network)
         for name in values:
             if known is not None and name not in {*known, "augmentation"}:

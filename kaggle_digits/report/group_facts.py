@@ -48,6 +48,8 @@ class Disputes:
         differing: number of images on which each pair differs, ``[names, names]``.
         count: number of images on which not all agree.
         shown: the images with the most disagreement, at most `MAX_DISPUTED`.
+        class_names: names of the classes that the answers are indexes of.
+        has_images: whether the images are shown.
 
     """
 
@@ -57,6 +59,8 @@ class Disputes:
     differing: tuple[tuple[int, ...], ...]
     count: int
     shown: tuple[Disputed, ...]
+    class_names: tuple[str, ...]
+    has_images: bool
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,15 @@ def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
+def compare_files(
+    named: Sequence[tuple[str, Path]], class_names: tuple[str, ...], *, has_images: bool
+) -> Disputes:
     """Return the disagreements of CSVs on the test images.
 
     Args:
         named: two or more pairs of a name and the path of a CSV.
+        class_names: names of the classes.
+        has_images: whether the images are shown.
 
     Raises:
         InputError: a file cannot be read, or the ids differ.
@@ -115,12 +123,25 @@ def compare_files(named: Sequence[tuple[str, Path]]) -> Disputes:
     )
     differing = tuple(tuple(row) for row in compared.differing.tolist())
     return Disputes(
-        compared.names, "test", len(compared.ids), differing, len(compared.disputed), shown
+        compared.names,
+        "test",
+        len(compared.ids),
+        differing,
+        len(compared.disputed),
+        shown,
+        class_names,
+        has_images,
     )
 
 
-def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
-    """Return the disagreements on the images that all runs held out; None without such images."""
+def compare_held_out(runs: Sequence[Run], *, has_images: bool) -> Disputes | None:
+    """Return the disagreements on the images that all runs held out; None without such images.
+
+    Args:
+        runs: runs with the same classes.
+        has_images: whether the images are shown.
+
+    """
     oof = read_out_of_fold(list(runs))
     if oof is None:
         return None
@@ -141,7 +162,16 @@ def compare_held_out(runs: Sequence[Run]) -> Disputes | None:
     differing = (answers[:, np.newaxis] != answers).sum(axis=2)
     names = tuple(str(run.folder) for run in runs)
     matrix = tuple(tuple(row) for row in differing.tolist())
-    return Disputes(names, "train", len(oof.ids), matrix, len(disputed), shown)
+    return Disputes(
+        names,
+        "train",
+        len(oof.ids),
+        matrix,
+        len(disputed),
+        shown,
+        runs[0].class_names,
+        has_images,
+    )
 
 
 def blend_runs(runs: Sequence[Run]) -> Ensemble | None:

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_digits import __version__, datasets, files
+from kaggle_digits import __version__, datasets, files, submissions
 from kaggle_digits.errors import InputError
 from kaggle_digits.kaggle_client import score_bounds
 from kaggle_digits.report import curves, group_facts, run_facts, sheet
 from kaggle_digits.report.group_facts import Disputes, Ensemble
 from kaggle_digits.report.run_facts import Answer, RunFacts
 from kaggle_digits.report.sheet import Key, Sheet
+from kaggle_digits.training import run_images
 
 if TYPE_CHECKING:
     from kaggle_digits.datasets.dataset import Splits
@@ -145,6 +146,7 @@ def _gather(
     gathered = tuple(
         run_facts.gather_run(run, splits, entries, count_flop=count_flop) for run in runs
     )
+    with_images = {facts.run for facts in gathered if facts.has_images}
     groups = group_facts.group_runs(runs)
     ensembles: list[Ensemble] = []
     disputes: list[Disputes] = []
@@ -154,12 +156,14 @@ def _gather(
         judged = [run for run in group if run.has("oof.npz")]
         if len(judged) >= MIN_COMPARED:
             ensembles += filter(None, [group_facts.blend_runs(judged)])
-            disputes += filter(None, [group_facts.compare_held_out(judged)])
+            has_images = with_images >= {str(run.folder) for run in judged}
+            held_out = group_facts.compare_held_out(judged, has_images=has_images)
+            disputes += filter(None, [held_out])
         if compared is None:
             named = [(str(run.folder), run.submission) for run in group]
-            disputes.append(group_facts.compare_files(named))
+            disputes.append(_compare_on_test_images(named, group, splits, left_out))
     if compared is not None and len(compared) >= MIN_COMPARED:
-        disputes.append(group_facts.compare_files(compared))
+        disputes.append(_compare_on_test_images(compared, runs, splits, left_out))
     ledger = _describe_ledger(entries) if show_ledger else None
     answers = tuple(
         run_facts.find_answers(
@@ -171,6 +175,46 @@ def _gather(
     return Report(
         __version__, gathered, answers, tuple(ensembles), tuple(disputes), ledger, tuple(left_out)
     )
+
+
+def _compare_on_test_images(
+    named: Sequence[tuple[str, Path]],
+    runs: "Sequence[Run]",
+    splits: "Splits | None",
+    left_out: list[str],
+) -> Disputes:
+    """Compare CSVs; add a reason to ``left_out`` if ``splits`` do not have their test images.
+
+    Args:
+        named: names and paths of the CSVs.
+        runs: the runs among them.
+        splits: the data, if there is any.
+        left_out: what could not be shown.
+
+    """
+    has_images = splits is not None
+    if splits is not None:
+        try:
+            _require_test_images(named[0], runs, splits)
+        except InputError as error:
+            has_images = False
+            names = ", ".join(name for name, _ in named)
+            left_out.append(f"The test images on which {names} differ are not shown: {error}")
+    return group_facts.compare_files(named, _find_class_names(runs), has_images=has_images)
+
+
+def _require_test_images(named: tuple[str, Path], runs: "Sequence[Run]", splits: "Splits") -> None:
+    """Raise InputError unless ``runs`` predict these test images and a CSV has their ids."""
+    for run in runs:
+        run_images.select_run_images(run, splits, "test")
+    name, csv = named
+    submissions.check(submissions.read(csv), splits.test.ids, name=name, source="the test images")
+
+
+def _find_class_names(runs: "Sequence[Run]") -> tuple[str, ...]:
+    """Return the class names that all runs have; digits if there are no such names."""
+    found = {run.class_names for run in runs}
+    return found.pop() if len(found) == 1 else tuple("0123456789")
 
 
 def _describe_ledger(entries: "Sequence[Entry]") -> tuple[dict[str, Any], ...]:
@@ -197,10 +241,9 @@ def _draw_images(report: Report, splits: "Splits | None") -> Sheet:
         return Sheet({}, 0, "")
     wanted: list[Key] = []
     shown = [run for run in report.runs if run.has_images and run.held_out]
-    with_images = {run.run for run in shown}
     for disputes in report.disputes:
-        known = disputes.split == "test" or with_images >= set(disputes.names)
-        wanted += [(disputes.split, image.id) for image in disputes.shown if known]
+        if disputes.has_images:
+            wanted += [(disputes.split, image.id) for image in disputes.shown]
     for run in shown:
         if run.held_out:
             wanted += [("train", image.id) for image in run.held_out.worst]
@@ -237,14 +280,8 @@ def _render(report: Report, title: str, images: Sheet) -> str:
         cells=[_list_cells(run, images) for run in report.runs],
         numbers={run.run: number for number, run in enumerate(report.runs, start=1)},
         shares=[_colour_cells(run) for run in report.runs],
-        names=_class_names(report),
     )
     return page + "\n"
-
-
-def _class_names(report: Report) -> tuple[str, ...]:
-    """Return the class names of the runs, or digits if only CSVs are shown."""
-    return report.runs[0].class_names if report.runs else tuple("0123456789")
 
 
 def _list_cells(run: RunFacts, images: Sheet) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Bin, Scores, WorstImage
 from kaggle_digits.formats.arrays import read_array
+from kaggle_digits.kaggle_client.ledger import find_best_score
 from kaggle_digits.runs import Run
 from kaggle_digits.runs.predictions import read_out_of_fold
 from kaggle_digits.training import run_images, splitting
@@ -171,7 +172,7 @@ def gather_run(
         histories = _read_histories(run)
     except InputError as error:
         left_out.append(f"No learning curves: {error}")
-    score = _best_score(run, entries)
+    score = find_best_score(run, entries)
     accuracy = held_out.scores.accuracy if held_out else None
     trained = _count_trained_images(run)
     return RunFacts(
@@ -272,11 +273,6 @@ def _read_histories(run: Run) -> tuple[tuple[Epoch, ...], ...]:
     if len({len(history) for history in histories}) != 1 or not histories[0]:
         raise InputError("the folds' history.csv have different numbers of epochs, or none")
     return histories
-
-
-def _best_score(run: Run, entries: "Sequence[Entry]") -> float | None:
-    scores = [entry.public_score for entry in entries if entry.run == str(run.folder)]
-    return max((score for score in scores if score is not None), default=None)
 
 
 def _count_images(run: Run) -> int | None:

@@ -3,7 +3,6 @@
 Functions that take the number of ``images`` adapt the recipe's training to few of them.
 """
 
-import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS
 from kaggle_digits.recipes import Recipe, Training
 from kaggle_digits.recipes.recipe import Precision
-from kaggle_digits.runs.records import MAX_SEED
+from kaggle_digits.runs.records import MAX_MEMBERS, MAX_SEED
 from kaggle_digits.training.executors import choosing
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.pseudo_labels import (
@@ -35,6 +34,11 @@ MIN_VALUES = {
     "batch_size": 1,
     "limit": 1,
     "jobs": 1,
+}
+MAX_VALUES = {"epochs": 10**9, "batch_size": 10**9}  # run.json holds 64-bit numbers
+TEXTS = {
+    "ray_address": "HOST:PORT as text, or 'auto'",
+    "storage": "an address as text, such as 's3://bucket/folder', or the path of a folder",
 }
 OPTIONAL = {"epochs", "batch_size", "limit", "jobs"}
 MANY = sys.maxsize  # images: enough to train a recipe without adapting it
@@ -97,19 +101,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raise InputError for a value that no run can have. The recipe and the data set others."""
         split, rate = self.validation_split, self.learning_rate
-        for name, least in MIN_VALUES.items():
-            value = getattr(self, name)
-            if value is None and name in OPTIONAL:
-                continue
-            if name == "folds" and split is None:
-                least = 2  # noqa: PLW2901 — one part is held out, another trained on
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                single = name == "folds" and value == 1
-                raise InputError(
-                    f"received {name}={value!r}. Expected a whole number of at least {least}"
-                    f"{', or train() for a single model' if single else ''}."
-                )
-        require_seeds(self.seed, self.seeds)
+        self._require_whole_numbers()
         if split is not None and not (_is_number(split) and 0 <= split < 1):
             raise InputError(
                 f"received validation_split={split!r}. Expected a number from 0 to below 1."
@@ -121,10 +113,38 @@ class TrainConfig:
             )
         if rate is not None and not _is_number(rate):
             raise InputError(f"received learning_rate={rate!r}. Expected a number, such as 0.001.")
+        for name, expected in TEXTS.items():
+            if not isinstance(getattr(self, name), str | None):
+                raise InputError(f"received {name}={getattr(self, name)!r}. Expected {expected}.")
         if self.precision not in (None, *get_args(Precision)):
             raise InputError(
                 f"received precision={self.precision!r}. Expected one of "
                 f"{', '.join(get_args(Precision))}."
+            )
+
+    def _require_whole_numbers(self) -> None:
+        for name, least in MIN_VALUES.items():
+            value = getattr(self, name)
+            if value is None and name in OPTIONAL:
+                continue
+            if name == "folds" and self.validation_split is None:
+                least = 2  # noqa: PLW2901 — one part is held out, another trained on
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                single = name == "folds" and value == 1
+                raise InputError(
+                    f"received {name}={value!r}. Expected a whole number of at least {least}"
+                    f"{', or train() for a single model' if single else ''}."
+                )
+            if value > MAX_VALUES.get(name, value):
+                raise InputError(
+                    f"received {name}={value}. Expected a whole number of at most "
+                    f"{MAX_VALUES[name]:,}."
+                )
+        require_seeds(self.seed, self.seeds)
+        if self.folds * self.seeds > MAX_MEMBERS:
+            raise InputError(
+                f"received folds={self.folds} and seeds={self.seeds}. Expected at most "
+                f"{MAX_MEMBERS:,} models: folds × seeds."
             )
 
     @property
@@ -251,9 +271,9 @@ def adapt_training(config: TrainConfig, images: int) -> Training:
     """Return the recipe's training settings for ``images`` images, with the overrides."""
     training = config.recipe.training
     rate = config.learning_rate
-    if rate is not None and not 0 < rate < math.inf:
+    if rate is not None and not 0 < rate <= sys.float_info.max:
         raise InputError(
-            f"--learning-rate {rate:g} is not usable. Expected a number above 0, such as 0.001."
+            f"--learning-rate {rate} is not usable. Expected a number above 0, such as 0.001."
         )
     batch_size = config.batch_size or training.batch_size
     if batch_size < training.batch_splits:

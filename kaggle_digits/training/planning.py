@@ -116,7 +116,7 @@ def _measure_member(recipe: Recipe, training: Training, folds: int, folder: Path
         recipe,
         training.over(2),
         train,
-        train.take(np.arange(count // (folds - 1))),
+        train.take(np.arange(math.ceil(count / (folds - 1)))),
         seed=(0,),
         folder=folder,
         watcher=fit.NullFoldCallback(),
@@ -204,7 +204,10 @@ def _describe_too_short(budget: Budget, smallest: Plan) -> str:
 
 
 def circumstances(
-    train: Dataset, trainings: dict[str, Training], pseudo_labelled: int = 0
+    train: Dataset,
+    trainings: dict[str, Training],
+    pseudo_labelled: int = 0,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Return what a plan depends on: other images, members or settings need another plan.
 
@@ -212,12 +215,14 @@ def circumstances(
         train: the training images.
         trainings: settings from `configure_members`.
         pseudo_labelled: number of test images that a second round is also trained on; 0 for none.
+        jobs: the given number of folds trained at the same time, if the budget is a time.
 
     """
     made_for: dict[str, Any] = {
         "train_fingerprint": train.fingerprint,
         "backend": backend_name(),
         "members": {name: asdict(training) for name, training in trainings.items()},
+        "jobs": jobs,
     }
     if pseudo_labelled:
         made_for["pseudo_labelled"] = pseudo_labelled
@@ -275,7 +280,8 @@ def load_plan(path: Path, made_for: dict[str, Any]) -> Plan | None:
             f"{path} is damaged: {error}. Expected the plan that `record` wrote. Remove the file "
             "to make a new plan."
         ) from error
-    return kept.plan if _add_defaults(kept.made_for) == _add_defaults(made_for) else None
+    before = {"jobs": made_for["jobs"]} | kept.made_for  # earlier versions did not record them
+    return kept.plan if _add_defaults(before) == _add_defaults(made_for) else None
 
 
 def _add_defaults(made_for: dict[str, Any]) -> dict[str, Any]:

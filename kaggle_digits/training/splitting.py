@@ -35,7 +35,7 @@ def assign_folds(labels: Labels, folds: int, seeds: int, seed: int) -> FoldIds:
     with hiding("pandas"):
         from sklearn.model_selection import StratifiedKFold
 
-    _require_images_a_class(labels, folds, f"{folds} folds need")
+    require_images_for_folds(labels, folds)
     assignment = np.zeros((seeds, len(labels)), np.int16)
     for row in range(seeds):
         split = StratifiedKFold(folds, shuffle=True, random_state=seed + row)
@@ -153,6 +153,11 @@ def subsample(train: Dataset, limit: int | None, seed: int) -> Dataset:
         )
     chosen, _ = _split_in_two(train.labels, seed, train_size=limit)
     return train.take(np.sort(chosen))
+
+
+def require_images_for_folds(labels: Labels, folds: int) -> None:
+    """Raise an InputError unless every class has at least one image for each fold."""
+    _require_images_a_class(labels, folds, f"{folds} folds need")
 
 
 def require_all_classes(train: Dataset) -> None:

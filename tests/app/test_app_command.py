@@ -2,12 +2,13 @@
 
 import importlib.util
 import socket
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from kaggle_digits import exporting
-from kaggle_digits.app import Address, readers, require_gradio
+from kaggle_digits.app import Address, readers, require_gradio, server
 from kaggle_digits.app.server import MAX_BODY, Guard, is_loopback, listen
 from kaggle_digits.errors import InputError
 from tests import product
@@ -54,11 +55,23 @@ def test_without_a_port_the_next_free_one_is_taken():
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False),  # noqa: S104 — nothing listens there
-     ("192.168.0.7", False), ("example.org", False)],
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("0.0.0.0", False),  # noqa: S104 — nothing listens there
+     ("::", False), ("192.168.0.7", False)],
 )  # fmt: skip
-def test_which_hosts_only_this_machine_reaches(host, loopback):
+def test_which_addresses_only_this_machine_reaches(host, loopback):
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "localhost.", "ip6-localhost"])
+def test_every_name_of_this_machine_is_guarded(host, monkeypatch):
+    uvicorn = pytest.importorskip("uvicorn", reason="Gradio, which needs it, is not installed")
+    monkeypatch.setattr(server, "require_gradio", lambda: None)
+    place = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    with mock.patch.object(server, "build_application") as build:
+        server.serve(mock.Mock(), [], Address(host, 0), print)
+    assert build.call_args.kwargs == {"is_local": True}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import os
@@ -11,7 +12,8 @@ from rich.console import Console
 from kaggle_digits.cli import leaderboard
 from kaggle_digits.errors import InputError
 from kaggle_digits.files import lock
-from kaggle_digits.kaggle_client.ledger import Entry, Ledger
+from kaggle_digits.kaggle_client.ledger import Entry, Ledger, find_best_score
+from kaggle_digits.runs import Run
 from tests import product
 
 ENTRY = Entry(
@@ -54,6 +56,19 @@ def test_one_line_a_push(ledger):
 def test_gap():
     assert ENTRY.gap == pytest.approx(-0.01)
     assert replace(ENTRY, public_score=None).gap is None
+
+
+def test_a_run_has_the_scores_of_its_own_csv(tmp_path):
+    run, csv = Run(tmp_path / "run"), tmp_path / "run" / "submission.csv"
+    entry = replace(ENTRY, run=str(run.folder), sha256=hashlib.sha256(b"first").hexdigest())
+    assert find_best_score(run, [entry]) is None  # it was removed and is being trained again
+    csv.parent.mkdir()
+    csv.write_bytes(b"first")
+    worse = replace(entry, public_score=0.5)
+    assert find_best_score(run, [worse, entry, replace(entry, public_score=None)]) == 0.98
+    assert find_best_score(run, [replace(entry, run="other")]) is None
+    csv.write_bytes(b"second")
+    assert find_best_score(run, [entry]) is None
 
 
 def test_two_processes_at_once_lose_nothing(ledger):

@@ -151,6 +151,54 @@ def test_disputed_images_have_every_answer(page, made):
         assert len(one["probabilities"]) == 2
 
 
+def count_pictures(page: Path) -> int:
+    text = page.read_text(encoding="utf-8")
+    return text[text.index('id="disputed"') : text.index('id="run-')].count('class="picture"')
+
+
+def test_test_images_are_shown_only_from_the_test_images_of_the_runs(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(made)
+    runs = [Run(Path("runs") / name) for name in ("first", "second")]
+    other = Path(shutil.copytree("input", tmp_path / "other"))
+    header, *rows = (other / "test.csv").read_text().splitlines()
+    (other / "test.csv").write_text("\n".join([header, *rows[::-1]]) + "\n")
+    pages = [
+        write_report(tmp_path / f"{data.name}.html", runs, data=data, title="Runs")
+        for data in (Path("input"), other)
+    ]
+    held_out, test = read_twin(pages[0].html)["disputes"]
+    assert count_pictures(pages[0].html) == len(held_out["shown"]) + len(test["shown"])
+    assert pages[0].left_out == ()
+    assert count_pictures(pages[1].html) == len(held_out["shown"])
+    [reason] = pages[1].left_out
+    assert reason.startswith("The test images on which runs/first, runs/second differ are not sho")
+    assert "runs/first was made with other test images" in reason
+
+
+def test_files_without_a_run_are_shown_with_images_of_their_ids(made, tmp_path):
+    named = [("a", made / "runs/first/submission.csv"), ("b", made / "runs/second/submission.csv")]
+    more = make_data(tmp_path / "more", test=21)
+    pages = [
+        write_report(tmp_path / f"{data.name}.html", [], data=data, title="Files", compared=named)
+        for data in (made / "input", more)
+    ]
+    assert [read_twin(page.html)["disputes"][0]["has_images"] for page in pages] == [True, False]
+    assert "a: 20 rows; expected 21 (the test images). Missing ImageId 21." in pages[1].left_out[0]
+
+
+def test_disputes_have_the_class_names_of_their_runs(made, tmp_path):
+    names = [*"abcdefghij"]
+    runs = [Run(made / "runs" / name) for name in ("first", "second")] + [
+        make_run(tmp_path / f"run-{seed}", made / "input", seed, class_names=names)
+        for seed in (3, 4)
+    ]
+    written = write_report(tmp_path / "a.html", runs, data=made / "input", title="Runs")
+    found = [tuple(one["class_names"]) for one in read_twin(written.html)["disputes"]]
+    assert found == [tuple("0123456789")] * 2 + [tuple(names)] * 2
+    lettered = written.html.read_text().split("</h3>")[4]
+    assert re.findall(r"\[1\] (.)", lettered)[0] in names
+
+
 def test_images_on_the_page_are_those_of_the_data(made):
     data = datasets.load(made / "input")
     ids = data.train.ids[[5, 3, 40]]

@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -242,6 +243,10 @@ def test_settings_replace_those_of_training_augmentation_and_network():
     assert recipe.with_settings({"augmentation": None}).training.augmentation is None
     with pytest.raises(InputError, match=r"received the setting 'augmentation.rot'"):
         recipe.with_settings({"augmentation.rot": 5})
+    values: Any
+    for values in (5, {5: 1}):
+        with pytest.raises(InputError, match=r"with_settings received .*5.*\. Expected a dict"):
+            recipe.with_settings(values)
 
 
 def test_a_long_name_is_cut_for_the_recipes_of_trials(tmp_path):

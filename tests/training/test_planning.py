@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from functools import partial
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from benchmarks import error_curve
-from kaggle_digits import recipes
+from kaggle_digits import recipes, recording
 from kaggle_digits.backend import start_keras
 from kaggle_digits.cli import record as record_command
 from kaggle_digits.datasets import load
@@ -16,6 +18,7 @@ from kaggle_digits.recipes import find
 from kaggle_digits.runs import Run
 from kaggle_digits.training import measured_plans, planning, pseudo_labels
 from kaggle_digits.training.budget import RESERVE, Budget, parse_budget
+from kaggle_digits.training.configuration import TrainConfig
 from kaggle_digits.training.fit import resolve_precision
 from kaggle_digits.training.flop import count_flop, count_flop_of_members
 from kaggle_digits.training.measured_plans import MEASURED, Measured, find_measured
@@ -185,7 +188,12 @@ def test_the_command_says_how_many_errors_to_expect(epochs, expected):
     assert expected in record_command._describe_expected(pair, 42_000)
 
 
-MADE_FOR = {"train_fingerprint": "abc", "backend": "tensorflow", "members": {"record-5": {}}}
+MADE_FOR: dict[str, Any] = {
+    "train_fingerprint": "abc",
+    "backend": "tensorflow",
+    "members": {"record-5": {}},
+    "jobs": None,
+}
 
 
 def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
@@ -195,9 +203,40 @@ def test_a_plan_is_kept_for_the_same_data_and_arithmetic(tmp_path):
     assert planning.load_plan(path, MADE_FOR) == plan(1800)
     assert planning.load_plan(path, MADE_FOR | {"train_fingerprint": "xyz"}) is None
     assert planning.load_plan(path, MADE_FOR | {"members": {"record-3": {}}}) is None
+    assert planning.load_plan(path, MADE_FOR | {"jobs": 4}) is None
+    before = {name: value for name, value in MADE_FOR.items() if name != "jobs"}
+    planning.save_plan(path, plan(1800), before)  # as earlier versions did
+    assert planning.load_plan(path, MADE_FOR | {"jobs": 4}) == plan(1800)
     path.write_text("{")
     with pytest.raises(InputError, match="Remove the file to make a new plan"):
         planning.load_plan(path, MADE_FOR)
+
+
+@pytest.mark.parametrize(("budget", "measured"), [("100s", 2), ("1T", 1)])
+def test_a_plan_for_a_time_is_made_for_its_number_of_jobs(budget, measured, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    measure = mock.Mock(return_value={"dense": 1e-5})
+    monkeypatch.setattr(planning, "measure_seconds", measure)
+    monkeypatch.setattr(recording, "count_flop_of_members", lambda _: {"dense": 1e6})
+    splits = load(write_competition(tmp_path / "data", train=120, test=20))
+    plans = []
+    for jobs in (4, 1, 1):
+        train = TrainConfig(recipe=find("dense"), folds=4, jobs=jobs)
+        config = recording.RecordConfig(train=train, budget=budget, members=("dense",))
+        plans.append(recording.find_plan(config, splits))
+    assert measure.call_count == measured
+    assert plans[1] == plans[2]
+    assert all(parse_budget(budget).holds(seconds=one.seconds, flop=one.flop) for one in plans)
+
+
+def test_spaces_around_a_budget_name_the_same_plan(tmp_path):
+    splits = load(write_competition(tmp_path / "data", train=120, test=20))
+    train = TrainConfig(recipe=find("dense"))
+    names = {
+        recording.RecordConfig(train=train, budget=budget).name_plan(splits)
+        for budget in ("30m", " 30M ")
+    }
+    assert names == {"record-30m-5-fold-csv"}
 
 
 def test_operations_are_counted_from_the_layers():
@@ -302,6 +341,7 @@ def test_the_command_measures_and_says_its_plan(tmp_path):
     [
         (("--submission", "data/train.csv/x.csv"), "a parent folder is a file"),
         (("--limit", "5"), "--limit 5 does not fit the data"),
+        (("--folds", "13"), "13 folds need at least 13 images per class; the data has 12 of class"),
         (("--budget", "soon"), "--budget 'soon' is neither a time nor an amount of work"),
         (("--members", "dense,dense"), "--members names 'dense' more than once"),
         (("--members", "dense, dens"), "unknown recipe 'dens'"),
