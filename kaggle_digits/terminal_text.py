@@ -5,6 +5,7 @@ clear the screen, line breaks that imitate our output, overrides of the reading 
 that are not UTF-8. They are shown as escapes, such as ``\x1b``.
 """
 
+import math
 import unicodedata
 
 MAX_LENGTH = 200  # characters
@@ -53,3 +54,10 @@ def escape_lines(text: str) -> str:
 def describe_count(number: int, noun: str) -> str:
     """Return a number with its noun: "1 error", "2,000 errors"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def add_prefix(value: float) -> str:
+    """Return a number of FLOP with three digits and an SI prefix: "960 T", "1.02 P"."""
+    power = int(math.log10(value)) // 3 * 3 if value >= 1 else 0
+    prefixes = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+    return f"{value / 10**power:.3g} {prefixes[power]}"

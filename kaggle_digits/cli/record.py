@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import options
+from kaggle_digits.terminal_text import add_prefix
 
 if TYPE_CHECKING:
     from kaggle_digits.training.planning import Plan
@@ -130,12 +131,14 @@ def _say_that_it_measures() -> None:
 def _print_plan(plan: "Plan", images: int, path: Path) -> None:
     rounds = 2 if plan.self_training else 1
     models = rounds * plan.folds * plan.seeds * len(plan.members)
+    minutes = plan.seconds / 60
+    estimate = f"{minutes:,.0f} min" if minutes > 1 else f"{plan.seconds:.0f} s"
     typer.echo(
         f"Plan         {', '.join(plan.members)}: {plan.folds} folds × {plan.seeds} seed"
         f"{'s' if plan.seeds > 1 else ''} × {plan.epochs} epochs, {models} models"
         f"{' in two rounds, the second with pseudo-labels' if rounds > 1 else ''}\n"
-        f"Estimate     {plan.seconds / 60:,.0f} min: {plan.flop / 1e15:.2f} PFLOP at "
-        f"{plan.rate / 1e9:,.0f} GFLOP/s, measured here\n"
+        f"Estimate     {estimate}: {add_prefix(plan.flop)}FLOP at "
+        f"{add_prefix(plan.rate)}FLOP/s, measured here\n"
         f"Expected     {_describe_expected(plan, images)}\n"
         f"Plan file    {path}; remove it to make a new plan",
         err=True,

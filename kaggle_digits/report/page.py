@@ -13,6 +13,7 @@ from kaggle_digits.report import curves, group_facts, run_facts, sheet
 from kaggle_digits.report.group_facts import Disputes, Ensemble
 from kaggle_digits.report.run_facts import Answer, RunFacts
 from kaggle_digits.report.sheet import Key, Sheet
+from kaggle_digits.terminal_text import add_prefix
 from kaggle_digits.training import run_images
 
 if TYPE_CHECKING:
@@ -326,11 +327,7 @@ def _format_score(value: float | None, sign: str = "") -> str:
 
 
 def _format_flop(value: float | None) -> str:
-    if value is None:
-        return ""
-    power = int(math.log10(value)) // 3 * 3 if value else 0
-    units = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
-    return f"{value / 10**power:.3g} {units[power]}"
+    return "" if value is None else add_prefix(value)
 
 
 def _drop_nan(value: Any) -> Any:

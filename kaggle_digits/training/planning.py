@@ -32,6 +32,7 @@ MEMBERS = ("record-5", "record-width", "record-deslanted", "record-7")
 # (The order up to the other members was measured with AdamW.)
 FIRST_EPOCHS, FIRST_MEMBERS, LATER_EPOCHS = 8, 2, 15
 MIN_EPOCHS = 4  # with fewer, the recipe `fast` is better
+SHOWN_SECONDS = 120  # longer times are shown in minutes
 SECONDS_A_MODEL = 12.0  # for building the graph, predicting and writing files
 MEASURED_BATCHES = 40
 
@@ -195,7 +196,9 @@ def _describe_too_short(budget: Budget, smallest: Plan) -> str:
     if budget.unit == "FLOP":
         given, needed = f"{budget.amount / 1e12:g}T", f"{math.ceil(smallest.flop / 1e12)}T"
     else:
-        given, needed = f"{budget.amount:g}s", f"{math.ceil(smallest.seconds / RESERVE / 60)}m"
+        seconds = math.ceil(smallest.seconds / RESERVE)
+        given = f"{budget.amount:g}s"
+        needed = f"{seconds}s" if seconds < SHOWN_SECONDS else f"{math.ceil(seconds / 60)}m"
     return (
         f"--budget {given} is too short: on this machine {smallest.folds} folds of "
         f"{smallest.epochs} epochs take {needed}. Use --budget {needed} or more, or run "

@@ -127,8 +127,10 @@ def test_a_slow_member_is_planned_as_slow():
 
 
 def test_a_budget_too_short_says_what_fits():
-    with pytest.raises(InputError, match=r"5 folds of 4 epochs take \d+m"):
+    with pytest.raises(InputError, match=r"--budget 30s is too short: .* 4 epochs take \d+m"):
         plan(30)
+    with pytest.raises(InputError, match=r"4 epochs take \d\ds\. Use --budget \d\ds or more"):
+        plan(1, images=1000)
 
 
 def test_without_a_budget_it_is_everything():
