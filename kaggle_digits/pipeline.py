@@ -17,7 +17,7 @@ from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import suspects
 from kaggle_digits.files import RUNS, SUBMISSIONS
-from kaggle_digits.recipes.checking import check_network, require_shape
+from kaggle_digits.recipes.checking import check_network, require_classes, require_shape
 from kaggle_digits.training import cross_validation, run_images, splitting
 from kaggle_digits.training.configuration import (
     TrainConfig,
@@ -111,6 +111,7 @@ def run_training(
     recipe = config.recipe
     _choose_executor(config)  # reports a wrong --on or --jobs first
     require_shape(recipe, splits.train.images)
+    require_classes(recipe, splits.train)
     splitting.require_all_classes(splits.train)
     if recipe.file is not None:
         recipe.training.start_keras()

@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import io
+import re
 import shutil
 import signal
 import subprocess
@@ -343,6 +344,39 @@ def test_training_images_have_labels_and_all_images_different_ids():
         kd.Splits("csv", unlabelled, unlabelled)
     with pytest.raises(kd.InputError, match="two training images have the same id"):
         kd.Splits("csv", repeated, unlabelled)
+
+
+def test_the_two_splits_have_one_form():
+    train = kd.Dataset(PIXELS, np.zeros(3, np.uint8), np.arange(3), ("cat", "dog"))
+    test = kd.Dataset(PIXELS, np.zeros(3, np.uint8), np.arange(1, 4), ("dog", "cat"))
+    wide = kd.Dataset(np.repeat(PIXELS, 2, axis=2), None, np.arange(1, 4))
+    name: Any = 3
+    part: Any = None
+    with pytest.raises(kd.InputError, match="received 3 as the source of a data set"):
+        kd.Splits(name, train, train)
+    with pytest.raises(kd.InputError, match=r"train of type NoneType\. Expected a kd\.Dataset"):
+        kd.Splits("csv", part, test)
+    with pytest.raises(kd.InputError, match=r"test of type NoneType\. Expected a kd\.Dataset"):
+        kd.Splits("csv", train, part)
+    with pytest.raises(kd.InputError, match=r"\('cat', 'dog'\) and test images with"):
+        kd.Splits("csv", train, test)
+    shapes = f"{PIXELS.shape[1:]} and test images of {wide.images.shape[1:]}. Expected the same"
+    with pytest.raises(kd.InputError, match=re.escape(shapes)):
+        kd.Splits("csv", train, wide)
+    unlabelled = kd.Dataset(PIXELS, None, np.arange(1, 4))  # its class names mean nothing
+    assert len(kd.Splits("csv", train, unlabelled).test) == 3
+
+
+def test_built_in_recipes_are_for_ten_classes():
+    images = np.zeros((40, 28, 28, 1), np.uint8)
+    train = kd.Dataset(images, np.array([0, 1] * 20, np.uint8), np.arange(40), ("cat", "dog"))
+    data = kd.Splits("csv", train, kd.Dataset(images, None, np.arange(1, 41)))
+    expected = r"'dense' distinguishes 10 classes; the data has 2\. Write a recipe file"
+    with pytest.raises(kd.InputError, match=expected):
+        kd.cross_validate("dense", data)
+    with pytest.raises(kd.InputError, match=expected):
+        kd.record(data, budget="30m", members=["dense"])
+    assert not Path("runs").exists()
 
 
 def test_test_images_fit_into_a_submission():

@@ -131,11 +131,12 @@ class Splits:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not SLUG.fullmatch(self.source):
+        if not isinstance(self.source, str) or not SLUG.fullmatch(self.source):
             raise InputError(
                 f"received {self.source!r} as the source of a data set. Expected lower-case "
                 "letters, digits and hyphens, because run folders are named after it."
             )
+        _require_same_form(self.train, self.test)
         if self.train.labels is None:
             raise InputError("the training images have no labels. Expected one for each image.")
         for name, part in (("training", self.train), ("test", self.test)):
@@ -161,3 +162,24 @@ class Splits:
     def is_competition(self) -> bool:
         """Whether ``test`` holds the competition's test images."""
         return self.source == "kaggle"
+
+
+def _require_same_form(train: Dataset, test: Dataset) -> None:
+    """Raise InputError unless both are data sets with images of one shape and the same classes."""
+    for name, part in (("train", train), ("test", test)):
+        if not isinstance(part, Dataset):
+            raise InputError(
+                f"received {name} of type {type(part).__name__}. Expected a kd.Dataset."
+            )
+    shape, test_shape = train.images.shape[1:], test.images.shape[1:]
+    if shape != test_shape:
+        raise InputError(
+            f"received training images of {shape} and test images of {test_shape}. Expected the "
+            "same height, width and channels."
+        )
+    classes, test_classes = tuple(train.class_names), tuple(test.class_names)
+    if test.labels is not None and classes != test_classes:
+        raise InputError(
+            f"received training images with the class_names {classes} and test images with "
+            f"{test_classes}. Expected the same names in the same order."
+        )

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from kaggle_digits.datasets import markers
 from kaggle_digits.datasets.advice import add_advice
 from kaggle_digits.datasets.found import Found, problem_of
 from kaggle_digits.datasets.layouts import (
@@ -70,17 +71,20 @@ def find_at(path: Path, into: Path) -> Found:
         into: the input folder that messages name.
 
     Raises:
-        InputError: nothing exists there, or it is incomplete or of an unknown kind.
+        InputError: nothing exists there, it is incomplete or of an unknown kind, or `data get` has
+            not finished filling its folder.
 
     """
     if not path.exists():
         raise InputError(
             f"--from {path}: no such file or folder.{suggest_path(path)} Expected {KNOWN}."
         )
+    found = None
     if path.is_file():
         found = _find_file(path, into)
-    else:
-        found = find(path, into) if path.is_dir() else None
+    elif path.is_dir():
+        markers.require_filled(path, list_pieces(path))
+        found = find(path, into)
     if found is None:
         kind = "a folder" if path.is_dir() else "a file"
         is_csv = ".csv" in usual_name(path.name)
@@ -203,6 +207,7 @@ def _find_file(path: Path, into: Path) -> Found | None:
 
 def _find_others(path: Path, layout: Layout, into: Path) -> Found:
     """Return the data set of ``layout`` that the file ``path`` belongs to."""
+    markers.require_filled(path.parent, list_pieces(path.parent))
     own = next(spelled for spelled in layout.files if usual_name(path.name) in spelled)
     names = _names(path.parent)
     matches = tuple(

@@ -21,7 +21,7 @@ from kaggle_digits.datasets import (
 )
 from kaggle_digits.datasets.advice import add_advice, get_command
 from kaggle_digits.datasets.dataset import Splits
-from kaggle_digits.datasets.taking import DownloadResult, load_present, take
+from kaggle_digits.datasets.taking import DownloadResult, list_own_files, load_present, take
 from kaggle_digits.errors import InputError, OutsideError
 
 SOURCES = ("auto", "kaggle", "sample", "mnist", "cifar10")
@@ -49,7 +49,8 @@ def get(
 
     Args:
         source: one of `SOURCES`. ``auto`` uses the first of these: the data in the folder, the path
-            in KAGGLE_DIGITS_DATA, a download if ``download`` is given, the embedded sample.
+            in KAGGLE_DIGITS_DATA, a download if ``download`` is given, the embedded sample. If a
+            call that filled the folder was killed, it finishes that call from the same source.
             ``kaggle`` keeps the competition's data if it is already complete in the folder.
         folder: the input folder; created if it is missing.
         from_path: the competition's zip, a zip of MNIST, mnist.npz, CIFAR-10's .tar.gz, one of the
@@ -91,11 +92,33 @@ def get(
 def _get_auto(
     folder: Path, environment: Mapping[str, str], download: Download | None
 ) -> DownloadResult:
+    if resumed := _resume(folder, environment, download):
+        return resumed
+    markers.require_filled(folder, finding.list_pieces(folder))
     if finding.find(folder) is not None:
         return DownloadResult(loading.load(folder), folder, kept=True)
     if path := environment.get(VARIABLE):
         return _get_from(files.expand_home(path), folder, "auto")
     return _get_kaggle(folder, download) if download else _get_sample(folder)
+
+
+def _resume(
+    folder: Path, environment: Mapping[str, str], download: Download | None
+) -> DownloadResult | None:
+    """Finish a `data get` that was killed; None if there is none, or its source is unavailable."""
+    marker = markers.read(folder)
+    if marker.complete:
+        return None
+    if marker.source == "sample" and not _list_present(folder):
+        return _get_sample(folder)
+    if path := environment.get(VARIABLE):
+        source = files.expand_home(path)
+        found = finding.find_at(source, folder)
+        if {file.sha256 for file in found.disk_files} <= set(marker.sha256.values()):
+            return _get_from(source, folder, "auto")
+    if marker.source == "kaggle" and download:
+        return _get_kaggle(folder, download)
+    return None
 
 
 def _unavailable(source: str, folder: Path) -> str:
@@ -151,8 +174,16 @@ def _get_sample(folder: Path) -> DownloadResult:
                 "replace. Choose another folder with --input DIR, or omit --source sample to "
                 "use these files."
             )
-        placing.place(sample.writers(), folder, workspace, source="sample")
-    return DownloadResult(loading.load(folder), folder)
+        writers = sample.writers()
+        theirs = [folder / name for name in set(writers) - set(list_own_files(folder))]
+        moved = placing.place(
+            writers,
+            folder,
+            workspace,
+            source="sample",
+            move_aside=[file for file in theirs if file.is_file()],
+        )
+    return DownloadResult(loading.load(folder), folder, moved_aside=moved)
 
 
 def _load_present_sample(folder: Path) -> DownloadResult | None:
@@ -209,10 +240,12 @@ def get_rehearsal(source: str, *, folder: Path, from_path: Path, seed: int) -> D
     with placing.reserve_folder(folder, room=ROOM) as workspace:
         (written := workspace / "written").mkdir()
         placing.place(writers, written, workspace, source=rehearsal.SOURCE)
-        found = finding.find_at(written, folder)
-        splits = loading.read(found, folder)
-        obtained = take(found, splits, folder, workspace, beside=rehearsal.BESIDE)
-    return replace(obtained, taken_from=from_path)
+        made = finding.find_at(written, folder)
+        obtained = take(
+            made, loading.read(made, folder), folder, workspace, beside=rehearsal.BESIDE
+        )
+    noted = replace(obtained.splits, notes=splits.notes)
+    return replace(obtained, splits=noted, taken_from=from_path)
 
 
 def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
@@ -227,7 +260,8 @@ def _get_from(path: Path, folder: Path, source: str) -> DownloadResult:
     beside = rehearsal.BESIDE if splits.source == rehearsal.SOURCE else ()
     with placing.reserve_folder(folder) as workspace:
         obtained = take(found, splits, folder, workspace, beside=beside)
-    return obtained if obtained.kept else replace(obtained, taken_from=path)
+    noted = replace(obtained.splits, notes=splits.notes)
+    return replace(obtained, splits=noted, taken_from=None if obtained.kept else path)
 
 
 def _require_source(source: str, splits: Splits, path: Path) -> None:

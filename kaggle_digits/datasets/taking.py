@@ -66,7 +66,7 @@ def take(
     is_present = not changed and not obsolete and markers.read(folder).complete
     if is_present and (kept := load_present(splits.source, folder)):
         return kept
-    ours = _list_own_files(folder)
+    ours = list_own_files(folder)
     theirs = [folder / name for name in (*obsolete, *changed) if name not in ours]
     moved = placing.place(
         {name: _copier(file) for name, file in targets.items()},
@@ -104,7 +104,7 @@ def _have_same_content(path: Path, other: Path) -> bool:
     )
 
 
-def _list_own_files(folder: Path) -> list[str]:
+def list_own_files(folder: Path) -> list[str]:
     """Return the names of the files that an earlier `get` wrote and that are unchanged.
 
     Earlier versions recorded the hash of only one of them; if it is unchanged, all are.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.backend import start_keras
-from kaggle_digits.datasets.dataset import Images
+from kaggle_digits.datasets.dataset import DIGITS, Dataset, Images
 from kaggle_digits.errors import InputError, out_of_memory
 from kaggle_digits.formats import keras_architecture
 from kaggle_digits.recipes.loading import describe_fault
@@ -25,6 +25,17 @@ def require_shape(recipe: Recipe, images: Images) -> None:
         raise InputError(
             f"recipe {recipe.name!r} takes images of {recipe.image_shape}; the data has {shape}. "
             "Choose a recipe for this shape: `kaggle-digits recipes` lists them."
+        )
+
+
+def require_classes(recipe: Recipe, train: Dataset) -> None:
+    """Raise an InputError if ``recipe`` is built in and the data has not ten classes."""
+    classes = len(train.class_names)
+    if recipe.file is None and classes != len(DIGITS):
+        raise InputError(
+            f"recipe {recipe.name!r} distinguishes {len(DIGITS)} classes; the data has {classes}. "
+            "Write a recipe file whose network ends with "
+            f'layers.Dense({classes}, activation="softmax"), and give its path.'
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kaggle_digits.backend import backend_name
 from kaggle_digits.datasets.dataset import Dataset, Splits
-from kaggle_digits.recipes.checking import require_shape
+from kaggle_digits.recipes.checking import require_classes, require_shape
 from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.search.confirming import confirm
 from kaggle_digits.search.sampling import Sampler, require_optuna
@@ -61,6 +61,7 @@ def search(config: SearchConfig, splits: Splits, folder: Path, watcher: SearchCa
     require_seeds(config.train.seed, 1 + config.confirmations)
     recipe = config.train.recipe
     require_shape(recipe, splits.train.images)
+    require_classes(recipe, splits.train)
     splitting.require_all_classes(splits.train)
     space = recipe.space or default_space(recipe.training)
     train = splitting.subsample(splits.train, config.train.limit, config.train.seed)

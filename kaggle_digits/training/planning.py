@@ -20,7 +20,7 @@ from kaggle_digits.datasets.dataset import Dataset
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.recipes import Recipe, Training, find, rename_old_settings
-from kaggle_digits.recipes.checking import check_network, require_shape
+from kaggle_digits.recipes.checking import check_network, require_classes, require_shape
 from kaggle_digits.recipes.recipe import Precision
 from kaggle_digits.training import fit
 from kaggle_digits.training.budget import RESERVE, Budget
@@ -246,6 +246,7 @@ def require_members(members: Sequence[str], train: Dataset) -> None:
     for member in members:
         recipe = find(member)
         require_shape(recipe, train.images)
+        require_classes(recipe, train)
         if recipe.file is not None:
             recipe.training.start_keras()
             check_network(recipe, len(train.class_names))

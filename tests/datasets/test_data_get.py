@@ -158,6 +158,18 @@ def test_the_sample_never_replaces_other_data(folder: Path) -> None:
     assert (folder / "train.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize("source", ["auto", "sample"])
+def test_a_sample_submission_of_yours_is_moved_aside(folder: Path, source: str) -> None:
+    folder.mkdir()
+    (folder / "sample_submission.csv").write_text("mine")
+    obtained = get(source, folder=folder, environment={})
+    assert obtained.moved_aside == (folder / "sample_submission.csv.replaced",)
+    assert obtained.moved_aside[0].read_text() == "mine"
+    for name in ("train.csv", "test.csv"):
+        (folder / name).unlink()
+    assert get("sample", folder=folder).moved_aside == ()  # this one is the sample's
+
+
 def test_files_put_over_the_sample_are_not_the_sample(folder: Path) -> None:
     get("sample", folder=folder)
     write_competition(folder)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kaggle_digits import files, safe_reading
-from kaggle_digits.datasets import get, get_rehearsal, load, markers, placing
+from kaggle_digits.datasets import get, get_rehearsal, kaggle_csv, load, markers, placing
 from kaggle_digits.datasets.dataset import Splits
 from kaggle_digits.errors import InputError
 from tests import product
@@ -22,9 +23,9 @@ MOMENTS = 25  # more than `data get` has
 # Gets data into input1, input2, … In the N-th it dies before the N-th time that it renames or
 # removes a file. Prints how each of them ended, up to the first that reached the end.
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
-from kaggle_digits.datasets import get
+from kaggle_digits.datasets import get, kaggle_csv
 
 def dying(do, left):
     def wrapped(path, *arguments, **options):
@@ -40,17 +41,24 @@ def die_at(number):
         setattr(Path, name, dying(getattr(Path, name), left))
 
 source, path = sys.argv[1], Path(sys.argv[2])
-if source == "sample":
+if source == "download":
+    kaggle_csv.COMPETITION_TEST_ROWS = 20
+if source in ("sample", "auto"):
     import sklearn.datasets  # once, and not in each child
 for number in range(1, int(sys.argv[3]) + 1):
     child = os.fork()
     if not child:
         die_at(number)
         folder = Path(f"input{number}")
-        if source == "sample":
-            get("sample", folder=folder)
-        else:
+        if source == "from":
             get("auto", folder=folder, from_path=path, environment={})
+        elif source == "variable":
+            get("auto", folder=folder, environment={"KAGGLE_DIGITS_DATA": str(path)})
+        elif source == "download":
+            download = lambda to: Path(shutil.copy(path, to))
+            get("auto", folder=folder, environment={}, download=download)
+        else:
+            get(source, folder=folder, environment={})
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print(status)
@@ -114,7 +122,7 @@ def test_a_kill_at_any_moment_leaves_the_old_data_the_new_or_words(kind, tmp_pat
         )
 
     outcomes = []
-    for folder in killed("auto", new, tmp_path):
+    for folder in killed("from", new, tmp_path):
         outcomes.append(found := loaded(folder))
         if isinstance(found, str):
             assert f"{folder} is incomplete: `data get` was interrupted" in found
@@ -131,11 +139,76 @@ def test_a_kill_at_any_moment_leaves_the_old_data_the_new_or_words(kind, tmp_pat
     assert not isinstance(outcomes[-1], str)
 
 
-def test_an_interrupted_sample_is_made_again(tmp_path):
-    for folder in killed("sample", tmp_path, tmp_path):
-        get("sample", folder=folder, environment={})
+def test_a_folder_whose_get_was_killed_is_no_source(tmp_path):
+    old = write_competition(tmp_path / "old", seed=OLD)
+    new = write_competition(tmp_path / "new", seed=NEW)
+    get_from(old, tmp_path / "before")
+    for number in range(1, MOMENTS + 1):
+        shutil.copytree(tmp_path / "before", tmp_path / f"input{number}")
+    mixed = [folder for folder in killed("from", new, tmp_path) if isinstance(loaded(folder), str)]
+    assert mixed
+    for folder in mixed:
+        named = f"{folder} is incomplete.*run it again: .*data get --from PATH --input {folder}"
+        other = tmp_path / "other"
+        for source in (folder, folder / "train.csv"):
+            with pytest.raises(InputError, match=named):
+                get_from(source, other)
+            with pytest.raises(InputError, match=named):
+                get("auto", folder=other, environment={"KAGGLE_DIGITS_DATA": str(source)})
+            with pytest.raises(InputError, match=named):
+                get_rehearsal("auto", folder=other, from_path=source, seed=0)
+        assert not (other / "train.csv").exists()
+
+
+def test_a_whole_file_in_a_folder_whose_get_was_killed_is_a_source(folder, tmp_path):
+    path = write_competition_zip(tmp_path / "there" / "digit-recognizer.zip")
+    markers.write(path.parent, markers.Marker("csv", {"train.csv": "0"}, complete=False))
+    assert get_from(path, folder).source == "csv"
+
+
+@pytest.mark.parametrize("source", ["sample", "auto"])
+def test_an_interrupted_sample_is_made_again(source, tmp_path):
+    for folder in killed(source, tmp_path, tmp_path):
+        get(source, folder=folder, environment={})
         assert load(folder).source == "sample"
         assert not leftovers(folder)
+
+
+@pytest.mark.parametrize("source", ["variable", "download"])
+def test_an_interrupted_get_without_options_is_finished_by_the_next(source, tmp_path, monkeypatch):
+    arguments: dict[str, Any]
+    if source == "variable":
+        path = write_competition(tmp_path / "there")
+        arguments = {"environment": {"KAGGLE_DIGITS_DATA": str(path)}}
+        option = "--from PATH"
+    else:
+        monkeypatch.setattr(kaggle_csv, "COMPETITION_TEST_ROWS", 20)
+        path = write_competition_zip(tmp_path / "there.zip")
+        arguments = {"environment": {}, "download": lambda to: Path(shutil.copy(path, to))}
+        option = "--source kaggle"
+    stopped = []
+    for folder in killed(source, path, tmp_path):
+        stopped.append(not markers.read(folder).complete)
+        if stopped[-1] and isinstance(loaded(folder), str):
+            with pytest.raises(InputError, match=f"is incomplete.*run it again: .*{option}"):
+                get("auto", folder=folder, environment={})
+        assert get("auto", folder=folder, **arguments).splits.source != "sample"
+        assert len(load(folder).test) == 20
+        assert not leftovers(folder)
+    assert any(stopped)
+
+
+def test_an_interrupted_get_is_not_finished_with_other_data(folder, tmp_path):
+    other = write_competition(tmp_path / "other")
+    folder.mkdir()
+    markers.write(folder, markers.Marker("csv", {"train.csv": "0"}, complete=False))
+    with pytest.raises(InputError, match=r"is incomplete.*run it again: .*--from PATH"):
+        get(
+            "auto",
+            folder=folder,
+            environment={"KAGGLE_DIGITS_DATA": str(other)},
+            download=lambda _: pytest.fail("downloaded"),
+        )
 
 
 def test_an_interrupted_sample_is_no_reason_to_replace_other_files(folder):
@@ -147,6 +220,8 @@ def test_an_interrupted_sample_is_no_reason_to_replace_other_files(folder):
     with pytest.raises(InputError, match=r"holds train\.csv, test\.csv, which the sample would"):
         get("sample", folder=folder)
     assert (folder / "train.csv").read_bytes() == before
+    with pytest.raises(InputError, match=r"To use the present files, remove .*source\.json"):
+        get("auto", folder=folder, environment={})
     with pytest.raises(InputError, match=r"run it again: kaggle-digits data get --source sample"):
         load(folder)
     (folder / markers.NAME).unlink()
@@ -175,6 +250,8 @@ def test_a_file_that_was_changed_beside_another_is_said(folder, tmp_path):
         f"{folder}: train.csv was changed after `data get` put it there, test.csv was not. Do they "
         "belong together?"
     )
+    assert get_from(folder, tmp_path / "other").notes == (note,)
+    assert get_from(folder, tmp_path / "other").notes == (note,)  # the same files are kept
     (folder / "test.csv").write_bytes((tmp_path / "new" / "test.csv").read_bytes())
     assert load(folder).notes == ()  # all of them are others: nothing here was `data get`'s
 
