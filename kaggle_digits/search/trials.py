@@ -97,26 +97,28 @@ class Trainer:
         callback: Any = None,
     ) -> Run:
         """Cross-validate a recipe on the images of the search."""
-        csv = self.study.folder / "held-back.csv"  # of no use: the labels are known
-        config = replace(
-            self.config,
-            recipe=recipe,
-            seeds=1,
-            seed=seed,
-            limit=None,
-            validation_split=None,
-            run=folder,
-            submission=csv,
-        )
         callback = callback or pipeline.NullCallback()
-        result, _ = pipeline.run_training(
-            config,
-            self.splits,
-            command=f"kaggle-digits search --study {self.study.folder}",
-            watching=lambda _: nullcontext(callback),
-            tell=watcher.note,
-        )
-        csv.unlink(missing_ok=True)
+        with files.workspace(self.study.folder) as temporary:
+            config = TrainConfig(
+                recipe=recipe,
+                folds=self.config.folds,
+                seed=seed,
+                epochs=self.config.epochs,
+                precision=self.config.precision,
+                on=self.config.on,
+                jobs=self.config.jobs,
+                ray_address=self.config.ray_address,
+                storage=self.config.storage,
+                run=folder,
+                submission=temporary / "held-back.csv",  # of no use: the labels are known
+            )
+            result, _ = pipeline.run_training(
+                config,
+                self.splits,
+                command=f"kaggle-digits search --study {self.study.folder}",
+                watching=lambda _: nullcontext(callback),
+                tell=watcher.note,
+            )
         return result.run
 
 
