@@ -9,7 +9,7 @@ from typing import Any
 from kaggle_digits import files
 from kaggle_digits.errors import InputError
 from kaggle_digits.runs.folder import Run
-from kaggle_digits.runs.safe_folder import is_ours
+from kaggle_digits.runs.safe_folder import require_ours_or_empty
 from kaggle_digits.runs.settings import Settings
 from kaggle_digits.runs.versions import environment, now
 
@@ -32,7 +32,7 @@ def open_for_training(
 
     """
     run = Run(folder)
-    _require_run_or_empty(folder)
+    require_ours_or_empty(folder, "run")
     try:
         files.make_folder(folder)
     except OSError as error:
@@ -96,16 +96,3 @@ def _hint_at_precision(before: dict[str, Any], now_: dict[str, Any]) -> str:
     """Return the option that sets the run's precision, whose default depends on the processor."""
     name = "training.precision"
     return "" if before[name] == now_[name] else f" (here --precision {before[name]})"
-
-
-def _require_run_or_empty(folder: Path) -> None:
-    if folder.is_file():
-        raise InputError(f"--run {folder} is a file. Expected the folder of a run or a new folder.")
-    if not folder.is_dir() or (folder / "run.json").exists():
-        return
-    foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
-    if foreign:
-        raise InputError(
-            f"{folder} is not a run, and not empty: it holds {foreign[0]!r}. Expected the folder "
-            "of a run or a new folder. Choose another --run."
-        )

@@ -8,6 +8,7 @@ import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError, OutsideError
@@ -128,6 +129,22 @@ class RunFolder:
                     path.unlink()
 
 
+def require_ours_or_empty(folder: Path, kind: Literal["run", "study"]) -> None:
+    """Raise InputError if ``folder`` is a file, or holds files but no run or study."""
+    if folder.is_file():
+        raise InputError(
+            f"--{kind} {folder} is a file. Expected the folder of a {kind} or a new folder."
+        )
+    if not folder.is_dir() or (folder / f"{kind}.json").exists():
+        return
+    foreign = [path.name for path in folder.iterdir() if not is_ours(path.name)]
+    if foreign:
+        raise InputError(
+            f"{folder} is not a {kind}, and not empty: it holds {foreign[0]!r}. Expected the "
+            f"folder of a {kind} or a new folder. Choose another --{kind}."
+        )
+
+
 def is_ours(name: str) -> bool:
-    """Return whether only this program uses the name, even before ``run.json`` exists."""
+    """Return whether only this program uses the name, even before the folder has its record."""
     return name == LOCK or any(pattern.fullmatch(name) for pattern in (files.WORKSPACE, ABANDONED))

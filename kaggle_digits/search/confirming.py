@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from kaggle_digits import recipes
 from kaggle_digits.evaluation import ensembling
-from kaggle_digits.recipes import Recipe
 from kaggle_digits.runs import Run
-from kaggle_digits.search.study import Confirmation, Confirmed, Study, best
+from kaggle_digits.search.study import OWN, Confirmation, Confirmed, Study, Trial, best
 from kaggle_digits.search.trials import SearchCallback, Trainer
 
 
@@ -19,27 +17,25 @@ def confirm(study: Study, confirmations: int, trainer: Trainer, watcher: SearchC
     ranked = best(study.trials)
     if not ranked:
         return
-    winner, own = ranked[0], study.trials[0]
-    recipe = trainer.write_recipe(winner, study.winner, "search")
+    winner = ranked[0]
     seeds = tuple(trainer.config.seed + number for number in range(1, confirmations + 1))
 
-    def train(name: str, folder: Callable[[int], str], recipe: Recipe) -> list[Run]:
+    def train(name: str, folder: Callable[[int], str], trial: Trial) -> list[Run]:
+        recipe = trainer.write_recipe(trial, study.recipe(trial), f"t{trial.number}")
         runs = []
         for seed in seeds:
             watcher.confirming(name, seed)
             runs.append(trainer.run(recipe, study.folder / folder(seed), seed, watcher))
         return runs
 
-    own_recipe = recipes.loading.load_file(study.recipe(own).absolute())
-    theirs = train("own", lambda seed: f"confirm-own-{seed}", own_recipe)
+    theirs = train("own", lambda seed: f"confirm-own-{seed}", OWN)
     ours = theirs
-    if winner.number != own.number:
-        ours = train("winner", lambda seed: f"confirm-{winner.number}-{seed}", recipe)
-    if trainer.config.epochs is not None:  # so that the recipe trains as it was confirmed
-        params = winner.params | {"epochs": trainer.config.epochs}
-        trainer.write_recipe(replace(winner, params=params), study.winner, "search")
+    if winner.number != OWN.number:
+        ours = train("winner", lambda seed: f"confirm-{winner.number}-{seed}", winner)
     correct, own_correct = _held_back_answers(ours), _held_back_answers(theirs)
     gain = correct.astype(float) - own_correct
+    study.remove_confirmation()  # a killed process must not leave it beside another recipe
+    _write_winner(study, winner, trainer)
     study.write_confirmation(
         Confirmation(
             trial=winner.number,
@@ -50,6 +46,13 @@ def confirm(study: Study, confirmations: int, trainer: Trainer, watcher: SearchC
             gain_error=float(gain.std() / len(gain) ** 0.5),
         )
     )
+
+
+def _write_winner(study: Study, winner: Trial, trainer: Trainer) -> None:
+    """Write the winner's recipe, so that it trains as it was confirmed."""
+    overrides = {"epochs": trainer.config.epochs, "precision": trainer.config.precision}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    trainer.write_recipe(replace(winner, params=winner.params | given), study.winner, "search")
 
 
 def _held_back_answers(runs: Sequence[Run]) -> npt.NDArray[np.bool_]:

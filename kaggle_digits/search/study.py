@@ -23,6 +23,7 @@ from typing import Any, Literal
 from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
+from kaggle_digits.runs import safe_folder
 
 KEPT = 5  # trials whose models are kept
 TRIAL = re.compile(r"trial-([1-9]\d{0,5})\.json")
@@ -135,9 +136,11 @@ class Study:
         """Start the study or continue it; no other process may write to it in the block.
 
         Raises:
-            InputError: the folder holds a study with other settings, or another process uses it.
+            InputError: the folder holds a study with other settings, or something else, or another
+                process uses it.
 
         """
+        safe_folder.require_ours_or_empty(self.folder, "study")
         busy = (
             f"{self.folder} is in use by another `kaggle-digits search`. Wait for it, or choose "
             "another --study."
@@ -198,6 +201,10 @@ class Study:
         """Record the confirmed winner."""
         files.write_json(self.folder / "confirmed.json", asdict(found))
 
+    def remove_confirmation(self) -> None:
+        """Remove the record of the confirmed winner."""
+        (self.folder / "confirmed.json").unlink(missing_ok=True)
+
     def run(self, trial: Trial) -> Path:
         """Return the folder of the trial's run."""
         return self.folder / f"trial-{trial.number}"
@@ -226,10 +233,14 @@ class Study:
         try:
             return typed_json.build(kind, typed_json.parse(safe_reading.read_bytes(path).decode()))
         except (OSError, ValueError) as error:
+            advice = "Restore it" if name == "study.json" else "Remove it"  # it is made again
             raise InputError(
-                f"{path} is damaged: {error}. Expected the file that `search` wrote. Remove it, or "
+                f"{path} is damaged: {error}. Expected the file that `search` wrote. {advice}, or "
                 "start a new study with --study."
             ) from error
+
+
+OWN = Trial(1, {})  # the recipe's own settings
 
 
 def best(trials: list[Trial]) -> list[Trial]:

@@ -11,7 +11,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import default_space
 from kaggle_digits.search.sampling import Sampler
-from kaggle_digits.search.study import Confirmation, Study, Trial, best
+from kaggle_digits.search.study import OWN, Confirmation, Study, Trial, best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,19 +67,19 @@ def _importances(study: Study, trials: Sequence[Trial], seed: int) -> dict[str, 
     tried = [trial for trial in trials if trial.params]
     if not tried:
         return {}
-    recipe = _recipe(study, tried[0])
+    recipe = _recipe(study)
     space = recipe.space or default_space(recipe.training)
     with tempfile.TemporaryDirectory() as folder:  # a search may be writing the study's journal
         return Sampler(Path(folder) / "journal.log", space, tried, seed).importances()
 
 
-def _recipe(study: Study, trial: Trial) -> Recipe:
-    """Return the searched recipe, from a trial's file if this user has allowed it."""
+def _recipe(study: Study) -> Recipe:
+    """Return the searched recipe, from the first trial's file if this user has allowed it."""
     shared = study.shared
     if shared.recipe_sha256 is None:
         return recipes.find_built_in(shared.recipe)
 
-    path = study.recipe(trial)
+    path = study.recipe(OWN)
     if not path.is_file() or not recipes.trust.is_trusted(safe_reading.sha256_of(path)):
         raise InputError(
             f"{path} is a Python program that must be executed to show this study, and it was "

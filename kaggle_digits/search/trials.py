@@ -97,26 +97,28 @@ class Trainer:
         callback: Any = None,
     ) -> Run:
         """Cross-validate a recipe on the images of the search."""
-        csv = self.study.folder / "held-back.csv"  # of no use: the labels are known
-        config = replace(
-            self.config,
-            recipe=recipe,
-            seeds=1,
-            seed=seed,
-            limit=None,
-            validation_split=None,
-            run=folder,
-            submission=csv,
-        )
         callback = callback or pipeline.NullCallback()
-        result, _ = pipeline.run_training(
-            config,
-            self.splits,
-            command=f"kaggle-digits search --study {self.study.folder}",
-            watching=lambda _: nullcontext(callback),
-            tell=watcher.note,
-        )
-        csv.unlink(missing_ok=True)
+        with files.workspace(self.study.folder) as temporary:
+            config = TrainConfig(
+                recipe=recipe,
+                folds=self.config.folds,
+                seed=seed,
+                epochs=self.config.epochs,
+                precision=self.config.precision,
+                on=self.config.on,
+                jobs=self.config.jobs,
+                ray_address=self.config.ray_address,
+                storage=self.config.storage,
+                run=folder,
+                submission=temporary / "held-back.csv",  # of no use: the labels are known
+            )
+            result, _ = pipeline.run_training(
+                config,
+                self.splits,
+                command=f"kaggle-digits search --study {self.study.folder}",
+                watching=lambda _: nullcontext(callback),
+                tell=watcher.note,
+            )
         return result.run
 
 
@@ -162,17 +164,27 @@ class _TrialCallback:
         """Keep the fold's accuracy; compare the first folds with those of the other trials."""
         assert judged is not None  # noqa: S101 — each fold holds images out
         self.accuracies[number] = judged.accuracy
+        hopeless = self.find_hopeless()
         self.trial = replace(
             self.trial,
-            accuracies=self.in_order(),
+            accuracies=hopeless or self.in_order(),
             seconds=round(self.before + time.monotonic() - self.started, 1),
         )
         if not skipped:
             self.study.write(self.trial)  # a resumed trial adds its time to this one
             self.watcher.fold_done(self.trial)
-        count = len(self.trial.accuracies)
-        if 0 < count < self.members and is_hopeless(self.trial.accuracies, self.others):
+        if hopeless:
             raise _PrunedError
+
+    def find_hopeless(self) -> tuple[float, ...]:
+        """Return the accuracies of the fewest first folds that are hopeless; empty if none are.
+
+        Folds that are trained at the same time end in any order. One after the other, the trial
+        would have been stopped after these.
+        """
+        found = self.in_order()
+        firsts = (found[:count] for count in range(1, min(len(found) + 1, self.members)))
+        return next((first for first in firsts if is_hopeless(first, self.others)), ())
 
     def in_order(self) -> tuple[float, ...]:
         """Return the accuracies of fold 1, 2, … up to the first that is not finished."""

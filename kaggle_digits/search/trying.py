@@ -1,5 +1,6 @@
 """Search: try settings of a recipe's space on the same folds, then confirm the best."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from kaggle_digits.recipes.checking import require_classes, require_shape
 from kaggle_digits.recipes.space import Space, default_space
 from kaggle_digits.search.confirming import confirm
 from kaggle_digits.search.sampling import Sampler, require_optuna
-from kaggle_digits.search.study import Shared, Study, Trial, best
+from kaggle_digits.search.study import OWN, Shared, Study, Trial, best
 from kaggle_digits.search.trials import SearchCallback, Trainer
 from kaggle_digits.training import splitting
 from kaggle_digits.training.configuration import TrainConfig, require_seeds
@@ -108,22 +109,26 @@ def _try(
     watcher: SearchCallback,
     started: float,
 ) -> None:
-    sampler = Sampler(study.folder / "journal.log", space, study.trials, config.train.seed)
-    while True:
-        trials = study.trials
-        open_ = [trial for trial in trials if trial.state == "running"]
-        if not open_ and not _may_start(config, trials, time.monotonic() - started):
-            return
-        if open_:
-            trial = open_[0]
+    """Go through the trials in order, and train those that are missing or have not ended.
+
+    So each suggestion follows from the trials before it, even if the file of one was removed.
+    """
+    sampler = Sampler(study.folder / "journal.log", space, [], config.train.seed)
+    earlier = {trial.number: trial for trial in study.trials}
+    for number in itertools.count(1):
+        resumed = number in earlier
+        if resumed:
+            trial = earlier[number]
+        elif _may_start(config, study.trials, time.monotonic() - started):
+            trial = OWN if number == OWN.number else Trial(number, sampler.suggest(number))
         else:
-            number = len(trials) + 1
-            trial = Trial(number, {} if number == 1 else sampler.suggest(number))
-        watcher.trial_started(trial, resumed=bool(open_))
-        ended = trainer.train(trial, watcher)
-        sampler.tell(ended)
-        study.remove_models()
-        watcher.trial_done(ended, next(iter(best(study.trials)), None))
+            return
+        if trial.state == "running":
+            watcher.trial_started(trial, resumed=resumed)
+            trial = trainer.train(trial, watcher)
+            study.remove_models()
+            watcher.trial_done(trial, next(iter(best(study.trials)), None))
+        sampler.tell(trial)
 
 
 def _may_start(config: SearchConfig, trials: Sequence[Trial], passed: float) -> bool:

@@ -1,6 +1,7 @@
 """Search: what is tried, what is kept, and that a killed search ends like one that was not."""
 
 import importlib.util
+import itertools
 import json
 import signal
 import sys
@@ -17,7 +18,7 @@ from kaggle_digits.evaluation import Scores
 from kaggle_digits.recipes.space import Dimension, default_space, find_fault
 from kaggle_digits.runs import Run
 from kaggle_digits.search.study import Study, Trial, best
-from kaggle_digits.search.trials import _TrialCallback, is_hopeless, recipe_text
+from kaggle_digits.search.trials import _PrunedError, _TrialCallback, is_hopeless, recipe_text
 from tests import product, untrained
 from tests.helpers import write_competition
 
@@ -106,6 +107,23 @@ def test_a_resumed_trial_adds_its_time(tmp_path):
     [written] = study.trials
     assert written.accuracies == (0.5,)
     assert written.seconds == callback.trial.seconds
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
+def test_a_trial_is_stopped_after_the_same_fold_in_whatever_order_they_end(order, tmp_path):
+    study, accuracies = Study(tmp_path), {1: 0.90, 2: 0.99, 3: 0.95}
+    for number in range(1, 6):
+        study.write(Trial(number, {}, "finished", (0.93, 0.93, 0.93)))
+    callback = _TrialCallback(study, Trial(6, {}), mock.Mock())
+    callback.run_started(3, 1, (10, 10, 10))
+
+    def finish_folds():
+        for fold in order:
+            callback.fold_done(fold, Scores(accuracies[fold], 1.0, 5, 10, 0.1), skipped=False)
+
+    with pytest.raises(_PrunedError):
+        finish_folds()
+    assert callback.trial.accuracies == (0.90,)
 
 
 def test_seeds_of_the_confirmation_are_checked_before_the_trials(data, tmp_path):
