@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import safe_reading
 from kaggle_digits.errors import InputError, KaggleDigitsError, OutsideError
+from kaggle_digits.terminal_text import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,17 +65,21 @@ def error_from(error: OSError, path: Path) -> KaggleDigitsError:
     )
 
 
-def expand_home(path: str | Path) -> Path:
+def expand_home(path: str | Path, name: str = "a path") -> Path:
     """Return ``path`` with ``~`` and ``~user`` expanded; unchanged if there is no such user.
 
+    Args:
+        path: a path, also from Python, where it may be anything.
+        name: the name of the argument, for messages.
+
     Raises:
-        InputError: it is neither text nor a path, such as an argument of the Python API, or it has
-            a null character.
+        InputError: it is neither text nor a path, is empty, or has a null character.
 
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not str(path):
         raise InputError(
-            f"received {type(path).__name__} instead of a path. Expected text or a pathlib.Path."
+            f"received {plain(repr(path))} for {name}. Expected the path of a file or folder, as "
+            "text or as a pathlib.Path."
         )
     if "\0" in str(path):
         raise InputError(

@@ -158,11 +158,13 @@ def configure(
         settings["storage"] = str(storage)
     for name in ("run", "submission", "exclude"):
         if settings.get(name) is not None:
-            settings[name] = files.expand_home(settings[name])
+            settings[name] = files.expand_home(settings[name], name)
     teachers = settings.get("pseudo_labels") or ()
     teachers = teachers if isinstance(teachers, list | tuple) else [teachers]
     settings["pseudo_labels"] = tuple(
-        teacher.folder if isinstance(teacher, FinishedRun) else files.expand_home(teacher)
+        teacher.folder
+        if isinstance(teacher, FinishedRun)
+        else files.expand_home(teacher, "pseudo_labels")
         for teacher in teachers
     )
     log = settings.get("log") or ()

@@ -202,7 +202,8 @@ def test_what_is_wrong_is_said(folder):
         ({"data": [1]}, "cross_validate received data of type list. Expected a folder, or"),
         ({"recipe": print}, "a recipe of type builtin_function_or_method. Expected the name"),
         ({"callback": print}, "a callback of type builtin_function_or_method. Expected an object"),
-        ({"run": 5}, "received int instead of a path. Expected text or a pathlib.Path."),
+        ({"run": 5}, "received 5 for run. Expected the path of a file or folder, as text or as"),
+        ({"submission": ""}, "received '' for submission. Expected the path of a file"),
         ({"log": True}, "received log=True. Expected names of trackers"),
         (
             {"epochs": 10**20},

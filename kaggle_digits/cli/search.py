@@ -9,6 +9,7 @@ import typer
 
 from kaggle_digits.cli import options, printing
 from kaggle_digits.cli.interruption import resume_advice
+from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.errors import InputError
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ def _report(study: "Study", *, as_json: bool) -> None:
         return
     picture = study.folder / "plots" / "search.png"
     save(picture, draw(study, summary.importances))
-    print(f"Study        {study.folder}: {summary.trials} trials, {summary.pruned} stopped early")
+    trials = describe_count(summary.trials, "trial")
+    print(f"Study        {study.folder}: {trials}, {summary.pruned} stopped early")
     _print_best(summary)
     _print_confirmation(summary)
     print(f"Plot         {picture}")
@@ -211,8 +213,14 @@ def _print_best(summary: "Summary") -> None:
 
 
 def _print_confirmation(summary: "Summary") -> None:
+    from kaggle_digits.search.study import OWN
+
     confirmed = summary.confirmation
     if confirmed is None:
+        return
+    if confirmed.trial == OWN.number:
+        print("Confirmed    the recipe's own settings, which no trial exceeded, with new seeds:")
+        _print_confirmed("own", confirmed.own)
         return
     print(f"Confirmed    trial {confirmed.trial} and the recipe's own settings, with new seeds:")
     _print_confirmed("winner", confirmed.winner)

@@ -12,6 +12,7 @@ from kaggle_digits.recipes import Recipe
 from kaggle_digits.recipes.space import default_space
 from kaggle_digits.search.sampling import Sampler
 from kaggle_digits.search.study import OWN, Confirmation, Study, Trial, best
+from kaggle_digits.terminal_text import describe_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,31 +99,37 @@ def standard_error(accuracies: Sequence[float]) -> float:
 
 def draw(study: Study, importances: dict[str, float]) -> "Figure":
     """Return a picture of a study: the accuracy of each trial, and the importance of settings."""
+    from matplotlib.ticker import MaxNLocator
+
     from kaggle_digits.plots import canvas
 
     trials = [trial for trial in study.trials if trial.accuracies]
-    bars = 0.3 * max(1, len(importances))
+    bars = 0.3 * len(importances)
     head = canvas.head_height(1)
-    total = head + HEIGHT + 2 * BELOW + bars + canvas.MARGIN
-    figure = canvas.make_figure(
-        total, f"Search over {len(trials)} trials", "mean accuracy of the finished folds"
-    )
+    below = BELOW + bars + canvas.MARGIN if importances else 0
+    total = head + HEIGHT + BELOW + below
+    title = f"Search over {describe_count(len(trials), 'trial')}"
+    figure = canvas.make_figure(total, title, "mean accuracy of the finished folds")
     width = canvas.WIDTH - LEFT - 3 * canvas.MARGIN
     above = canvas.axes_at(figure, LEFT, total - head - HEIGHT, width, HEIGHT)
-    for state, colour in (("finished", canvas.BLUE), ("pruned", canvas.FAINT)):
+    shown = (("finished", canvas.BLUE, "finished"), ("pruned", canvas.FAINT, "stopped early"))
+    for state, colour, label in shown:
         chosen = [trial for trial in trials if trial.state == state]
         above.scatter(
             [trial.number for trial in chosen],
             [trial.accuracy for trial in chosen],
             color=colour,
-            label=state,
+            label=label,
         )
     above.set_xlabel("trial (1 has the recipe's own settings)")
+    above.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    above.set_xlim(0.5, max((trial.number for trial in trials), default=1) + 0.5)
     above.set_ylabel("accuracy")
     above.legend(fontsize=9, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    below = canvas.axes_at(figure, LEFT, BELOW, width, bars)
-    names = list(importances)[::-1]
-    below.barh(names, [importances[name] for name in names], color=canvas.BLUE)
-    below.set_xlim(0, 1)
-    below.set_xlabel("importance: share of the variance of the accuracy")
+    if importances:
+        axes = canvas.axes_at(figure, LEFT, BELOW, width, bars)
+        names = list(importances)[::-1]
+        axes.barh(names, [importances[name] for name in names], color=canvas.BLUE)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("importance: share of the variance of the accuracy")
     return figure
