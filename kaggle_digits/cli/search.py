@@ -9,8 +9,8 @@ import typer
 
 from kaggle_digits.cli import options, printing
 from kaggle_digits.cli.interruption import resume_advice
-from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.errors import InputError
+from kaggle_digits.terminal_text import describe_count
 
 if TYPE_CHECKING:
     from kaggle_digits.search.study import Confirmed, Study, Trial
