@@ -82,7 +82,7 @@ def draw_panel(
 
     """
     for side, style in STYLES.items():
-        own = sorted((p for p in points if p.side == side), key=lambda p: p.flop)
+        own = sorted((p for p in points if p.side == side), key=lambda p: (p.flop, p.errors))
         if not own:
             continue
         axes.errorbar(

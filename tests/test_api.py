@@ -368,7 +368,8 @@ def test_the_two_splits_have_one_form():
     assert len(kd.Splits("csv", train, unlabelled).test) == 3
 
 
-def test_built_in_recipes_are_for_ten_classes():
+def test_built_in_recipes_are_for_ten_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     images = np.zeros((40, 28, 28, 1), np.uint8)
     train = kd.Dataset(images, np.array([0, 1] * 20, np.uint8), np.arange(40), ("cat", "dog"))
     data = kd.Splits("csv", train, kd.Dataset(images, None, np.arange(1, 41)))

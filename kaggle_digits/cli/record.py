@@ -28,7 +28,7 @@ def command(
             "--members",
             metavar="NAME|FILE,…",
             help="Recipes to choose from, comma-separated, most useful first.  [default: "
-            "record-5,record-width,record-deslanted,record-7]",
+            "record-deslanted,record-5,record-width,record-7]",
             rich_help_panel=options.TRAINING,
         ),
     ] = None,

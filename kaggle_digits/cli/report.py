@@ -93,7 +93,7 @@ def _open_runs(folders: list[Path]) -> "list[Run]":
         return opened
     readable, damaged = runs.list_runs(options.RUNS)
     for damage in damaged:
-        text = f"cannot use {damage.folder / damage.file}: {damage.reason}. The run is omitted."
+        text = f"{damage.folder / damage.file} is damaged: {damage.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
     finished = []
     for run in readable:

@@ -39,7 +39,7 @@ def command(
             typer.echo(escape(f"{error} The run is omitted."), err=True)
     for damaged_run in damaged:
         path = damaged_run.folder / damaged_run.file
-        text = f"cannot use {path}: {damaged_run.reason}. The run is omitted."
+        text = f"{path} is damaged: {damaged_run.reason}. The run is omitted."
         typer.echo(escape(text), err=True)
     if json:
         printing.print_json(rows)

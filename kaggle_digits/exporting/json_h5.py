@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.backend import BACKENDS, start_keras
+from kaggle_digits.backend import BACKENDS
 from kaggle_digits.errors import InputError
 from kaggle_digits.exporting import predictor
 from kaggle_digits.exporting.format import Format
@@ -38,11 +38,6 @@ def open_model(path: Path) -> predictor.Predictor:
     weights = weights_of(path)
     with predictor.reading(path, "the JSON of a Keras model's architecture"):
         model = keras_models.load_architecture(path)
-        if not isinstance(model, start_keras().Model):
-            raise InputError(
-                f"{path} does not describe a model but a {type(model).__name__}. Expected the JSON "
-                "of a Keras model's to_json()."
-            )
         if not weights.is_file():
             raise InputError(
                 f"{path} has no weights: {weights} does not exist. Expected both files of the "

@@ -202,8 +202,8 @@ def _measure(path: Path | str, keras: Any, model: Any) -> tuple[int, int]:
     """Return the number of parameters, and of values between two layers, of a built model."""
     if not isinstance(model, keras.Model):
         raise InputError(
-            f"{path} cannot be opened: it describes a {type(model).__name__} alone. Expected a "
-            "Sequential or Functional model."
+            f"{path} does not describe a model but a {type(model).__name__}. Expected a Sequential "
+            "or Functional model, as its to_json() returns it."
         )
     parameters = sum(math.prod(variable.shape) for variable in model.variables)
     return parameters, max(_values(model), default=0)

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaggle_digits import files, safe_reading, submissions
+from kaggle_digits import files, safe_reading
 from kaggle_digits.errors import InputError, OutsideError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.kaggle_client import sessions
@@ -244,6 +244,8 @@ def _require_sound(kernel: str, folder: Path, *, is_finished: bool) -> None:
         is_finished: whether the run must be finished, because the kernel is.
 
     """
+    from kaggle_digits import submissions  # NumPy
+
     run = Run(folder)
     try:
         run.require_whole()

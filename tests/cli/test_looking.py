@@ -253,6 +253,10 @@ def test_an_unknown_id_says_which_there_are(here):
     with pytest.raises(InputError, match=r"no test image with the id 0. .* 20 ids from 1 to 20"):
         predictions.find_image(run, "test", 0)
     (here / "run" / "oof.npz").unlink()
+    with pytest.raises(InputError, match=r"oof\.npz is missing\. Repeat the command"):
+        predictions.find_image(run, "train", 1)
+    metrics = run.metrics or {}
+    (here / "run" / "metrics.json").write_text(json.dumps(metrics | {"oof": None}))
     with pytest.raises(
         InputError, match="no predictions of held-out train images: no image was held out"
     ):

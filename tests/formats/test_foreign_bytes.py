@@ -533,7 +533,7 @@ CASES: dict[str, Callable[[], Case]] = {
 @pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("name", CASES)
 def test_damage_ends_in_a_message_or_a_value(name, examples, tmp_path, monkeypatch, capfd, caplog):
-    for module in (keras_models, keras_architecture, json_h5):
+    for module in (keras_models, keras_architecture):
         monkeypatch.setattr(module, "start_keras", never_start_keras)
     case = CASES[name]()
     for path, content in case.whole.items():

@@ -13,11 +13,13 @@ from unittest import mock
 import pytest
 
 import kaggle_digits as kd
+from kaggle_digits.cli import search as search_command
 from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import Scores
 from kaggle_digits.recipes.space import Dimension, default_space, find_fault
 from kaggle_digits.runs import Run
-from kaggle_digits.search.study import Study, Trial, best
+from kaggle_digits.search.study import Confirmation, Confirmed, Study, Trial, best
+from kaggle_digits.search.summary import Summary
 from kaggle_digits.search.trials import _PrunedError, _TrialCallback, is_hopeless, recipe_text
 from tests import product, untrained
 from tests.helpers import write_competition
@@ -85,7 +87,6 @@ def test_a_search_tries_the_own_settings_and_those_of_the_space(searched):
         assert 1e-4 <= params["learning_rate"] <= 1e-1
         assert (state, len(accuracies)) == ("finished", 2)
     assert "trial 1  the recipe's own settings" in done.stderr
-    assert "on which no trial was trained or chosen" in done.stdout
     study = Study(folder / "runs" / "search-small")
     settings = [Run(study.run(trial)).settings for trial in study.trials]
     assert len({one.train_fingerprint for one in settings}) == 1
@@ -142,10 +143,22 @@ def test_a_note_says_what_few_images_change(data, tmp_path):
     assert done.stderr.count(note) == 1  # of the trial and the confirmation
 
 
+@pytest.mark.parametrize("trial", [1, 2])
+def test_a_winner_is_compared_with_the_recipes_own_settings(trial, capsys):
+    own = Confirmed((1,), (0.9,), 0.8, 0.01)
+    winner = Confirmed((1,), (0.91,), 0.82, 0.01)
+    found = Confirmation(trial, 40, winner, own, 0.02, 0.01)
+    search_command._print_confirmation(Summary(3, 0, (), {}, found, Path("winner.py")))
+    text = capsys.readouterr().out
+    assert "  own        out-of-fold 0.90000; held back 0.80000 ± 0.01000" in text
+    assert ("Gain         +0.02000 ± 0.01000 on the 40 held-back images" in text) is (trial == 2)
+    assert ("kaggle-digits cv --recipe winner.py" in text) is (trial == 2)
+    assert ("own settings, which no trial exceeded" in text) is (trial == 1)
+
+
 def test_the_winner_is_a_recipe_for_cv(searched, data):
-    folder, done = searched
+    folder, _ = searched
     winner = "runs/search-small/winner.py"
-    assert f"kaggle-digits cv --recipe {winner}" in done.stdout
     options = ("--folds", "2", "--epochs", "1", "--input", data, "--run", "run")
     product.call("cv", "--recipe", winner, *options, cwd=folder)
     study = Study(folder / "runs" / "search-small")

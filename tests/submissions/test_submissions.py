@@ -197,7 +197,7 @@ def test_a_pipe_is_no_target(tmp_path: Path) -> None:
 
 
 def test_read_refuses_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*directory. Expected a CSV file"):
+    with pytest.raises(InputError, match=r"is a folder\. Expected a CSV\."):
         submissions.read(tmp_path)
 
 
