@@ -80,4 +80,5 @@ def cross_validation(data: Path, *more: str) -> Command:
 
 
 def hidden(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*") if path.name not in (".lock", ".ledger.jsonl.lock")]
+    locks = (".lock", ".ledger.jsonl.lock", ".blends.jsonl.lock")
+    return [path for path in folder.rglob(".*") if path.name not in locks]
