@@ -72,7 +72,6 @@ class Blend:
 
         csv = files.expand_home(path)
         submissions.require_target(csv)
-        provenance.require_target(files.SUBMISSIONS)
         submissions.write(csv, self.test.ids, self.labels)
         members = [runs.Run(run.folder) for run in self.runs]
         origin = provenance.trace_runs(members, self.scores.accuracy if self.scores else None)

@@ -1,6 +1,6 @@
 """Define the exceptions that the command line turns into exit codes, and helpers for messages.
 
-Of this package, it imports only `terminal_text`, which imports nothing.
+Of this package, it imports only `terminal_text`, which imports nothing of it.
 """
 
 import errno

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import files, runs, submissions
 from kaggle_digits.errors import InputError
-from kaggle_digits.evaluation import Scores
+from kaggle_digits.evaluation import Scores, confusion_matrix
 from kaggle_digits.runs import predictions, provenance
 from kaggle_digits.terminal_text import describe_count
 from kaggle_digits.training.history import read_history
@@ -55,6 +55,10 @@ class FinishedRun:
         >>> run = kd.open_run("runs/example")
         >>> run.scores.images, run.oof.labels.dtype, run.test.probabilities.shape
         (1442, dtype('uint8'), (355, 10))
+        >>> run.predict(kd.load("input").test.images[:2]).shape
+        (2, 10)
+        >>> run.confusion_matrix.to_numpy().trace() == 1442 - run.scores.errors
+        np.True_
         >>> models = run.load_models()
         >>> models[0].predict(kd.load("input").test.images, verbose=0).shape
         (355, 10)
@@ -94,13 +98,18 @@ class FinishedRun:
             InputError: no image was held out.
 
         """
+        found = self._held_out
+        return Probabilities(found.ids, found.probabilities[0], found.labels)
+
+    @cached_property
+    def _held_out(self) -> predictions.OutOfFold:
         found = predictions.read_out_of_fold([self._run])
         if found is None:
             raise InputError(
                 f"{self.folder} held out no images, so it has no out-of-fold probabilities. "
                 "Expected a run of cross_validate, or of train with a validation_split."
             )
-        return Probabilities(found.ids, found.probabilities[0], found.labels)
+        return found
 
     @cached_property
     def test(self) -> Probabilities:
@@ -109,6 +118,17 @@ class FinishedRun:
         return Probabilities(
             arrays["ids"], arrays["probabilities"].astype("float32"), arrays.get("labels")
         )
+
+    @cached_property
+    def confusion_matrix(self) -> "pd.DataFrame":
+        """Number of held-out images by label (row) and predicted class (column).
+
+        Raises:
+            InputError: no image was held out.
+
+        """
+        found = self._held_out
+        return confusion_matrix(found.probabilities[0], found.labels, self._run.class_names)
 
     @cached_property
     def history(self) -> "pd.DataFrame":
@@ -125,6 +145,27 @@ class FinishedRun:
             for epoch in read_history(self._run.fold(number) / "history.csv")
         ]
         return pd.DataFrame(rows)
+
+    def predict(self, images: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.float32]":
+        """Predict with all models of the run and average their probabilities.
+
+        Args:
+            images: uint8 ``[n, height, width, channels]``, from 0 (background) to 255, of the shape
+                that the run was trained on.
+
+        Returns:
+            float32 ``[n, classes]``.
+
+        Raises:
+            InputError: the images have another type or shape, a model is damaged, or the run's
+                recipe is a Python file that was never allowed on this machine.
+
+        """
+        from kaggle_digits.datasets.dataset import require_images
+        from kaggle_digits.training import predicting
+
+        require_images(images)
+        return predicting.predict_with_run(self._run, images).astype("float32")
 
     def load_models(self) -> list[Any]:
         """Return the Keras model of every fold: uint8 ``[n, h, w, c]`` in, probabilities out.

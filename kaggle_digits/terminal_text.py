@@ -58,6 +58,7 @@ def describe_count(number: int, noun: str) -> str:
 
 def add_prefix(value: float) -> str:
     """Return a number of FLOP with three digits and an SI prefix: "960 T", "1.02 P"."""
-    power = int(math.log10(value)) // 3 * 3 if value >= 1 else 0
+    rounded = float(f"{value:.2e}")
+    power = int(math.log10(rounded)) // 3 * 3 if rounded >= 1 else 0
     prefixes = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
     return f"{value / 10**power:.3g} {prefixes[power]}"

@@ -476,3 +476,19 @@ def test_importing_the_package_imports_nothing_else():
     loaded = set(done.stdout.split())
     assert {name for name in loaded if name.startswith("kaggle_digits")} == {"kaggle_digits"}
     assert not loaded & {"numpy", "pandas", "keras", "typing", "dataclasses"}
+
+
+def test_a_run_predicts_images_of_its_shape(run):
+    images = kd.load("input").test.images
+    np.testing.assert_allclose(run.predict(images), run.test.probabilities, atol=1e-6)
+    assert run.predict(images[:1]).dtype == np.float32
+    for wrong, message in (
+        (images[0], r"received images of uint8 \[28, 28, 1\]\. Expected uint8 \[n, height"),
+        (images / 255, r"received images of float64 \[355, 28, 28, 1\]\. Expected uint8"),
+        ("digit.png", r"received images of type str\. Expected a NumPy array"),
+        (images[:, 1:], r"'dense' takes images of \(28, 28, 1\); the data has \(27, 28, 1\)"),
+    ):
+        with pytest.raises(kd.InputError, match=message):
+            run.predict(wrong)
+    table = run.confusion_matrix
+    assert table.loc["3"].sum() == (run.oof.labels == 3).sum()

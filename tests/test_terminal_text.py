@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaggle_digits.terminal_text import UNSAFE, describe_count, escape_lines, plain
+from kaggle_digits.terminal_text import UNSAFE, add_prefix, describe_count, escape_lines, plain
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,11 @@ def test_messages_of_several_lines_keep_them():
 )
 def test_a_number_has_its_noun(number, expected):
     assert describe_count(number, "error") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 "), (999, "999 "), (0.5e15, "500 T"), (999.6e12, "1 P"), (1.02e15, "1.02 P")],
+)
+def test_numbers_of_flop_have_a_prefix(value, text):
+    assert add_prefix(value) == text

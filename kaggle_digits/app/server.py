@@ -71,9 +71,8 @@ def serve(
         host, port = listening.getsockname()[:2]
         import uvicorn
 
-        application = build_application(
-            answerer, examples, address.host, is_local=is_loopback(host)
-        )
+        names = (address.host.lower(), f"[{host}]" if ":" in host else host)
+        application = build_application(answerer, examples, names, is_local=is_loopback(host))
         config = uvicorn.Config(
             application,
             log_level="error",
@@ -118,13 +117,15 @@ def listen(address: Address) -> socket.socket:
     )
 
 
-def build_application(answerer: Answerer, examples: Examples, host: str, *, is_local: bool) -> Any:
+def build_application(
+    answerer: Answerer, examples: Examples, names: tuple[str, ...], *, is_local: bool
+) -> Any:
     """Return the page as an ASGI application that refuses what the page does not send.
 
     Args:
         answerer: answers what is drawn.
         examples: id and uint8 ``[28, 28, 1]`` of test images to choose from.
-        host: the name by which it is asked for.
+        names: the hosts by which it is asked for, the given one first, in lower case.
         is_local: whether it listens on a loopback address. Then no other name is answered.
 
     """
@@ -137,7 +138,7 @@ def build_application(answerer: Answerer, examples: Examples, host: str, *, is_l
         fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         blocks,
         path="/",
-        server_name=host,
+        server_name=names[0],
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -153,7 +154,7 @@ def build_application(answerer: Answerer, examples: Examples, host: str, *, is_l
     if not is_local:
         return guarded
     # A page elsewhere must not reach this one through a name that leads to 127.0.0.1.
-    return TrustedHostMiddleware(guarded, [LOOPBACK, "localhost", "[::1]", host])
+    return TrustedHostMiddleware(guarded, [LOOPBACK, "localhost", "[::1]", *names])
 
 
 def is_loopback(ip: str) -> bool:

@@ -141,11 +141,9 @@ def _require_writable(
     """Check first that the files can be written."""
     from kaggle_digits import submissions
     from kaggle_digits.errors import InputError
-    from kaggle_digits.runs import provenance
 
     if vote is not None:
         submissions.require_target(vote)
-        provenance.require_target(options.SUBMISSIONS)
         if vote.resolve() in {csv.resolve() for csv in csvs}:
             raise InputError(
                 f"--vote {vote} would overwrite a file that is compared. Expected another name."

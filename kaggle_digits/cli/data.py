@@ -260,8 +260,9 @@ def show(
     name = split.value if recipe is None else f"augmented-{recipe.name}"
     path = picture or options.PLOTS / f"{name}.png"
     second = path.with_stem(f"{path.stem}-classes")
-    for drawn in (path, second):
-        plots.require_png(drawn)
+    plots.require_png(path)
+    if recipe is None:
+        plots.require_png(second)
     splits = datasets.load(input_)
     if recipe is not None:
         require_shape(recipe, splits.train.images)

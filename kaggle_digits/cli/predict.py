@@ -163,7 +163,6 @@ def _test_set(source: Source, input_: Path, submission: Path | None, *, json: bo
     splits = datasets.load(input_)
     csv = submission or options.SUBMISSIONS / f"{_name_predictions(source, splits)}.csv"
     submissions.require_target(csv)
-    provenance.require_target(options.SUBMISSIONS)
     test = splits.test
     submissions.write(csv, test.ids, source.predicted(test.images).argmax(axis=1))
     if source.run is not None:
@@ -181,8 +180,8 @@ def _test_set(source: Source, input_: Path, submission: Path | None, *, json: bo
 def _name_predictions(source: Source, splits: "Splits") -> str:
     """Return a file's name: with its own data's name, predictions replace no others."""
     name = f"{source.name}-predicted"
-    usual = splits.is_competition or splits.source == source.trained_on
-    return name if usual else f"{name}-{splits.source}"
+    usual = source.trained_on or "kaggle"
+    return name if splits.source == usual else f"{name}-{splits.source}"
 
 
 def _pictures(

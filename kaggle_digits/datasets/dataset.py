@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,15 +51,8 @@ class Dataset:
         if self.labels is not None:
             labels = self.labels
         for name, value in (("images", images), ("ids", ids), ("labels", labels)):
-            if not isinstance(value, np.ndarray):
-                raise InputError(
-                    f"received {name} of type {type(value).__name__}. Expected a NumPy array."
-                )
-        if images.dtype != np.uint8 or images.ndim != 4:  # noqa: PLR2004 — [n, height, width, channels]
-            raise InputError(
-                f"received images of {images.dtype} {list(images.shape)}. Expected uint8 [n, "
-                "height, width, channels], from 0 (background) to 255 (full ink)."
-            )
+            _require_array(name, value)
+        require_images(images)
         if ids.shape != (len(images),) or ids.dtype.kind not in "iu":
             raise InputError(
                 f"received ids of {ids.dtype} {list(ids.shape)} for {len(images)} images. Expected "
@@ -183,3 +177,18 @@ def _require_same_form(train: Dataset, test: Dataset) -> None:
             f"received training images with the class_names {classes} and test images with "
             f"{test_classes}. Expected the same names in the same order."
         )
+
+
+def require_images(images: Any) -> None:
+    """Raise InputError unless ``images`` is a uint8 array ``[n, height, width, channels]``."""
+    _require_array("images", images)
+    if images.dtype != np.uint8 or images.ndim != 4:  # noqa: PLR2004 — [n, height, width, channels]
+        raise InputError(
+            f"received images of {images.dtype} {list(images.shape)}. Expected uint8 [n, "
+            "height, width, channels], from 0 (background) to 255 (full ink)."
+        )
+
+
+def _require_array(name: str, value: Any) -> None:
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"received {name} of type {type(value).__name__}. Expected a NumPy array.")

@@ -168,7 +168,7 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
     Keras keeps state such as the names of layers per thread.
     """
     found: list[tuple[int, int]] = []
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
 
     def count() -> None:
         try:
@@ -177,7 +177,7 @@ def _require_small(path: Path | str, keras: Any, architecture: Any) -> None:
                     json.loads(json.dumps(architecture | {"compile_config": None}))
                 )
                 found.append(_measure(path, keras, model))
-        except Exception as error:  # noqa: BLE001 — raised again below
+        except BaseException as error:  # noqa: BLE001 — raised again below
             failures.append(error)
 
     thread = threading.Thread(target=count)

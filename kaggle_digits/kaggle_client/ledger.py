@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits import safe_reading
 from kaggle_digits.kaggle_client.json_lines import JsonLines
+from kaggle_digits.runs.safe_folder import unreadable
 
 if TYPE_CHECKING:
     from kaggle_digits.runs import Run
@@ -103,10 +104,16 @@ def find_best_score(run: "Run", entries: Iterable[Entry]) -> float | None:
         run: a run, finished or not.
         entries: entries of the ledger.
 
+    Raises:
+        DamagedRunError: the CSV cannot be read.
+
     """
     own = [entry for entry in entries if entry.run == str(run.folder)]
     if not own or not run.has("submission.csv"):
         return None
-    sha256 = safe_reading.sha256_of(run.submission)
+    try:
+        sha256 = safe_reading.sha256_of(run.submission)
+    except OSError as error:
+        raise unreadable(run.submission, error) from error
     scores = [entry.public_score for entry in own if sha256 in entry.hashes]
     return max((score for score in scores if score is not None), default=None)

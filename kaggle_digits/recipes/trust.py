@@ -32,7 +32,7 @@ def trust(sha256: str) -> None:
     with contextlib.suppress(OSError):
         files.make_folder(path.parent)
         with path.open("a", encoding="ascii") as file:  # two processes may add a line each
-            file.write(f"{sha256}\n")
+            file.write(f"\n{sha256}\n")  # the last line may lack its end
 
 
 def _read() -> list[str]:

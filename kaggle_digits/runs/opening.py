@@ -63,12 +63,10 @@ def _describe(settings: Settings, class_names: tuple[str, ...], command: str) ->
 
 def _require_same(run: Run, settings: Settings) -> None:
     before, now_ = run.settings.flat(), settings.flat()
-    names = sorted(dict.fromkeys([*before, *now_]), key=_is_derived)
-    values = {name: (_show(before, name), _show(now_, name)) for name in names}
     different = [
-        f"  {name}: the run has {old}, this command has {new}"
-        for name, (old, new) in values.items()
-        if old != new
+        f"  {name}: the run has {_show(before, name)}, this command has {_show(now_, name)}"
+        for name in sorted(dict.fromkeys([*before, *now_]), key=_is_derived)
+        if before.keys() ^ now_.keys() >= {name} or before.get(name) != now_.get(name)
     ]
     same_recipe = before["recipe"] == now_["recipe"]
     if same_recipe and before.get("recipe_sha256") != now_["recipe_sha256"]:

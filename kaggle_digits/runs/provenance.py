@@ -1,7 +1,7 @@
 """Find the provenance of a CSV by its SHA-256. Standard library only: listing starts at once.
 
-A run keeps its own CSV. Blends and later predictions have no folder, so `blends.jsonl`, in the
-folder of the CSVs, holds one line per file.
+A run keeps its own CSV, and the runs in runs/ are searched for it. For blends, later predictions
+and runs elsewhere, `blends.jsonl`, in the folder of the CSVs, holds one line per file.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaggle_digits import files, runs, safe_reading
-from kaggle_digits.errors import InputError, KaggleDigitsError
+from kaggle_digits.errors import InputError
 from kaggle_digits.formats import typed_json
 from kaggle_digits.runs.folder import Run
 
@@ -69,37 +69,47 @@ def find_provenance(sha256: str, root: Path, submissions: Path) -> Provenance | 
     return noted[-1] if noted else None  # the same bytes may have been written again
 
 
-def require_target(submissions: Path) -> None:
-    """Raise InputError unless `note` can write to the folder ``submissions``."""
-    files.require_writable(submissions / BLENDS)
-
-
 def note(csv: Path, origin: Provenance, submissions: Path) -> None:
-    """Record the provenance of ``csv``.
+    """Record the provenance of ``csv``, unless ``submissions`` cannot be written.
+
+    `submit`, which looks for the notes in the same folder, cannot work there either.
 
     Args:
         csv: the written file.
         origin: its provenance, from `trace_runs` for example.
         submissions: the folder with the notes.
 
+    Raises:
+        InputError: another process holds the lock of the notes, or they cannot be read.
+        OutsideError: the disk is full or failed.
+
     """
     path = submissions / BLENDS
+    try:
+        files.require_writable(path)
+    except InputError:
+        return
     line = json.dumps({"sha256": safe_reading.sha256_of(csv), **asdict(origin)}).encode()
     busy = f"{path} is locked by another process. Retry in a moment."
     with files.lock(path.with_name(f".{BLENDS}.lock"), busy=busy):
-        before = path.read_bytes() if path.exists() else b""
+        before = _read_notes(path)
         others = [old for old in before.splitlines() if old != line]
         files.write_bytes(path, b"".join(entry + b"\n" for entry in [*others, line]))
 
 
 def note_run(csv: Path, run: Run, submissions: Path) -> None:
-    """Record that ``csv`` has the labels of ``run``. Runs in runs/ are found without a note.
-
-    Nothing is recorded where ``submissions`` cannot be written: `submit` cannot work there either.
-    """
+    """Record that ``csv`` has the labels of ``run``. Runs in runs/ are found without a note."""
     if run.folder.resolve().parent != files.RUNS.resolve():
-        with contextlib.suppress(KaggleDigitsError):
-            note(csv, trace_run(run), submissions)
+        note(csv, trace_run(run), submissions)
+
+
+def _read_notes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise files.error_from(error, path) from error
 
 
 def trace_run(run: Run) -> Provenance:

@@ -31,7 +31,7 @@ def confirm(study: Study, confirmations: int, trainer: Trainer, watcher: SearchC
     theirs = train("own", lambda seed: f"confirm-own-{seed}", OWN)
     ours = theirs
     if winner.number != OWN.number:
-        ours = train("winner", lambda seed: f"confirm-{winner.number}-{seed}", winner)
+        ours = train("winner", lambda seed: f"confirm-t{winner.number}-{seed}", winner)
     correct, own_correct = _held_back_answers(ours), _held_back_answers(theirs)
     gain = correct.astype(float) - own_correct
     study.remove_confirmation()  # a killed process must not leave it beside another recipe

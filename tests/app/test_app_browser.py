@@ -27,7 +27,7 @@ def serving(answerer, examples):
     """Yield the URL of the page, served by a thread."""
     uvicorn = pytest.importorskip("uvicorn", reason="Gradio is not installed")
     pytest.importorskip("gradio", reason="Gradio is not installed")
-    application = server.build_application(answerer, examples, "127.0.0.1", is_local=True)
+    application = server.build_application(answerer, examples, ("127.0.0.1",), is_local=True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(application, log_level="error", timeout_graceful_shutdown=1)
         running = uvicorn.Server(config)

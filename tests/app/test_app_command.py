@@ -72,6 +72,7 @@ def test_every_name_of_this_machine_is_guarded(host, monkeypatch):
     with mock.patch.object(server, "build_application") as build:
         server.serve(mock.Mock(), [], Address(host, 0), print)
     assert build.call_args.kwargs == {"is_local": True}
+    assert build.call_args.args[2] == (host.lower(), "127.0.0.1"), "the URL that is printed"
 
 
 @pytest.mark.parametrize(

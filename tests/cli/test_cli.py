@@ -127,6 +127,10 @@ def test_a_folder_that_may_not_be_read_is_named(monkeypatch, capsys):
     assert "Error: cannot access /secret/run: Permission denied. Change" in capsys.readouterr().err
 
 
+def test_help_is_printed_after_a_bare_word(tmp_path):
+    assert "--recipe" in product.call("train", "fast", "--help", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP])
 def test_a_path_that_no_file_can_have_is_named(number, monkeypatch, capsys):
     def fail():

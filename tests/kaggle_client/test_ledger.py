@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -5,6 +6,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from rich.console import Console
@@ -69,6 +71,12 @@ def test_a_run_has_the_scores_of_its_own_csv(tmp_path):
     assert find_best_score(run, [replace(entry, run="other")]) is None
     csv.write_bytes(b"second")
     assert find_best_score(run, [entry]) is None
+    unreadable = mock.Mock(side_effect=PermissionError(errno.EACCES, "Permission denied"))
+    with (
+        mock.patch("kaggle_digits.safe_reading.sha256_of", unreadable),
+        pytest.raises(InputError, match=r"cannot read .*submission\.csv: Permission denied"),
+    ):
+        find_best_score(run, [entry])
 
 
 def test_two_processes_at_once_lose_nothing(ledger):

@@ -366,9 +366,10 @@ def test_a_layer_that_forgets_an_argument_is_refused(layer, call, expected, writ
         check_network(find(write(START.format(body=body))), 10)
 
 
-def test_a_network_may_be_random_in_predictions(write):
+@pytest.mark.parametrize("rate", [0.5, 0.001])
+def test_a_network_may_be_random_in_predictions(rate, write):
     body = f"""inputs = keras.Input((28, 28, 1))
-    x = layers.Dropout(0.5)(layers.Flatten()(inputs), training=True)
+    x = layers.Dropout({rate})(layers.Flatten()(inputs), training=True)
     return keras.Model(inputs, {SOFTMAX}(x))"""
     start_keras()
     check_network(find(write(START.format(body=body))), 10)
