@@ -57,8 +57,8 @@ class FinishedRun:
         (1442, dtype('uint8'), (355, 10))
         >>> run.predict(kd.load("input").test.images[:2]).shape
         (2, 10)
-        >>> run.confusion_matrix.to_numpy().trace() == 1442 - run.scores.errors
-        np.True_
+        >>> int(run.confusion_matrix.to_numpy().trace()) == 1442 - run.scores.errors
+        True
         >>> models = run.load_models()
         >>> models[0].predict(kd.load("input").test.images, verbose=0).shape
         (355, 10)

@@ -275,9 +275,9 @@ class Command(typer.core.TyperCommand):
         """Parse the arguments; for ``train fast``, name the option that is missing."""
         takes_recipe = any("--recipe" in parameter.opts for parameter in self.params)
         takes_argument = any(parameter.param_type_name == "argument" for parameter in self.params)
-        asks_help = not set(args).isdisjoint(ctx.help_option_names)
-        is_bare = bool(args) and not args[0].startswith("-") and not asks_help
-        if is_bare and takes_recipe and not takes_argument:
+        asks_help = ctx.resilient_parsing or not set(args).isdisjoint(ctx.help_option_names)
+        is_bare = bool(args) and not args[0].startswith("-")
+        if is_bare and takes_recipe and not takes_argument and not asks_help:
             raise InputError(
                 f"received {args[0]!r} without an option. Expected --recipe {args[0]}, if it is a "
                 "recipe."
