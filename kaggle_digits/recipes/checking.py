@@ -49,8 +49,8 @@ def check_network(recipe: Recipe, classes: int | None = None) -> None:
 
     Raises:
         InputError: the network cannot be built; its input is not `Recipe.image_shape`; its output
-            is not the probabilities of ``classes`` classes; or the copy cannot be loaded or
-            predicts other probabilities.
+            is not the probabilities of ``classes`` classes; it has nothing to train; or the copy
+            cannot be loaded or predicts other probabilities.
 
     """
     assert recipe.file is not None  # noqa: S101 — built-in networks have tests instead
@@ -62,6 +62,7 @@ def check_network(recipe: Recipe, classes: int | None = None) -> None:
     _require_model(network, recipe, classes, where)
     loaded = _load_copy(network, where)
     _require_probabilities(network, recipe, where)
+    _require_trainable(network, where)
     _require_equal(network, loaded, recipe, where)
 
 
@@ -102,6 +103,14 @@ def _require_model(network: Any, recipe: Recipe, classes: int | None, where: str
                 f"{where}: the network's {name} has the shape {tuple(received)}. Expected "
                 f"{tuple(expected)}, one {'image' if name == 'input' else 'probability per class'}."
             )
+
+
+def _require_trainable(network: Any, where: str) -> None:
+    if not network.trainable_weights:
+        raise InputError(
+            f"{where}: the network has no weights to train. Expected at least one layer with "
+            "weights and without trainable=False."
+        )
 
 
 def _load_copy(network: Any, where: str) -> Any:

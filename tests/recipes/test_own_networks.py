@@ -259,6 +259,10 @@ INPUT = "keras.Input((28, 28, 1)), "
             "which are not probabilities",
         ),
         (
+            f"m = keras.Sequential([{INPUT}{FLAT}{SOFTMAX}]); m.trainable = False; return m",
+            "the network has no weights to train. Expected at least one layer with weights",
+        ),
+        (
             f"return keras.Sequential([{INPUT}layers.Lambda(lambda x: x), {FLAT}{SOFTMAX}])",
             "a Lambda layer saves Python code",
         ),
