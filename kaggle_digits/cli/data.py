@@ -255,20 +255,22 @@ def show(
             f"received {received} and --augment {augment}. Expected one of them: --augment draws "
             "seven variants of eight training images."
         )
-    recipe = None if augment is None else recipes.find(augment)
-    split = split or options.Split.TRAIN
-    name = split.value if recipe is None else f"augmented-{recipe.name}"
-    path = picture or options.PLOTS / f"{name}.png"
-    second = path.with_stem(f"{path.stem}-classes")
-    plots.require_png(path)
-    if recipe is None:
-        plots.require_png(second)
-    splits = datasets.load(input_)
-    if recipe is not None:
-        require_shape(recipe, splits.train.images)
-        plots.save(path, plots.augmentation(splits.train, recipe))
+    if augment is not None:
+        recipe = recipes.find(augment)
+        path = picture or options.PLOTS / f"augmented-{recipe.name}.png"
+        plots.require_png(path)
+        train = datasets.load(input_).train
+        require_shape(recipe, train.images)
+        plots.save(path, plots.augmentation(train, recipe))
         print(f"drawn    {path}")
         return
+    split = split or options.Split.TRAIN
+    name = split.value
+    path = picture or options.PLOTS / f"{name}.png"
+    second = path.with_stem(f"{path.stem}-classes")
+    for drawn in (path, second):
+        plots.require_png(drawn)
+    splits = datasets.load(input_)
     images = splits.train if split is options.Split.TRAIN else splits.test
     plots.save(path, plots.first_images(images, count or FIRST, name))
     print(f"drawn    {path}")

@@ -92,7 +92,8 @@ def get(
 def _get_auto(
     folder: Path, environment: Mapping[str, str], download: Download | None
 ) -> DownloadResult:
-    if resumed := _resume(folder, environment, download):
+    is_interrupted = not markers.read(folder).complete
+    if is_interrupted and (resumed := _resume(folder, environment, download)):
         return resumed
     markers.require_filled(folder, finding.list_pieces(folder))
     if finding.find(folder) is not None:
@@ -105,10 +106,8 @@ def _get_auto(
 def _resume(
     folder: Path, environment: Mapping[str, str], download: Download | None
 ) -> DownloadResult | None:
-    """Finish a `data get` that was killed; None if there is none, or its source is unavailable."""
+    """Finish a `data get` that was killed. Return None if its source is unavailable."""
     marker = markers.read(folder)
-    if marker.complete:
-        return None
     if marker.source == "sample" and not _list_present(folder):
         return _get_sample(folder)
     if path := environment.get(VARIABLE):

@@ -39,11 +39,9 @@ def parse(data: bytes, name: str, columns: Columns) -> Table:
     if not headless:
         check_header(text, columns)
     start = text.start if headless else text.end
-    table = None
-    # pyarrow reads 0x1F as 31.
-    if text.data.find(b"x", start) < 0 and text.data.find(b"X", start) < 0:
-        table = _read_fast(memoryview(text.data)[start:], columns.names)
-    if table is None or (columns.labelled and len(table) and table[:, 0].max() > MAX_LABEL):
+    try:
+        table = _read_fast(text, start, columns)
+    except ValueError:  # says less than the careful parser
         table = _read_with_care(text, start, columns.names)
     if not len(table):
         raise DataError(
@@ -52,33 +50,40 @@ def parse(data: bytes, name: str, columns: Columns) -> Table:
     return table
 
 
-def _read_fast(body: memoryview, columns: tuple[str, ...]) -> Table | None:
-    """Return the rows parsed by pyarrow; None if a cell is not a number from 0 to 255."""
+def _read_fast(text: CsvText, start: int, columns: Columns) -> Table:
+    """Return the rows from byte ``start`` on, parsed by pyarrow.
+
+    Raises:
+        ValueError: a cell is not a number from 0 to 255, or a label is above 9.
+
+    """
     import pyarrow as pa
     from pyarrow import csv
 
+    if any(text.data.find(letter, start) >= 0 for letter in (b"x", b"X")):
+        raise ValueError("a hexadecimal number, which pyarrow would read")
     # pyarrow's own allocator, in version 25.0.0, crashes in a second thread that reads if the first
     # one, which imported pyarrow, has ended (apache/arrow#50471).
     pool = pa.system_memory_pool()
-    try:
-        table = csv.read_csv(
-            pa.py_buffer(body),
-            memory_pool=pool,
-            read_options=csv.ReadOptions(
-                column_names=columns,
-                block_size=BLOCK_BYTES,
-                # With pyarrow's own threads, 7 of 200 processes that ended soon after reading
-                # aborted at their exit ("terminate called without an active exception").
-                use_threads=False,
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.uint8()),
-                null_values=[],  # an empty cell is an error, not a missing value
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeDecodeError):
-        return None
-    return _row_major(table, pool)
+    table = csv.read_csv(
+        pa.py_buffer(memoryview(text.data)[start:]),
+        memory_pool=pool,
+        read_options=csv.ReadOptions(
+            column_names=columns.names,
+            block_size=BLOCK_BYTES,
+            # With pyarrow's own threads, 7 of 200 processes that ended soon after reading
+            # aborted at their exit ("terminate called without an active exception").
+            use_threads=False,
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(columns.names, pa.uint8()),
+            null_values=[],  # an empty cell is an error, not a missing value
+        ),
+    )
+    rows = _row_major(table, pool)
+    if columns.labelled and len(rows) and rows[:, 0].max() > MAX_LABEL:
+        raise ValueError("a label above 9")
+    return rows
 
 
 def _row_major(table: Any, pool: Any) -> Table:

@@ -32,7 +32,8 @@ def require_shape(recipe: Recipe, images: Images) -> None:
 def require_classes(recipe: Recipe, train: Dataset) -> None:
     """Raise an InputError if ``recipe`` is built in and the data has not ten classes."""
     classes = len(train.class_names)
-    if recipe.file is None and classes != len(DIGITS):
+    is_built_in = not recipe.file
+    if is_built_in and classes != len(DIGITS):
         raise InputError(
             f"recipe {recipe.name!r} distinguishes {len(DIGITS)} classes; the data has {classes}. "
             "Write a recipe file whose network ends with "

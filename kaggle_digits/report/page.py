@@ -270,7 +270,7 @@ def _render(report: Report, title: str, images: Sheet) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _format_number, "score": _format_score, "flop": _format_flop}
+    environment.filters |= {"number": _format_number, "score": _format_score, "flop": add_prefix}
     page = environment.get_template("report.html").render(
         report=report,
         title=title,
@@ -324,10 +324,6 @@ def _format_number(value: float | None) -> str:
 
 def _format_score(value: float | None, sign: str = "") -> str:
     return "" if value is None else f"{value:{sign}.5f}"
-
-
-def _format_flop(value: float | None) -> str:
-    return "" if value is None else add_prefix(value)
 
 
 def _drop_nan(value: Any) -> Any:

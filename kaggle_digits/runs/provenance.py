@@ -169,10 +169,10 @@ def trace_vote(voters: Sequence[tuple[Path, Provenance | None]]) -> Provenance |
     known = [origin for _, origin in voters if origin is not None]
     if not known:
         return None
-    by_images = sorted(known, key=lambda origin: origin.test_fingerprint is None)
+    with_images = [origin for origin in known if origin.test_fingerprint]
     names = [str(path) if origin is None else origin.run for path, origin in voters]
     return replace(
-        by_images[0],
+        (with_images or known)[0],
         run=" + ".join(names),
         recipe=" + ".join(origin.recipe for origin in known),
         oof_accuracy=None,

@@ -18,7 +18,7 @@ from kaggle_digits.datasets.dataset import Rows, Splits
 from kaggle_digits.evaluation import Scores, scores
 from kaggle_digits.formats.arrays import read_array
 from kaggle_digits.runs import Run, Settings
-from kaggle_digits.runs.folder import REWRITTEN
+from kaggle_digits.runs.description import REWRITTEN
 from kaggle_digits.training import fit, predicting
 from kaggle_digits.training.executors import Executor, FoldsCallback, Task
 from kaggle_digits.training.gathering import Result, gather, read_fold_scores

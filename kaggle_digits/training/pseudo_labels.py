@@ -19,7 +19,7 @@ from kaggle_digits.errors import InputError
 from kaggle_digits.evaluation import check_probabilities, ensembling
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.runs import Run
-from kaggle_digits.runs.folder import REWRITTEN
+from kaggle_digits.runs.description import REWRITTEN
 from kaggle_digits.runs.safe_folder import DamagedRunError
 
 PSEUDO_LABELS = "pseudo-labels.npy"

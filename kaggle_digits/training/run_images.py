@@ -4,7 +4,7 @@ from kaggle_digits.datasets.dataset import Dataset, Splits
 from kaggle_digits.errors import InputError
 from kaggle_digits.formats.arrays import Form, read_array
 from kaggle_digits.runs import Run
-from kaggle_digits.runs.folder import REWRITTEN
+from kaggle_digits.runs.description import REWRITTEN
 from kaggle_digits.training.pseudo_labels import PseudoLabels, count_labelled, read_pseudo_labels
 from kaggle_digits.training.splitting import FoldIds, split_rows, subsample
 
