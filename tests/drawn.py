@@ -113,3 +113,12 @@ def saved(path: Path, pixels: npt.NDArray[np.generic], mode: str | None = None) 
     image = Image.fromarray(pixels)
     (image.convert(mode) if mode else image).save(path)
     return path
+
+
+NUMBER = (3, 1, 4, 5)
+_DRAWN = page([written(digit) for digit in NUMBER])
+
+
+def number() -> Plane:
+    """Return the ink of 3145, to be drawn upon."""
+    return _DRAWN.copy()
